@@ -1,0 +1,405 @@
+"""Generated from contracts/*.toml by `make generate`; do not edit."""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from typing import Any, Final
+
+
+class ErrorCode(IntEnum):
+    """Codes of the core, negative as C returns them."""
+
+    OK = 0
+    ARG = -1
+    SPACE = -2
+    FLASH = -3
+    FLASH_WORN = -4
+    CRC = -5
+    VERSION = -6
+    STATE = -7
+    BUSY = -8
+    EXPIRED = -9
+    JSON = -10
+    COMMAND = -11
+    DOWNLOAD = -12
+    BUNDLE_HEADER = -20
+    BUNDLE_TRUNCATED = -21
+    BUNDLE_MANIFEST = -22
+    BUNDLE_SIGNATURE = -23
+    BUNDLE_PART_HASH = -24
+    BUNDLE_COUNTER = -25
+    BUNDLE_HARDWARE = -26
+    BUNDLE_FEATURES = -27
+    BUNDLE_SENSOR = -28
+    BUNDLE_GOLDEN = -29
+    BUNDLE_KERNELS = -30
+    NN_SCHEMA = -40
+    NN_OP = -41
+    NN_TYPE = -42
+    NN_SHAPE = -43
+    NN_QUANT = -44
+    NN_OPTION = -45
+    NN_ARENA = -46
+    NN_ENGINE = -47
+
+
+ERROR_TEXT: Final[dict[str, str]] = {
+    "arg": "a caller broke the contract on the header",
+    "space": "the buffer, slot or arena is too small; the needed size is reported",
+    "flash": "the flash driver failed; its own code is kept",
+    "flash_worn": "a unit that must be erased was found programmed",
+    "crc": "a stored or received checksum does not match",
+    "version": "a format version that this build does not read",
+    "state": "not possible in the present state",
+    "busy": "an earlier request is still under way",
+    "expired": "the command's `exp` has passed",
+    "json": "not flat JSON by the contract, or longer than the limit",
+    "command": "no such command, or a field is missing or out of range",
+    "download": "the bundle could not be fetched whole",
+    "bundle_header": "not a Whir bundle, or its header is damaged",
+    "bundle_truncated": "fewer bytes than the header states",
+    "bundle_manifest": "a TLV is missing, doubled, out of order or of the wrong length",
+    "bundle_signature": "the signature does not verify, or its key is unknown",
+    "bundle_part_hash": "a part's SHA-256 differs from the manifest's",
+    "bundle_counter": "the security counter is below the node's",
+    "bundle_hardware": "made for another hardware class",
+    "bundle_features": "the features hash differs, or a parameter is outside what this build supports",
+    "bundle_sensor": "the node's sensor hears less than the bundle needs",
+    "bundle_golden": "a golden vector gave another byte on this node",
+    "bundle_kernels": "not proven for this node's inference engine",
+    "nn_schema": "not a TFLite FlatBuffer, or an offset or length points outside it",
+    "nn_op": "an operator that this build does not have; TensorFlow Lite Micro is the way out",
+    "nn_type": "a tensor type other than int8 (int32 for biases and shapes)",
+    "nn_shape": "tensor shapes that do not fit together, or a dynamic dimension",
+    "nn_quant": "quantization parameters that are missing or out of range",
+    "nn_option": "an operator option outside its range",
+    "nn_arena": "the arena is smaller than the plan needs",
+    "nn_engine": "the other inference engine failed; its own code is kept",
+}
+
+
+class Unit(IntEnum):
+    G = 1
+    MPS2 = 2
+    VOLT = 3
+
+
+class FeatureKind(IntEnum):
+    RAW = 1
+    BANDS = 2
+
+
+class Level(IntEnum):
+    ABSOLUTE = 0
+    RELATIVE = 1
+
+
+class PartKind(IntEnum):
+    MODEL = 1
+    GOLDEN_TENSORS = 2
+    GOLDEN_WINDOWS = 3
+    EVALUATION = 4
+
+
+class KernelSet(IntFlag):
+    WHIR_NN = 1
+    TFLM_REFERENCE = 2
+
+
+class Scope(IntEnum):
+    ANY_MACHINE = 1
+    TRAINING_RIG = 2
+
+
+class NodeState(IntEnum):
+    OK = 0
+    NO_MODEL = 1
+    SENSOR_FAULT = 2
+    MACHINE_OFF = 3
+    LOST = 4
+    STOPPED = 5
+
+
+class AlertState(IntEnum):
+    PENDING = 1
+    ACTIVE = 2
+    CLEARED = 3
+
+
+class Severity(IntEnum):
+    NONE = 0
+    ADVISORY = 1
+    WARNING = 2
+    CRITICAL = 3
+
+
+class AckResult(IntEnum):
+    OK = 0
+    ACCEPTED = 1
+    REFUSED = 2
+    EXPIRED = 3
+
+
+class EventKind(IntEnum):
+    BOOT = 1
+    UPDATE_STARTED = 2
+    UPDATE_REFUSED = 3
+    UPDATE_TRIAL = 4
+    UPDATE_CONFIRMED = 5
+    UPDATE_REVERTED = 6
+    ROLLBACK_DONE = 7
+    SENSOR_FAULT = 8
+    SPOOL_DROPPED = 9
+    CLOCK_SET = 10
+
+
+class Quality(IntFlag):
+    STUCK = 1
+    CLIPPED = 2
+    GAP = 4
+    SLOW = 8
+    OFF = 16
+    NO_MODEL = 32
+    STARTING = 64
+
+
+NAME_SITE_NODE_PATTERN: Final = "[a-z0-9][a-z0-9-]{0,31}"
+NAME_NAME_MAX_BYTES: Final = 32
+NAME_CLASS_NAME_MAX_BYTES: Final = 23
+NAME_MODEL_NAME_MAX_BYTES: Final = 31
+NAME_MODEL_VERSION_MAX_BYTES: Final = 15
+NAME_HARDWARE_CLASS_MAX_BYTES: Final = 15
+WINDOW_SAMPLES_MIN: Final = 64
+WINDOW_SAMPLES_MAX: Final = 1024
+WINDOW_SAMPLES_DEFAULT: Final = 256
+WINDOW_CHANNELS_MAX: Final = 3
+WINDOW_HOP_MIN: Final = 1
+VERDICT_WINDOWS_MAX: Final = 8
+VERDICT_SPAN_MAX_MS: Final = 2048
+VERDICT_RATE_MAX_HZ: Final = 10
+VERDICT_CLASSES_MAX: Final = 8
+DECIDE_RAISE_PERMILLE_DEFAULT: Final = 800
+DECIDE_CLEAR_PERMILLE_DEFAULT: Final = 500
+DECIDE_RAISE_COUNT_DEFAULT: Final = 3
+DECIDE_RAISE_OF_DEFAULT: Final = 5
+DECIDE_CLEAR_COUNT_DEFAULT: Final = 5
+DECIDE_OF_MAX: Final = 8
+DECIDE_REALERT_INTERVAL_MS_DEFAULT: Final = 3600000
+DECIDE_WARNING_AFTER_MS_DEFAULT: Final = 10000
+DECIDE_CRITICAL_AFTER_MS_DEFAULT: Final = 60000
+CONDITION_INPUT_RATE_MAX_MHZ: Final = 27000000
+CONDITION_INPUT_RATE_MIN_MHZ: Final = 10000
+FEATURE_EXTRACTOR_VERSION: Final = 1
+FEATURE_BANDS_PER_AXIS_MAX: Final = 64
+FEATURE_COUNT_MAX: Final = 256
+MESSAGE_VERSION: Final = 1
+MESSAGE_COMMAND_MAX_BYTES: Final = 1024
+MESSAGE_MESSAGE_MAX_BYTES: Final = 1024
+MESSAGE_COMMAND_ARRAY_MAX: Final = 64
+MESSAGE_COMMAND_ID_MAX_BYTES: Final = 39
+MESSAGE_URL_MAX_BYTES: Final = 511
+MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT: Final = 60000
+MESSAGE_STATUS_INTERVAL_MS_DEFAULT: Final = 60000
+MESSAGE_RESEND_INTERVAL_MS_DEFAULT: Final = 5000
+MESSAGE_RECEIPT_MAX_SEQ: Final = 64
+BUNDLE_SLOT_BYTES: Final = 262144
+BUNDLE_SLOT_ALIGN_BYTES: Final = 65536
+BUNDLE_GOLDEN_SHARE_PERCENT: Final = 25
+BUNDLE_KEYS_MAX: Final = 4
+BUNDLE_TRIAL_DEADLINE_MS_DEFAULT: Final = 600000
+FLASH_WRITE_CALL_MAX_BYTES: Final = 256
+FLASH_WRITE_SIZE_MAX_BYTES: Final = 32
+
+HARDWARE: Final[dict[str, dict[str, int]]] = {
+    "esp32": {"slot_bytes": 262144, "arena_bytes": 32768},
+    "host": {"slot_bytes": 262144, "arena_bytes": 65536},
+}
+
+PARAMS: Final[dict[str, dict[str, Any]]] = {
+    "extractor_version": {"tag": 256, "type": "u16", "min": 1, "max": 1},
+    "rate_hz": {"tag": 257, "type": "u32", "min": 100, "max": 27000},
+    "bandwidth_hz": {"tag": 258, "type": "u32", "min": 10, "max": 13500},
+    "range_mg": {"tag": 259, "type": "u32", "min": 1, "max": 1000000},
+    "noise_ug_rthz_max": {"tag": 260, "type": "u32", "min": 1, "max": 1000000},
+    "channels": {"tag": 261, "type": "u8", "min": 1, "max": 3},
+    "axes": {"tag": 262, "type": "u8", "min": 1, "max": 7},
+    "unit": {"tag": 263, "type": "u8", "min": 1, "max": 3},
+    "lsb_nano": {"tag": 264, "type": "u32", "min": 1, "max": 100000000},
+    "window_samples": {"tag": 272, "type": "u16", "min": 64, "max": 1024},
+    "hop_samples": {"tag": 273, "type": "u16", "min": 1, "max": 4096},
+    "verdict_windows": {"tag": 274, "type": "u8", "min": 1, "max": 8},
+    "kind": {"tag": 288, "type": "u8", "min": 1, "max": 2},
+    "level": {"tag": 289, "type": "u8", "min": 0, "max": 1},
+    "stats": {"tag": 290, "type": "u8", "min": 0, "max": 15},
+    "band_edges_bins": {"tag": 291, "type": "u16[]", "min": 0, "max": 512},
+    "offset": {"tag": 304, "type": "i32[]", "min": -2147483648, "max": 2147483647},
+    "gain_q16": {"tag": 305, "type": "u32[]", "min": 0, "max": 4294967295},
+}
+
+TAGS: Final[dict[str, tuple[int, str]]] = {
+    "model_name": (0x0001, "str"),
+    "model_version": (0x0002, "str"),
+    "security_counter": (0x0003, "u32"),
+    "hardware_class": (0x0004, "str"),
+    "classes": (0x0005, "strs"),
+    "features_hash": (0x0006, "bytes32"),
+    "arena_bytes": (0x0007, "u32"),
+    "kernel_sets": (0x0008, "u32"),
+    "scope": (0x0009, "u8"),
+    "raise_permille": (0x0010, "u16"),
+    "clear_permille": (0x0011, "u16"),
+    "raise_count": (0x0012, "u8"),
+    "raise_of": (0x0013, "u8"),
+    "off_rms_counts": (0x0014, "u16"),
+    "part": (0x0200, "part"),
+}
+
+BUNDLE_HEADER: Final[tuple[tuple[str, str], ...]] = (
+    ("magic", "u32"),
+    ("format_version", "u16"),
+    ("header_bytes", "u16"),
+    ("total_bytes", "u32"),
+    ("manifest_bytes", "u32"),
+    ("key_id", "u32"),
+    ("reserved", "u32"),
+    ("reserved2", "u32"),
+    ("crc32", "u32"),
+)
+
+BUNDLE_MAGIC: Final = 1380534359
+BUNDLE_FORMAT_VERSION: Final = 1
+BUNDLE_HEADER_BYTES: Final = 32
+BUNDLE_SIGNATURE_BYTES: Final = 64
+BUNDLE_PART_ALIGN_BYTES: Final = 16
+
+TOPIC_PREFIX: Final = "whir/v1"
+
+TOPICS: Final[dict[str, dict[str, Any]]] = {
+    "status": {
+        "direction": "node",
+        "qos": 1,
+        "retained": True,
+        "doc": "who the node is and how it is; the last will uses it too (state lost, with conn, without seq and ts)",
+        "fields": ["v", "site", "node", "boot", "conn", "seq", "ts", "synced", "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz", "dropped", "reset"],
+        "required": ["v", "boot", "conn", "state"],
+    },
+    "telemetry": {
+        "direction": "node",
+        "qos": 1,
+        "retained": False,
+        "doc": "aggregated verdicts since the last one and overall values",
+        "fields": ["v", "boot", "seq", "ts", "synced", "next_s", "verdict", "p", "classes", "windows", "verdicts", "quality", "novelty", "zone", "rms", "unit", "model", "counter", "slot"],
+        "required": ["v", "boot", "seq", "ts", "synced", "verdict", "p", "windows"],
+    },
+    "alert": {
+        "direction": "node",
+        "qos": 1,
+        "retained": False,
+        "doc": "raise, update or clear of one occurrence",
+        "fields": ["v", "site", "node", "machine", "point", "boot", "seq", "ts", "synced", "occurrence", "state", "severity", "verdict", "p", "novelty", "zone", "quality", "model", "counter"],
+        "required": ["v", "boot", "seq", "ts", "synced", "occurrence", "state", "severity", "verdict", "p"],
+    },
+    "event": {
+        "direction": "node",
+        "qos": 1,
+        "retained": False,
+        "doc": "update progress, resets, faults",
+        "fields": ["v", "boot", "seq", "ts", "synced", "kind", "code", "text", "action", "model", "model_version", "counter", "slot", "vector", "byte", "got", "wanted"],
+        "required": ["v", "boot", "seq", "ts", "synced", "kind"],
+    },
+    "capture": {
+        "direction": "node",
+        "qos": 1,
+        "retained": False,
+        "doc": "raw windows, binary",
+        "fields": [],
+        "required": [],
+    },
+    "cmd": {
+        "direction": "fleet",
+        "qos": 1,
+        "retained": False,
+        "doc": "flat JSON, at most 1 KB; receipts too",
+        "fields": ["v", "c", "id", "exp"],
+        "required": ["v", "c"],
+    },
+    "ack": {
+        "direction": "node",
+        "qos": 1,
+        "retained": False,
+        "doc": "answer to a command",
+        "fields": ["v", "boot", "seq", "ts", "synced", "id", "c", "result", "code"],
+        "required": ["v", "boot", "seq", "ts", "synced", "id", "c", "result"],
+    },
+}
+
+FLEET_TOPICS: Final[dict[str, dict[str, Any]]] = {
+    "alert": {
+        "qos": 1,
+        "retained": True,
+        "fields": ["v", "alert_id", "site", "node", "machine", "point", "boot", "seq", "ts", "synced", "occurrence", "state", "severity", "verdict", "p", "novelty", "zone", "quality", "model", "counter"],
+        "required": ["v", "alert_id", "site", "node", "machine", "state", "severity", "verdict", "p"],
+    },
+}
+
+FIELD_TYPES: Final[dict[str, str]] = {
+    "v": "u32",
+    "site": "str",
+    "node": "str",
+    "machine": "str?",
+    "point": "str?",
+    "boot": "u32",
+    "conn": "u32",
+    "seq": "u32",
+    "ts": "u64",
+    "synced": "bool",
+    "state": "str",
+    "next_s": "u32",
+    "fw": "str",
+    "hardware": "str",
+    "engine": "str",
+    "model": "str?",
+    "model_version": "str?",
+    "counter": "u32?",
+    "slot": "str?",
+    "trial": "bool",
+    "sensor": "str?",
+    "rate_mhz": "u32?",
+    "dropped": "u32",
+    "reset": "str?",
+    "verdict": "str",
+    "p": "u32",
+    "classes": "map",
+    "windows": "u32",
+    "verdicts": "map",
+    "quality": "u32",
+    "novelty": "u32?",
+    "zone": "str?",
+    "rms": "u32",
+    "unit": "str",
+    "occurrence": "str",
+    "severity": "str",
+    "alert_id": "str",
+    "kind": "str",
+    "code": "str?",
+    "text": "str?",
+    "action": "str?",
+    "vector": "u32",
+    "byte": "u32",
+    "got": "i32",
+    "wanted": "i32",
+    "id": "str",
+    "exp": "u64",
+    "c": "str",
+    "result": "str",
+    "url": "str",
+    "bytes": "u32",
+    "deadline_s": "u32",
+}
+
+COMMANDS: Final[dict[str, dict[str, dict[str, str]]]] = {
+    "receipt": {"required": {"boot": "u32", "seq": "u32[]"}, "optional": {}},
+    "update": {"required": {"id": "str", "exp": "u64", "url": "str", "bytes": "u32"}, "optional": {"deadline_s": "u32"}},
+    "rollback": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
+    "measure": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
+}

@@ -1,0 +1,37 @@
+#ifndef WHIR_CONDITION_H
+#define WHIR_CONDITION_H
+
+#include <stdint.h>
+
+#include "whir/params.h"
+#include "whir/port/sensor.h"
+
+/*
+ * Conditioning: from the sensor's measured output rate, counts and unit to the bundle's rate and counts. Integer only.
+ * Cascaded half-band decimators bring the ratio under 4, a windowed-sinc fractional decimator does the rest (pass band to
+ * 0.4 of the output rate, stop band at least 60 dB from 0.6). Equal rates pass through unchanged but for the scale.
+ * State is the caller's; nothing is allocated.
+ */
+#define WHIR_CONDITION_STAGES_MAX 5
+#define WHIR_CONDITION_TAPS_MAX 80
+
+typedef struct whir_condition whir_condition_t;
+
+#include "whir/condition_state.h"
+
+/*
+ * 0; WHIR_ERR_BUNDLE_SENSOR when the sensor hears less than the bundle needs (rate under the bundle's, bandwidth, range,
+ * noise, channels, unit that cannot be converted); WHIR_ERR_BUNDLE_FEATURES when the rate ratio is out of range.
+ */
+int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const whir_sensor_info_t *sensor);
+
+/* Forget history, e.g. after a gap. */
+void whir_condition_reset(whir_condition_t *c);
+
+/*
+ * One sensor sample in (`sensor.channels` counts), at most one sample out (`params.channels` counts).
+ * Returns 1 when `out` holds a sample, 0 when not. Saturates to int16 and counts it in c->clipped.
+ */
+int whir_condition_push(whir_condition_t *c, const int16_t *in, int16_t *out);
+
+#endif

@@ -1,0 +1,350 @@
+/* Generated from contracts/*.toml by `make generate`; do not edit. */
+#ifndef WHIR_CONTRACT_H
+#define WHIR_CONTRACT_H
+
+#include <stdint.h>
+
+/* Errors: functions return these negative codes, or a value >= 0. */
+#define WHIR_OK 0
+#define WHIR_ERR_ARG (-1) /* a caller broke the contract on the header */
+#define WHIR_ERR_SPACE (-2) /* the buffer, slot or arena is too small; the needed size is reported */
+#define WHIR_ERR_FLASH (-3) /* the flash driver failed; its own code is kept */
+#define WHIR_ERR_FLASH_WORN (-4) /* a unit that must be erased was found programmed */
+#define WHIR_ERR_CRC (-5) /* a stored or received checksum does not match */
+#define WHIR_ERR_VERSION (-6) /* a format version that this build does not read */
+#define WHIR_ERR_STATE (-7) /* not possible in the present state */
+#define WHIR_ERR_BUSY (-8) /* an earlier request is still under way */
+#define WHIR_ERR_EXPIRED (-9) /* the command's `exp` has passed */
+#define WHIR_ERR_JSON (-10) /* not flat JSON by the contract, or longer than the limit */
+#define WHIR_ERR_COMMAND (-11) /* no such command, or a field is missing or out of range */
+#define WHIR_ERR_DOWNLOAD (-12) /* the bundle could not be fetched whole */
+#define WHIR_ERR_BUNDLE_HEADER (-20) /* not a Whir bundle, or its header is damaged */
+#define WHIR_ERR_BUNDLE_TRUNCATED (-21) /* fewer bytes than the header states */
+#define WHIR_ERR_BUNDLE_MANIFEST (-22) /* a TLV is missing, doubled, out of order or of the wrong length */
+#define WHIR_ERR_BUNDLE_SIGNATURE (-23) /* the signature does not verify, or its key is unknown */
+#define WHIR_ERR_BUNDLE_PART_HASH (-24) /* a part's SHA-256 differs from the manifest's */
+#define WHIR_ERR_BUNDLE_COUNTER (-25) /* the security counter is below the node's */
+#define WHIR_ERR_BUNDLE_HARDWARE (-26) /* made for another hardware class */
+#define WHIR_ERR_BUNDLE_FEATURES (-27) /* the features hash differs, or a parameter is outside what this build supports */
+#define WHIR_ERR_BUNDLE_SENSOR (-28) /* the node's sensor hears less than the bundle needs */
+#define WHIR_ERR_BUNDLE_GOLDEN (-29) /* a golden vector gave another byte on this node */
+#define WHIR_ERR_BUNDLE_KERNELS (-30) /* not proven for this node's inference engine */
+#define WHIR_ERR_NN_SCHEMA (-40) /* not a TFLite FlatBuffer, or an offset or length points outside it */
+#define WHIR_ERR_NN_OP (-41) /* an operator that this build does not have; TensorFlow Lite Micro is the way out */
+#define WHIR_ERR_NN_TYPE (-42) /* a tensor type other than int8 (int32 for biases and shapes) */
+#define WHIR_ERR_NN_SHAPE (-43) /* tensor shapes that do not fit together, or a dynamic dimension */
+#define WHIR_ERR_NN_QUANT (-44) /* quantization parameters that are missing or out of range */
+#define WHIR_ERR_NN_OPTION (-45) /* an operator option outside its range */
+#define WHIR_ERR_NN_ARENA (-46) /* the arena is smaller than the plan needs */
+#define WHIR_ERR_NN_ENGINE (-47) /* the other inference engine failed; its own code is kept */
+
+/* The error's name on the wire; "unknown" for any other number. */
+#define WHIR_ERROR_NAMES(X) \
+    X(WHIR_ERR_ARG, "arg") \
+    X(WHIR_ERR_SPACE, "space") \
+    X(WHIR_ERR_FLASH, "flash") \
+    X(WHIR_ERR_FLASH_WORN, "flash_worn") \
+    X(WHIR_ERR_CRC, "crc") \
+    X(WHIR_ERR_VERSION, "version") \
+    X(WHIR_ERR_STATE, "state") \
+    X(WHIR_ERR_BUSY, "busy") \
+    X(WHIR_ERR_EXPIRED, "expired") \
+    X(WHIR_ERR_JSON, "json") \
+    X(WHIR_ERR_COMMAND, "command") \
+    X(WHIR_ERR_DOWNLOAD, "download") \
+    X(WHIR_ERR_BUNDLE_HEADER, "bundle_header") \
+    X(WHIR_ERR_BUNDLE_TRUNCATED, "bundle_truncated") \
+    X(WHIR_ERR_BUNDLE_MANIFEST, "bundle_manifest") \
+    X(WHIR_ERR_BUNDLE_SIGNATURE, "bundle_signature") \
+    X(WHIR_ERR_BUNDLE_PART_HASH, "bundle_part_hash") \
+    X(WHIR_ERR_BUNDLE_COUNTER, "bundle_counter") \
+    X(WHIR_ERR_BUNDLE_HARDWARE, "bundle_hardware") \
+    X(WHIR_ERR_BUNDLE_FEATURES, "bundle_features") \
+    X(WHIR_ERR_BUNDLE_SENSOR, "bundle_sensor") \
+    X(WHIR_ERR_BUNDLE_GOLDEN, "bundle_golden") \
+    X(WHIR_ERR_BUNDLE_KERNELS, "bundle_kernels") \
+    X(WHIR_ERR_NN_SCHEMA, "nn_schema") \
+    X(WHIR_ERR_NN_OP, "nn_op") \
+    X(WHIR_ERR_NN_TYPE, "nn_type") \
+    X(WHIR_ERR_NN_SHAPE, "nn_shape") \
+    X(WHIR_ERR_NN_QUANT, "nn_quant") \
+    X(WHIR_ERR_NN_OPTION, "nn_option") \
+    X(WHIR_ERR_NN_ARENA, "nn_arena") \
+    X(WHIR_ERR_NN_ENGINE, "nn_engine")
+
+/* Limits. */
+#define WHIR_NAME_NAME_MAX_BYTES 32
+#define WHIR_NAME_CLASS_NAME_MAX_BYTES 23
+#define WHIR_NAME_MODEL_NAME_MAX_BYTES 31
+#define WHIR_NAME_MODEL_VERSION_MAX_BYTES 15
+#define WHIR_NAME_HARDWARE_CLASS_MAX_BYTES 15
+#define WHIR_WINDOW_SAMPLES_MIN 64
+#define WHIR_WINDOW_SAMPLES_MAX 1024
+#define WHIR_WINDOW_SAMPLES_DEFAULT 256
+#define WHIR_WINDOW_CHANNELS_MAX 3
+#define WHIR_WINDOW_HOP_MIN 1
+#define WHIR_VERDICT_WINDOWS_MAX 8
+#define WHIR_VERDICT_SPAN_MAX_MS 2048
+#define WHIR_VERDICT_RATE_MAX_HZ 10
+#define WHIR_VERDICT_CLASSES_MAX 8
+#define WHIR_DECIDE_RAISE_PERMILLE_DEFAULT 800
+#define WHIR_DECIDE_CLEAR_PERMILLE_DEFAULT 500
+#define WHIR_DECIDE_RAISE_COUNT_DEFAULT 3
+#define WHIR_DECIDE_RAISE_OF_DEFAULT 5
+#define WHIR_DECIDE_CLEAR_COUNT_DEFAULT 5
+#define WHIR_DECIDE_OF_MAX 8
+#define WHIR_DECIDE_REALERT_INTERVAL_MS_DEFAULT 3600000
+#define WHIR_DECIDE_WARNING_AFTER_MS_DEFAULT 10000
+#define WHIR_DECIDE_CRITICAL_AFTER_MS_DEFAULT 60000
+#define WHIR_CONDITION_INPUT_RATE_MAX_MHZ 27000000
+#define WHIR_CONDITION_INPUT_RATE_MIN_MHZ 10000
+#define WHIR_FEATURE_EXTRACTOR_VERSION 1
+#define WHIR_FEATURE_BANDS_PER_AXIS_MAX 64
+#define WHIR_FEATURE_COUNT_MAX 256
+#define WHIR_MESSAGE_VERSION 1
+#define WHIR_MESSAGE_COMMAND_MAX_BYTES 1024
+#define WHIR_MESSAGE_MESSAGE_MAX_BYTES 1024
+#define WHIR_MESSAGE_COMMAND_ARRAY_MAX 64
+#define WHIR_MESSAGE_COMMAND_ID_MAX_BYTES 39
+#define WHIR_MESSAGE_URL_MAX_BYTES 511
+#define WHIR_MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT 60000
+#define WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT 60000
+#define WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT 5000
+#define WHIR_MESSAGE_RECEIPT_MAX_SEQ 64
+#define WHIR_BUNDLE_SLOT_BYTES 262144
+#define WHIR_BUNDLE_SLOT_ALIGN_BYTES 65536
+#define WHIR_BUNDLE_GOLDEN_SHARE_PERCENT 25
+#define WHIR_BUNDLE_KEYS_MAX 4
+#define WHIR_BUNDLE_TRIAL_DEADLINE_MS_DEFAULT 600000
+#define WHIR_FLASH_WRITE_CALL_MAX_BYTES 256
+#define WHIR_FLASH_WRITE_SIZE_MAX_BYTES 32
+
+/* Feature parameters: tags of the manifest, with the range that this build accepts. */
+#define WHIR_PARAM_EXTRACTOR_VERSION 0x0100 /* u16: version of the feature formulas; the build's own must be equal */
+#define WHIR_PARAM_EXTRACTOR_VERSION_MIN 1
+#define WHIR_PARAM_EXTRACTOR_VERSION_MAX 1
+#define WHIR_PARAM_RATE_HZ 0x0101 /* u32: sampling rate of the window, after conditioning, Hz */
+#define WHIR_PARAM_RATE_HZ_MIN 100
+#define WHIR_PARAM_RATE_HZ_MAX 27000
+#define WHIR_PARAM_BANDWIDTH_HZ 0x0102 /* u32: the sensor must hear at least up to here, Hz */
+#define WHIR_PARAM_BANDWIDTH_HZ_MIN 10
+#define WHIR_PARAM_BANDWIDTH_HZ_MAX 13500
+#define WHIR_PARAM_RANGE_MG 0x0103 /* u32: full scale that the sensor must have at least, thousandths of `unit` */
+#define WHIR_PARAM_RANGE_MG_MIN 1
+#define WHIR_PARAM_RANGE_MG_MAX 1000000
+#define WHIR_PARAM_NOISE_UG_RTHZ_MAX 0x0104 /* u32: noise density that the sensor may have at most, millionths of `unit` per root hertz */
+#define WHIR_PARAM_NOISE_UG_RTHZ_MAX_MIN 1
+#define WHIR_PARAM_NOISE_UG_RTHZ_MAX_MAX 1000000
+#define WHIR_PARAM_CHANNELS 0x0105 /* u8: axes in the window, in the order of the sensor's own x, y, z */
+#define WHIR_PARAM_CHANNELS_MIN 1
+#define WHIR_PARAM_CHANNELS_MAX 3
+#define WHIR_PARAM_AXES 0x0106 /* u8: bit mask of the sensor axes used, bit 0 = x; its population count is `channels` */
+#define WHIR_PARAM_AXES_MIN 1
+#define WHIR_PARAM_AXES_MAX 7
+#define WHIR_PARAM_UNIT 0x0107 /* u8: unit of a sample (enum unit) */
+#define WHIR_PARAM_UNIT_MIN 1
+#define WHIR_PARAM_UNIT_MAX 3
+#define WHIR_PARAM_LSB_NANO 0x0108 /* u32: one count of the int16 window, in 1e-9 `unit`; conditioning scales the sensor's counts to it */
+#define WHIR_PARAM_LSB_NANO_MIN 1
+#define WHIR_PARAM_LSB_NANO_MAX 100000000
+#define WHIR_PARAM_WINDOW_SAMPLES 0x0110 /* u16: samples per window and axis, a power of two */
+#define WHIR_PARAM_WINDOW_SAMPLES_MIN 64
+#define WHIR_PARAM_WINDOW_SAMPLES_MAX 1024
+#define WHIR_PARAM_HOP_SAMPLES 0x0111 /* u16: samples between the starts of two windows */
+#define WHIR_PARAM_HOP_SAMPLES_MIN 1
+#define WHIR_PARAM_HOP_SAMPLES_MAX 4096
+#define WHIR_PARAM_VERDICT_WINDOWS 0x0112 /* u8: a verdict is the mean over at most so many windows, and 2.048 s */
+#define WHIR_PARAM_VERDICT_WINDOWS_MIN 1
+#define WHIR_PARAM_VERDICT_WINDOWS_MAX 8
+#define WHIR_PARAM_KIND 0x0120 /* u8: feature kind (enum feature_kind) */
+#define WHIR_PARAM_KIND_MIN 1
+#define WHIR_PARAM_KIND_MAX 2
+#define WHIR_PARAM_LEVEL 0x0121 /* u8: absolute or relative level (enum level) */
+#define WHIR_PARAM_LEVEL_MIN 0
+#define WHIR_PARAM_LEVEL_MAX 1
+#define WHIR_PARAM_STATS 0x0122 /* u8: bit mask of per-axis statistics: 1 RMS, 2 peak, 4 crest factor, 8 kurtosis */
+#define WHIR_PARAM_STATS_MIN 0
+#define WHIR_PARAM_STATS_MAX 15
+#define WHIR_PARAM_BAND_EDGES_BINS 0x0123 /* u16[]: n + 1 ascending FFT bins; band i is the bins edge[i] .. edge[i+1]-1 (kind bands; empty for raw) */
+#define WHIR_PARAM_OFFSET 0x0130 /* i32[]: per feature (bands: axis-major; raw: per channel): input = clamp8(((feature - offset) * gain_q16 + 2^15) >> 16) */
+#define WHIR_PARAM_GAIN_Q16 0x0131 /* u32[]: see `offset` */
+
+/* Bundle layout. */
+#define WHIR_BUNDLE_MAGIC 0x52494857u
+#define WHIR_BUNDLE_FORMAT_VERSION 1
+#define WHIR_BUNDLE_HEADER_BYTES 32
+#define WHIR_BUNDLE_SIGNATURE_BYTES 64
+#define WHIR_BUNDLE_PART_ALIGN_BYTES 16
+#define WHIR_BUNDLE_OFFSET_MAGIC 0 /* u32 */
+#define WHIR_BUNDLE_OFFSET_FORMAT_VERSION 4 /* u16 */
+#define WHIR_BUNDLE_OFFSET_HEADER_BYTES 6 /* u16 */
+#define WHIR_BUNDLE_OFFSET_TOTAL_BYTES 8 /* u32 */
+#define WHIR_BUNDLE_OFFSET_MANIFEST_BYTES 12 /* u32 */
+#define WHIR_BUNDLE_OFFSET_KEY_ID 16 /* u32 */
+#define WHIR_BUNDLE_OFFSET_RESERVED 20 /* u32 */
+#define WHIR_BUNDLE_OFFSET_RESERVED2 24 /* u32 */
+#define WHIR_BUNDLE_OFFSET_CRC32 28 /* u32 */
+#define WHIR_TAG_MODEL_NAME 0x0001 /* str */
+#define WHIR_TAG_MODEL_VERSION 0x0002 /* str */
+#define WHIR_TAG_SECURITY_COUNTER 0x0003 /* u32 */
+#define WHIR_TAG_HARDWARE_CLASS 0x0004 /* str */
+#define WHIR_TAG_CLASSES 0x0005 /* strs */
+#define WHIR_TAG_FEATURES_HASH 0x0006 /* bytes32 */
+#define WHIR_TAG_ARENA_BYTES 0x0007 /* u32 */
+#define WHIR_TAG_KERNEL_SETS 0x0008 /* u32 */
+#define WHIR_TAG_SCOPE 0x0009 /* u8 */
+#define WHIR_TAG_RAISE_PERMILLE 0x0010 /* u16 */
+#define WHIR_TAG_CLEAR_PERMILLE 0x0011 /* u16 */
+#define WHIR_TAG_RAISE_COUNT 0x0012 /* u8 */
+#define WHIR_TAG_RAISE_OF 0x0013 /* u8 */
+#define WHIR_TAG_OFF_RMS_COUNTS 0x0014 /* u16 */
+#define WHIR_TAG_PART 0x0200 /* part */
+
+/* unit */
+#define WHIR_UNIT_G 1
+#define WHIR_UNIT_MPS2 2
+#define WHIR_UNIT_VOLT 3
+#define WHIR_UNIT_NAMES(X) \
+    X(WHIR_UNIT_G, "g") \
+    X(WHIR_UNIT_MPS2, "mps2") \
+    X(WHIR_UNIT_VOLT, "volt")
+
+/* feature_kind */
+#define WHIR_FEATURE_KIND_RAW 1
+#define WHIR_FEATURE_KIND_BANDS 2
+#define WHIR_FEATURE_KIND_NAMES(X) \
+    X(WHIR_FEATURE_KIND_RAW, "raw") \
+    X(WHIR_FEATURE_KIND_BANDS, "bands")
+
+/* level */
+#define WHIR_LEVEL_ABSOLUTE 0
+#define WHIR_LEVEL_RELATIVE 1
+#define WHIR_LEVEL_NAMES(X) \
+    X(WHIR_LEVEL_ABSOLUTE, "absolute") \
+    X(WHIR_LEVEL_RELATIVE, "relative")
+
+/* part_kind */
+#define WHIR_PART_KIND_MODEL 1
+#define WHIR_PART_KIND_GOLDEN_TENSORS 2
+#define WHIR_PART_KIND_GOLDEN_WINDOWS 3
+#define WHIR_PART_KIND_EVALUATION 4
+#define WHIR_PART_KIND_NAMES(X) \
+    X(WHIR_PART_KIND_MODEL, "model") \
+    X(WHIR_PART_KIND_GOLDEN_TENSORS, "golden_tensors") \
+    X(WHIR_PART_KIND_GOLDEN_WINDOWS, "golden_windows") \
+    X(WHIR_PART_KIND_EVALUATION, "evaluation")
+
+/* kernel_set */
+#define WHIR_KERNEL_SET_WHIR_NN 1
+#define WHIR_KERNEL_SET_TFLM_REFERENCE 2
+#define WHIR_KERNEL_SET_NAMES(X) \
+    X(WHIR_KERNEL_SET_WHIR_NN, "whir_nn") \
+    X(WHIR_KERNEL_SET_TFLM_REFERENCE, "tflm_reference")
+
+/* scope */
+#define WHIR_SCOPE_ANY_MACHINE 1
+#define WHIR_SCOPE_TRAINING_RIG 2
+#define WHIR_SCOPE_NAMES(X) \
+    X(WHIR_SCOPE_ANY_MACHINE, "any_machine") \
+    X(WHIR_SCOPE_TRAINING_RIG, "training_rig")
+
+/* node_state */
+#define WHIR_NODE_STATE_OK 0
+#define WHIR_NODE_STATE_NO_MODEL 1
+#define WHIR_NODE_STATE_SENSOR_FAULT 2
+#define WHIR_NODE_STATE_MACHINE_OFF 3
+#define WHIR_NODE_STATE_LOST 4
+#define WHIR_NODE_STATE_STOPPED 5
+#define WHIR_NODE_STATE_NAMES(X) \
+    X(WHIR_NODE_STATE_OK, "ok") \
+    X(WHIR_NODE_STATE_NO_MODEL, "no_model") \
+    X(WHIR_NODE_STATE_SENSOR_FAULT, "sensor_fault") \
+    X(WHIR_NODE_STATE_MACHINE_OFF, "machine_off") \
+    X(WHIR_NODE_STATE_LOST, "lost") \
+    X(WHIR_NODE_STATE_STOPPED, "stopped")
+
+/* alert_state */
+#define WHIR_ALERT_STATE_PENDING 1
+#define WHIR_ALERT_STATE_ACTIVE 2
+#define WHIR_ALERT_STATE_CLEARED 3
+#define WHIR_ALERT_STATE_NAMES(X) \
+    X(WHIR_ALERT_STATE_PENDING, "pending") \
+    X(WHIR_ALERT_STATE_ACTIVE, "active") \
+    X(WHIR_ALERT_STATE_CLEARED, "cleared")
+
+/* severity */
+#define WHIR_SEVERITY_NONE 0
+#define WHIR_SEVERITY_ADVISORY 1
+#define WHIR_SEVERITY_WARNING 2
+#define WHIR_SEVERITY_CRITICAL 3
+#define WHIR_SEVERITY_NAMES(X) \
+    X(WHIR_SEVERITY_NONE, "none") \
+    X(WHIR_SEVERITY_ADVISORY, "advisory") \
+    X(WHIR_SEVERITY_WARNING, "warning") \
+    X(WHIR_SEVERITY_CRITICAL, "critical")
+
+/* ack_result */
+#define WHIR_ACK_RESULT_OK 0
+#define WHIR_ACK_RESULT_ACCEPTED 1
+#define WHIR_ACK_RESULT_REFUSED 2
+#define WHIR_ACK_RESULT_EXPIRED 3
+#define WHIR_ACK_RESULT_NAMES(X) \
+    X(WHIR_ACK_RESULT_OK, "ok") \
+    X(WHIR_ACK_RESULT_ACCEPTED, "accepted") \
+    X(WHIR_ACK_RESULT_REFUSED, "refused") \
+    X(WHIR_ACK_RESULT_EXPIRED, "expired")
+
+/* event_kind */
+#define WHIR_EVENT_KIND_BOOT 1
+#define WHIR_EVENT_KIND_UPDATE_STARTED 2
+#define WHIR_EVENT_KIND_UPDATE_REFUSED 3
+#define WHIR_EVENT_KIND_UPDATE_TRIAL 4
+#define WHIR_EVENT_KIND_UPDATE_CONFIRMED 5
+#define WHIR_EVENT_KIND_UPDATE_REVERTED 6
+#define WHIR_EVENT_KIND_ROLLBACK_DONE 7
+#define WHIR_EVENT_KIND_SENSOR_FAULT 8
+#define WHIR_EVENT_KIND_SPOOL_DROPPED 9
+#define WHIR_EVENT_KIND_CLOCK_SET 10
+#define WHIR_EVENT_KIND_NAMES(X) \
+    X(WHIR_EVENT_KIND_BOOT, "boot") \
+    X(WHIR_EVENT_KIND_UPDATE_STARTED, "update_started") \
+    X(WHIR_EVENT_KIND_UPDATE_REFUSED, "update_refused") \
+    X(WHIR_EVENT_KIND_UPDATE_TRIAL, "update_trial") \
+    X(WHIR_EVENT_KIND_UPDATE_CONFIRMED, "update_confirmed") \
+    X(WHIR_EVENT_KIND_UPDATE_REVERTED, "update_reverted") \
+    X(WHIR_EVENT_KIND_ROLLBACK_DONE, "rollback_done") \
+    X(WHIR_EVENT_KIND_SENSOR_FAULT, "sensor_fault") \
+    X(WHIR_EVENT_KIND_SPOOL_DROPPED, "spool_dropped") \
+    X(WHIR_EVENT_KIND_CLOCK_SET, "clock_set")
+
+/* quality */
+#define WHIR_QUALITY_STUCK 1
+#define WHIR_QUALITY_CLIPPED 2
+#define WHIR_QUALITY_GAP 4
+#define WHIR_QUALITY_SLOW 8
+#define WHIR_QUALITY_OFF 16
+#define WHIR_QUALITY_NO_MODEL 32
+#define WHIR_QUALITY_STARTING 64
+#define WHIR_QUALITY_NAMES(X) \
+    X(WHIR_QUALITY_STUCK, "stuck") \
+    X(WHIR_QUALITY_CLIPPED, "clipped") \
+    X(WHIR_QUALITY_GAP, "gap") \
+    X(WHIR_QUALITY_SLOW, "slow") \
+    X(WHIR_QUALITY_OFF, "off") \
+    X(WHIR_QUALITY_NO_MODEL, "no_model") \
+    X(WHIR_QUALITY_STARTING, "starting")
+
+#define WHIR_TOPIC_PREFIX "whir/v1"
+#define WHIR_TOPIC_STATUS "status"
+#define WHIR_TOPIC_TELEMETRY "telemetry"
+#define WHIR_TOPIC_ALERT "alert"
+#define WHIR_TOPIC_EVENT "event"
+#define WHIR_TOPIC_CAPTURE "capture"
+#define WHIR_TOPIC_CMD "cmd"
+#define WHIR_TOPIC_ACK "ack"
+#define WHIR_COMMAND_RECEIPT "receipt"
+#define WHIR_COMMAND_UPDATE "update"
+#define WHIR_COMMAND_ROLLBACK "rollback"
+#define WHIR_COMMAND_MEASURE "measure"
+
+#endif

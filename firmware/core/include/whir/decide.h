@@ -1,0 +1,87 @@
+#ifndef WHIR_DECIDE_H
+#define WHIR_DECIDE_H
+
+#include <stdint.h>
+
+#include "whir/contract.h"
+
+/* One verdict: mean of the dequantized permille over the windows behind it. */
+typedef struct whir_verdict {
+    uint16_t permille[WHIR_VERDICT_CLASSES_MAX];
+    uint8_t class_count;
+    int8_t top;      /* index of the class, -1 = unknown */
+    uint8_t windows; /* behind it */
+    uint8_t quality; /* WHIR_QUALITY_…; not 0 means top is -1 */
+    uint32_t rms_counts;
+} whir_verdict_t;
+
+/* Averages windows into verdicts: at most WHIR_VERDICT_WINDOWS_MAX windows, WHIR_VERDICT_SPAN_MAX_MS, and
+ * WHIR_VERDICT_RATE_MAX_HZ verdicts a second. */
+typedef struct whir_mean {
+    uint16_t permille[WHIR_VERDICT_WINDOWS_MAX][WHIR_VERDICT_CLASSES_MAX];
+    uint64_t at_ms[WHIR_VERDICT_WINDOWS_MAX];
+    uint64_t last_verdict_ms;
+    uint8_t count;
+    uint8_t next;
+    uint8_t windows_max;
+    uint8_t class_count;
+    uint8_t started; /* a verdict has been given */
+} whir_mean_t;
+
+void whir_mean_init(whir_mean_t *m, uint8_t class_count, uint8_t windows_max);
+/* One window's permille in; returns 1 and fills `verdict` when one is due, else 0. */
+int whir_mean_push(whir_mean_t *m, const uint16_t *permille, uint64_t now_ms, whir_verdict_t *verdict);
+void whir_mean_reset(whir_mean_t *m);
+
+/* Dequantizes one int8 output: round((q - zero_point) * scale * 1000), clamped to 0..1000; scale as IEEE-754 bits. */
+uint16_t whir_permille(int8_t q, uint32_t scale_bits, int32_t zero_point);
+
+typedef struct whir_decide_config {
+    uint16_t raise_permille;
+    uint16_t clear_permille;
+    uint8_t raise_count;
+    uint8_t raise_of;
+    uint8_t clear_count;
+    uint32_t realert_interval_ms;
+    uint32_t warning_after_ms;
+    uint32_t critical_after_ms;
+} whir_decide_config_t;
+
+void whir_decide_config_default(whir_decide_config_t *config);
+
+/* Alert of one fault class. */
+typedef struct whir_alert {
+    uint8_t state;     /* idle (0) or WHIR_ALERT_STATE_… */
+    uint8_t severity;  /* WHIR_SEVERITY_… */
+    uint8_t history;   /* bit i: the i-th last good verdict was at or above raise_permille */
+    uint8_t below;     /* consecutive verdicts under clear_permille */
+    uint64_t since_ms; /* of the raise */
+    uint64_t told_ms;  /* last message about it */
+} whir_alert_t;
+
+typedef struct whir_decide {
+    whir_decide_config_t config;
+    whir_alert_t alert[WHIR_VERDICT_CLASSES_MAX]; /* index 0, the healthy class, is unused */
+    uint8_t class_count;
+} whir_decide_t;
+
+/* A change to be told. */
+typedef struct whir_decision {
+    uint8_t class_index;
+    uint8_t state;    /* WHIR_ALERT_STATE_… */
+    uint8_t severity; /* WHIR_SEVERITY_… */
+    uint8_t raised;   /* 1 when this is the raise: a new occurrence begins */
+} whir_decision_t;
+
+void whir_decide_init(whir_decide_t *d, const whir_decide_config_t *config, uint8_t class_count);
+
+/*
+ * One verdict in. Fills at most class_count decisions and returns how many. A verdict with quality bits changes nothing but is
+ * never counted as healthy; machine off (WHIR_QUALITY_OFF) holds every state.
+ */
+int whir_decide_step(whir_decide_t *d, const whir_verdict_t *verdict, uint64_t now_ms, whir_decision_t *out);
+
+/* Highest severity of all active alerts, for the local output. */
+uint8_t whir_decide_severity(const whir_decide_t *d);
+
+#endif

@@ -1,0 +1,82 @@
+#ifndef WHIR_NODE_H
+#define WHIR_NODE_H
+
+#include <stdint.h>
+
+#include "whir/bundle.h"
+#include "whir/condition.h"
+#include "whir/decide.h"
+#include "whir/port/crypto.h"
+#include "whir/port/flash.h"
+#include "whir/port/inference.h"
+#include "whir/port/link.h"
+#include "whir/port/output.h"
+#include "whir/port/sensor.h"
+#include "whir/slots.h"
+#include "whir/spool.h"
+#include "whir/update.h"
+#include "whir/window.h"
+
+/* Where things lie on the flash; all sector-aligned, slots aligned to WHIR_BUNDLE_SLOT_ALIGN_BYTES. */
+typedef struct whir_node_layout {
+    uint32_t state_base; /* two sectors */
+    uint32_t slot_base[2];
+    uint32_t slot_bytes;
+    uint32_t alert_base, alert_sectors;         /* spool of alerts and events */
+    uint32_t telemetry_base, telemetry_sectors; /* spool of telemetry */
+} whir_node_layout_t;
+
+typedef struct whir_node_config {
+    const char *site;
+    const char *name;
+    const char *hardware_class;
+    const char *firmware_version;
+    const char *reset_reason;
+    whir_sensor_info_t sensor;
+    whir_node_layout_t layout;
+    uint32_t telemetry_interval_ms;
+    uint32_t status_interval_ms;
+    uint32_t resend_interval_ms;
+} whir_node_config_t;
+
+typedef struct whir_node_ports {
+    whir_flash_t *flash;
+    whir_crypto_t *crypto;
+    whir_inference_t *engine;
+    whir_link_t *link;
+    whir_output_t *output;
+    uint8_t *arena; /* 16-byte aligned, for the engine */
+    uint32_t arena_bytes;
+} whir_node_ports_t;
+
+typedef struct whir_node whir_node_t;
+
+#include "whir/node_state.h"
+
+/*
+ * The node: samples in, verdicts and alerts out. One task calls everything here; nothing blocks but the flash. `now_ms` is the
+ * monotonic clock since boot and is passed in everywhere.
+ */
+/* Mounts the flash, boots the model in service, counts the boot. 0 also without a model (the node then says no_model). */
+int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const whir_node_ports_t *ports, uint64_t now_ms);
+/* One sample of the sensor, `config.sensor.channels` counts. */
+int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms);
+/* Samples were lost before the next push. */
+void whir_node_gap(whir_node_t *node);
+/* Everything periodic: status, telemetry, resends, replay of the spool, one step of an update. Call at least every 50 ms. */
+int whir_node_step(whir_node_t *node, uint64_t now_ms);
+/* The wall clock is known: ms since 1970 at this now_ms. */
+void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms);
+/* The link is up (a clean session: status goes out at once) or down. */
+void whir_node_connected(whir_node_t *node, int connected, uint64_t now_ms);
+/* The last will for the connection about to be made; call before connecting. Returns the length, or WHIR_ERR_SPACE. */
+int whir_node_will(whir_node_t *node, char *json, uint32_t json_max);
+/* One message from `cmd`. 0, or the error that was answered. */
+int whir_node_command(whir_node_t *node, const void *payload, uint32_t bytes, uint64_t now_ms);
+/* Bytes of the bundle that was asked for by link->fetch, in order; a negative answer means stop fetching. WHIR_ERR_BUSY: the
+ * slot is still being erased, offer the same bytes again after the next step. */
+int whir_node_bundle_data(whir_node_t *node, const void *data, uint32_t bytes, uint64_t now_ms);
+/* The fetch is over: 0, or a negative code when it failed. */
+int whir_node_bundle_end(whir_node_t *node, int error, uint64_t now_ms);
+
+#endif

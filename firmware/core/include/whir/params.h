@@ -1,0 +1,45 @@
+#ifndef WHIR_PARAMS_H
+#define WHIR_PARAMS_H
+
+#include <stdint.h>
+
+#include "whir/contract.h"
+
+/*
+ * Feature parameters: one struct field per [[param]] of contracts/features.toml, read from the manifest's TLV bytes.
+ * Arrays stay where they are (flash) as unaligned little-endian bytes; the accessors below read them.
+ */
+typedef struct whir_params {
+    uint16_t extractor_version;
+    uint32_t rate_hz;
+    uint32_t bandwidth_hz;
+    uint32_t range_mg;
+    uint32_t noise_ug_rthz_max;
+    uint8_t channels;
+    uint8_t axes;
+    uint8_t unit;
+    uint32_t lsb_nano;
+    uint16_t window_samples;
+    uint16_t hop_samples;
+    uint8_t verdict_windows;
+    uint8_t kind;
+    uint8_t level;
+    uint8_t stats;
+    const uint8_t *band_edges_bins; /* u16 each */
+    const uint8_t *offset;          /* i32 each */
+    const uint8_t *gain_q16;        /* u32 each */
+    uint16_t bands_per_axis;        /* number of edges - 1; 0 for raw */
+    uint16_t scalers;               /* entries of offset and of gain_q16 */
+} whir_params_t;
+
+/*
+ * Parses and checks the parameter TLVs (tags 0x0100..0x01FF, ascending). `tlv` must outlive `params`.
+ * 0; WHIR_ERR_BUNDLE_MANIFEST for broken TLVs; WHIR_ERR_BUNDLE_FEATURES for a missing parameter, one outside its limits,
+ * or ones that do not fit together (channels against axes, edges against window, scalers against feature count).
+ */
+int whir_params_parse(whir_params_t *params, const uint8_t *tlv, uint32_t bytes);
+
+/* Number of features per window: raw: window_samples * channels; bands: channels * (bands_per_axis + stats set). */
+uint32_t whir_params_feature_count(const whir_params_t *params);
+
+#endif

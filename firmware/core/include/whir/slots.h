@@ -1,0 +1,35 @@
+#ifndef WHIR_SLOTS_H
+#define WHIR_SLOTS_H
+
+#include <stdint.h>
+
+#include "whir/contract.h"
+#include "whir/port/flash.h"
+
+/*
+ * What must survive a power cut: which model slot is in service, whether it is on trial, the security counter, the boot
+ * counter. Appended records in two sectors that take turns; the newest record with a good CRC counts. The record carries a version.
+ */
+typedef struct whir_slots_state {
+    uint8_t active;    /* 0 = a, 1 = b, 0xFF = none */
+    uint8_t previous;  /* the confirmed one to go back to, 0xFF = none */
+    uint8_t trial;     /* 1 while `active` is not confirmed */
+    uint8_t trial_boots; /* boots while on trial */
+    uint32_t security_counter;
+    uint32_t boot;     /* cold boots */
+    char action[WHIR_MESSAGE_COMMAND_ID_MAX_BYTES + 1]; /* command that caused the trial */
+} whir_slots_state_t;
+
+typedef struct whir_slots {
+    whir_flash_t *flash;
+    uint32_t base; /* two sectors */
+    uint32_t sector, offset, sequence;
+    whir_slots_state_t state;
+} whir_slots_t;
+
+/* Reads the newest state; a blank or foreign range gives the initial state. */
+int whir_slots_mount(whir_slots_t *s, whir_flash_t *flash, uint32_t base);
+/* Stores s->state; returns 0 once it is safe: after a cut inside, mount gives the old state or this one. */
+int whir_slots_commit(whir_slots_t *s);
+
+#endif

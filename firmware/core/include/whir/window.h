@@ -1,0 +1,31 @@
+#ifndef WHIR_WINDOW_H
+#define WHIR_WINDOW_H
+
+#include <stdint.h>
+
+#include "whir/params.h"
+
+/* Sliding window over conditioned samples. The buffer (window_samples * channels int16) is the caller's. */
+typedef struct whir_window {
+    int16_t *buffer;
+    uint16_t samples;  /* per axis */
+    uint16_t hop;
+    uint16_t filled;   /* samples in the buffer */
+    uint16_t head;     /* next to overwrite */
+    uint16_t to_go;    /* samples until the next window is due */
+    uint8_t channels;
+    uint8_t quality;   /* WHIR_QUALITY_… gathered for the window under way */
+} whir_window_t;
+
+void whir_window_init(whir_window_t *w, const whir_params_t *params, int16_t *buffer);
+
+/* One sample in; returns 1 when a window is due (then read it before the next push), else 0. */
+int whir_window_push(whir_window_t *w, const int16_t *sample);
+
+/* Copies the window in time order, sample-major, and returns its quality bits (WHIR_QUALITY_CLIPPED, …_STUCK, …_GAP). */
+uint8_t whir_window_read(const whir_window_t *w, int16_t *out);
+
+/* Samples were lost: the windows that would contain the gap are dropped, never classified. */
+void whir_window_gap(whir_window_t *w);
+
+#endif
