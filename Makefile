@@ -1,10 +1,34 @@
 # Every target sets up what it needs. `make help` lists them.
-PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
+BIN := .venv/bin
+SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+export WHIR_BUILD := $(CURDIR)/build
 
-.PHONY: core
-core: ## compile the core and the host port and put them where whir_node finds them
-	@cmake -S . -B build/cmake -G Ninja >/dev/null
-	@cmake --build build/cmake
-	@cmake --install build/cmake --prefix firmware >/dev/null
+.PHONY: help demo test test-long bench check format generate core
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+demo: ## the main job in this terminal (KEEP=1 leaves it running, SEED=n, DEMO_BREAK=gate|signature|alert)
+	@start=$$(date +%s); ci/install.sh demo && $(MAKE) -s core && \
+	WHIR_INSTALL_S=$$(( $$(date +%s) - start )) $(BIN)/whir demo $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
+
+test: ## everything that CI runs, at most 20 minutes
+	@ci/test.sh
+
+test-long: ## the long forms, at most 90 minutes
+	@ci/test.sh long
+
+bench: ## measure engine, quality and fleet into build/bench/
+	@ci/install.sh test && $(MAKE) -s core && $(BIN)/whir bench engine && $(BIN)/whir bench quality && $(BIN)/whir bench fleet
+
+check: ## format, lint, types, generated files up to date
+	@ci/install.sh test && ci/check.sh
+
+format: ## rewrite Python and C in the house style
+	@ci/install.sh test && $(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet . ; $(BIN)/clang-format -i $$(git ls-files '*.c' '*.h')
+
+generate: ## rewrite what comes from contracts/
+	@ci/install.sh demo && $(BIN)/python -m whir_contracts.generate
+
+core: ## compile the core and put it where the installed package finds it
+	@cmake -S . -B build/core -G Ninja >/dev/null && cmake --build build/core --parallel | grep -vE 'no work to do|Re-checking' || true
+	@cmake --install build/core --prefix $(SITE) >/dev/null

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Format, lint, types, generated files. Runs every check, then fails if one did.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+failed=()
+run() { # name, command...
+    local name="$1"; shift
+    if out="$("$@" 2>&1)"; then printf 'ok    %s\n' "$name"; else printf 'FAIL  %s\n%s\n' "$name" "$out"; failed+=("$name"); fi
+}
+mapfile -t c_files < <(git ls-files '*.c' '*.h' | grep -v contract.h)
+run "ruff format" .venv/bin/ruff format --check --quiet .
+run "ruff" .venv/bin/ruff check --quiet .
+run "mypy" .venv/bin/mypy
+run "clang-format" .venv/bin/clang-format --dry-run -Werror "${c_files[@]}"
+run "cppcheck" cppcheck --quiet --std=c99 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
+    --suppress=missingIncludeSystem -Ifirmware/core/include -Ifirmware/ports/host firmware/core/src firmware/ports/host
+run "generated files" .venv/bin/python -m whir_contracts.generate --check
+[ ${#failed[@]} -eq 0 ] || { printf '%d check(s) failed: %s\n' "${#failed[@]}" "${failed[*]}"; exit 1; }

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Installs what the given target needs: Debian packages where it may, Python packages into .venv. Does nothing the second time.
+#   ci/install.sh demo|test
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python="${PYTHON:-python3}"
+target="${1:-demo}"
+
+say() { printf '%s\n' "$*" >&2; }
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
+    say "Python 3.11 or newer is needed: apt-get install python3 python3-venv, or set PYTHON=/path/to/python3.11"; exit 1; }
+command -v cc >/dev/null || command -v gcc >/dev/null || {
+    say "A C compiler is needed: apt-get install build-essential"; exit 1; }
+
+if [ "$target" = test ]; then
+    missing=()
+    while read -r package; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done < ci/packages.txt
+    if [ ${#missing[@]} -gt 0 ]; then
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+            say "Debian packages: ${missing[*]}"
+            DEBIAN_FRONTEND=noninteractive apt-get update -qq
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+        else
+            say "The tests need these Debian packages; install them first: apt-get install ${missing[*]}"; exit 1
+        fi
+    fi
+fi
+
+stamp=.venv/.installed
+want="$(cat pyproject.toml CMakeLists.txt firmware/*/CMakeLists.txt firmware/ports/host/CMakeLists.txt | sha256sum | cut -d' ' -f1)"
+if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
+    say "Python packages into .venv (TensorFlow is the large one) ..."
+    [ -x .venv/bin/python ] || "$python" -m venv .venv || {
+        say "The venv module is missing: apt-get install python3-venv"; exit 1; }
+    .venv/bin/python -m pip install --quiet --editable '.[dev]' 2> >(grep -v '^WARNING: Location' >&2)
+    echo "$want" > "$stamp"
+fi

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# All tests, group by group, with the time of each. `ci/test.sh long` runs the long forms instead.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+mode="${1:-short}"
+mark=$([ "$mode" = long ] && echo long || echo "not long")
+times=(); failed=()
+group() { # name, limit in minutes, command...
+    local name="$1" limit="$2" start end; shift 2
+    printf '\n== %s\n' "$name"; start=$(date +%s)
+    "$@" || failed+=("$name")
+    end=$(date +%s); times+=("$(printf '%-18s %4d s of %d min' "$name" $((end - start)) "$limit")")
+}
+c_tests() {
+    cmake -S . -B build/c-tests -G Ninja -DWHIR_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null &&
+    cmake --build build/c-tests --parallel >/dev/null &&
+    ctest --test-dir build/c-tests --output-on-failure $([ "$mode" = long ] && echo -L long || echo -LE long)
+}
+pytests() { .venv/bin/python -m pytest -q -m "$mark" "$@" || [ $? = 5 ]; }
+
+group install 5 ci/install.sh test
+[ ${#failed[@]} -eq 0 ] || exit 1
+group core-build 1 make -s core
+[ "$mode" = long ] || group check 2 ci/check.sh
+group "core and engine" 5 c_tests
+group firmware 5 pytests tests/contracts tests/firmware
+group ml 3 pytests tests/ml
+group fleet 4 pytests tests/fleet
+group tools 1 pytests tests/tools
+group "end to end" 4 pytests tests/e2e
+
+printf '\n'; printf '%s\n' "${times[@]}"
+if [ ${#failed[@]} -gt 0 ]; then printf 'FAILED: %s\n' "${failed[*]}"; exit 1; fi

@@ -1,0 +1,1 @@
+"""The `whir` command and the tools around the product."""

@@ -1,0 +1,77 @@
+"""The `whir` command: one tree of commands, each built in the package that it belongs to."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+import typer
+
+# command → where it is built, and the extra that brings what it needs
+GROUPS = {
+    "data": ("whir_ml.data_cli:app", "ml"),
+    "train": ("whir_ml.cli:train", "ml"),
+    "export": ("whir_ml.cli:export", "ml"),
+    "evaluate": ("whir_ml.cli:evaluate", "ml"),
+    "bundle": ("whir_ml.cli:bundle_app", "ml"),
+    "node": ("whir_node.cli:app", ""),
+    "fleet": ("whir_fleet.cli:app", "fleet"),
+    "rollout": ("whir_fleet.cli:rollout_app", "fleet"),
+    "bench": ("whir_tools.bench:app", "ml"),
+    "demo": ("whir_tools.demo.cli:demo", "dev"),
+}
+
+SUMMARY = {
+    "data": "list, import, look at and simulate recordings",
+    "train": "train a network from a config",
+    "export": "quantize it to a full-int8 .tflite and prove it equal",
+    "evaluate": "float against int8 on held-out recordings, as JSON and a page",
+    "bundle": "pack and sign what a node takes over the air",
+    "node": "run a virtual node: the firmware's core on this computer",
+    "fleet": "serve, ingest, upload, tokens",
+    "rollout": "roll a bundle out in groups, halt, resume",
+    "bench": "measure the engine, the models and the fleet",
+    "demo": "the main job from training to rollout, in this terminal",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command only when it is asked for: `whir node` must start without TensorFlow, a fleet server without it installed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(GROUPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in GROUPS:
+            return None
+        where, extra = GROUPS[cmd_name]
+        module_name, attribute = where.split(":")
+        try:
+            target = getattr(importlib.import_module(module_name), attribute)
+        except ModuleNotFoundError as error:
+            hint = f"pip install 'whir[{extra}]'" if extra else "reinstall whir"
+            raise click.ClickException(f"`whir {cmd_name}` needs the package {error.name}: {hint}") from error
+        if isinstance(target, typer.Typer):
+            return typer.main.get_command(target)
+        app = typer.Typer(add_completion=False)
+        app.command()(target)
+        return typer.main.get_command(app)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table, so that `whir --help` imports nothing.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARY.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="whir")
+def main() -> None:
+    """Whir: a node hears a motor begin to fail and raises the alarm itself.
+
+    Example: whir data synth build/synth --seed 1 && whir train synth12k
+    """
+
+
+if __name__ == "__main__":
+    sys.exit(main())
