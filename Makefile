@@ -1,6 +1,5 @@
 # Every target sets up what it needs. `make help` lists them.
 BIN := .venv/bin
-SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 export WHIR_BUILD := $(CURDIR)/build
 
 .PHONY: help demo test test-long bench check format generate core
@@ -8,7 +7,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 demo: ## the main job in this terminal (KEEP=1 leaves it running, SEED=n, DEMO_BREAK=gate|signature|alert)
-	@start=$$(date +%s); ci/install.sh demo && $(MAKE) -s core && \
+	@start=$$(date +%s); ci/install.sh demo && \
 	WHIR_INSTALL_S=$$(( $$(date +%s) - start )) $(BIN)/whir demo $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
 
 test: ## everything that CI runs, at most 20 minutes
@@ -18,7 +17,7 @@ test-long: ## the long forms, at most 90 minutes
 	@ci/test.sh long
 
 bench: ## measure engine, quality and fleet into build/bench/
-	@ci/install.sh test && $(MAKE) -s core && $(BIN)/whir bench engine && $(BIN)/whir bench quality && $(BIN)/whir bench fleet
+	@ci/install.sh test && $(BIN)/whir bench engine && $(BIN)/whir bench quality && $(BIN)/whir bench fleet
 
 check: ## format, lint, types, generated files up to date
 	@ci/install.sh test && ci/check.sh
@@ -29,6 +28,5 @@ format: ## rewrite Python and C in the house style
 generate: ## rewrite what comes from contracts/
 	@ci/install.sh demo && $(BIN)/python -m whir_contracts.generate
 
-core: ## compile the core and put it where the installed package finds it
-	@cmake -S . -B build/core -G Ninja >/dev/null && cmake --build build/core --parallel | grep -vE 'no work to do|Re-checking' || true
-	@cmake --install build/core --prefix $(SITE) >/dev/null
+core: ## compile the core again after a change of its C
+	@ci/install.sh demo

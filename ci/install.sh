@@ -29,12 +29,21 @@ if [ "$target" = test ]; then
     fi
 fi
 
-stamp=.venv/.installed
-want="$(cat pyproject.toml CMakeLists.txt firmware/*/CMakeLists.txt firmware/ports/host/CMakeLists.txt | sha256sum | cut -d' ' -f1)"
-if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
+stamp() { cat "$@" | sha256sum | cut -d' ' -f1; }
+
+want="$(stamp pyproject.toml)"
+if [ "$(cat .venv/.packages 2>/dev/null)" != "$want" ]; then
     say "Python packages into .venv (TensorFlow is the large one) ..."
-    [ -x .venv/bin/python ] || "$python" -m venv .venv || {
-        say "The venv module is missing: apt-get install python3-venv"; exit 1; }
+    [ -x .venv/bin/python ] || "$python" -m venv .venv || { say "The venv module is missing: apt-get install python3-venv"; exit 1; }
     .venv/bin/python -m pip install --quiet --editable '.[dev]' 2> >(grep -v '^WARNING: Location' >&2)
-    echo "$want" > "$stamp"
+    echo "$want" > .venv/.packages
+    rm -f .venv/.core
+fi
+
+# The compiled core, again whenever its sources change.
+mapfile -t sources < <(find CMakeLists.txt firmware/core firmware/ports/host -name '*.[ch]' -o -name CMakeLists.txt | sort)
+want="$(stamp "${sources[@]}")"
+if [ "$(cat .venv/.core 2>/dev/null)" != "$want" ]; then
+    .venv/bin/python -m pip install --quiet --no-deps --editable . 2> >(grep -v '^WARNING: Location' >&2)
+    echo "$want" > .venv/.core
 fi

@@ -20,7 +20,6 @@ pytests() { .venv/bin/python -m pytest -q -m "$mark" "$@" || [ $? = 5 ]; }
 
 group install 5 ci/install.sh test
 [ ${#failed[@]} -eq 0 ] || exit 1
-group core-build 1 make -s core
 [ "$mode" = long ] || group check 2 ci/check.sh
 group "core and engine" 5 c_tests
 group firmware 5 pytests tests/contracts tests/firmware
