@@ -29,6 +29,8 @@ if [ "$target" = test ]; then
     fi
 fi
 
+mkdir -p build && exec 9>build/.install.lock && flock 9 # two make targets at once take turns
+
 stamp() { cat "$@" | sha256sum | cut -d' ' -f1; }
 
 want="$(stamp pyproject.toml)"
