@@ -18,6 +18,7 @@ if [ "$target" = test ]; then
     while read -r package; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done < ci/packages.txt
+    command -v npm >/dev/null || missing+=(nodejs npm)
     if [ ${#missing[@]} -gt 0 ]; then
         if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
             say "Debian packages: ${missing[*]}"
@@ -48,4 +49,10 @@ want="$(stamp "${sources[@]}")"
 if [ "$(cat .venv/.core 2>/dev/null)" != "$want" ]; then
     .venv/bin/python -m pip install --quiet --no-deps --editable . 2> >(grep -v '^WARNING: Location' >&2)
     echo "$want" > .venv/.core
+fi
+
+if [ "$target" = test ] && ! cmp -s ci/npm/package.json build/npm/package.json; then
+    mkdir -p build/npm
+    cp ci/npm/package.json build/npm/.package.json && mv build/npm/.package.json build/npm/package.json
+    npm install --prefix build/npm --no-package-lock --no-audit --no-fund --silent || { rm build/npm/package.json; exit 1; }
 fi
