@@ -18,6 +18,7 @@ typedef struct whir_spool {
     uint32_t head_sector, head_offset;
     uint32_t tail_sector, tail_offset;
     uint32_t sector_number; /* of the head: counts up for ever */
+    uint32_t boot;
     uint32_t pending;       /* messages neither receipted nor dropped */
     uint32_t dropped;       /* since mount */
 } whir_spool_t;
@@ -30,8 +31,12 @@ typedef struct whir_spool_item {
     uint32_t address; /* of the payload; hand it back to whir_spool_next */
 } whir_spool_item_t;
 
-/* Finds head and tail after any power cut; formats a blank range. 0 or WHIR_ERR_…. */
-int whir_spool_mount(whir_spool_t *s, whir_flash_t *flash, uint32_t base, uint32_t sectors);
+/*
+ * Finds head and tail after any power cut; a blank or foreign range is an empty ring. `boot` counts up with every start that may
+ * follow a cut (whir_slots_state_t.boot, committed before): what an earlier boot may have begun to write is never programmed
+ * again, even where it reads as blank. 0 or WHIR_ERR_….
+ */
+int whir_spool_mount(whir_spool_t *s, whir_flash_t *flash, uint32_t base, uint32_t sectors, uint32_t boot);
 /* 0 once it is safe on flash. */
 int whir_spool_append(whir_spool_t *s, uint8_t topic, uint32_t boot, uint32_t seq, const void *payload, uint16_t bytes);
 /* Oldest message without a receipt after `after` (NULL = from the oldest). 1 = found, 0 = none. */

@@ -17,7 +17,8 @@ typedef enum whir_update_phase {
     WHIR_UPDATE_ERASE,
     WHIR_UPDATE_RECEIVE,
     WHIR_UPDATE_VERIFY,
-    WHIR_UPDATE_PROVE,
+    WHIR_UPDATE_PROVE,  /* verified, not proven yet */
+    WHIR_UPDATE_PROVEN, /* may go on trial */
     WHIR_UPDATE_TRIAL,
 } whir_update_phase_t;
 
