@@ -1,4 +1,4 @@
-"""Generated from contracts/*.toml by `make generate`; do not edit."""
+"""Generated from the TOML files in contracts/ by `make generate`; do not edit."""
 
 from __future__ import annotations
 

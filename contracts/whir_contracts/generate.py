@@ -15,7 +15,7 @@ from typing import Any
 from whir_contracts import source
 
 ROOT = source.FOLDER.parent
-NOTE = "Generated from contracts/*.toml by `make generate`; do not edit."
+NOTE = "Generated from the TOML files in contracts/ by `make generate`; do not edit."
 
 Contract = dict[str, dict[str, Any]]
 

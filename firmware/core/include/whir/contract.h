@@ -1,4 +1,4 @@
-/* Generated from contracts/*.toml by `make generate`; do not edit. */
+/* Generated from the TOML files in contracts/ by `make generate`; do not edit. */
 #ifndef WHIR_CONTRACT_H
 #define WHIR_CONTRACT_H
 
