@@ -29,11 +29,16 @@ typedef struct whir_mean {
 } whir_mean_t;
 
 void whir_mean_init(whir_mean_t *m, uint8_t class_count, uint8_t windows_max);
-/* One window's permille in; returns 1 and fills `verdict` when one is due, else 0. */
+/* One window's permille in, `now_ms` the signal's time (samples counted), so that bursts and jitter of a FIFO do not matter.
+ * Ties go to the lower class index. Returns 1 and fills `verdict` when one is due, else 0. */
 int whir_mean_push(whir_mean_t *m, const uint16_t *permille, uint64_t now_ms, whir_verdict_t *verdict);
+/* A window that must not be classified (quality not 0): the same pace, and a verdict without a class. */
+int whir_mean_flag(whir_mean_t *m, uint8_t quality, uint64_t now_ms, whir_verdict_t *verdict);
+/* Forget the windows, e.g. after a gap; the pace is kept. */
 void whir_mean_reset(whir_mean_t *m);
 
-/* Dequantizes one int8 output: round((q - zero_point) * scale * 1000), clamped to 0..1000; scale as IEEE-754 bits. */
+/* Dequantizes one int8 output: (q - zero_point) * scale * 1000, halves up, clamped to 0..1000; scale as IEEE-754 bits,
+ * zero_point an int8's. */
 uint16_t whir_permille(int8_t q, uint32_t scale_bits, int32_t zero_point);
 
 typedef struct whir_decide_config {
@@ -63,6 +68,7 @@ typedef struct whir_decide {
     whir_decide_config_t config;
     whir_alert_t alert[WHIR_VERDICT_CLASSES_MAX]; /* index 0, the healthy class, is unused */
     uint8_t class_count;
+    uint64_t last_ms; /* of the last verdict */
 } whir_decide_t;
 
 /* A change to be told. */
@@ -76,8 +82,8 @@ typedef struct whir_decision {
 void whir_decide_init(whir_decide_t *d, const whir_decide_config_t *config, uint8_t class_count);
 
 /*
- * One verdict in. Fills at most class_count decisions and returns how many. A verdict with quality bits changes nothing but is
- * never counted as healthy; machine off (WHIR_QUALITY_OFF) holds every state.
+ * One verdict in. Fills at most class_count decisions and returns how many. A verdict with quality bits holds every state: it
+ * counts neither as healthy nor as faulty, and its time is not counted towards a higher severity.
  */
 int whir_decide_step(whir_decide_t *d, const whir_verdict_t *verdict, uint64_t now_ms, whir_decision_t *out);
 
