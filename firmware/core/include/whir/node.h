@@ -6,6 +6,7 @@
 #include "whir/bundle.h"
 #include "whir/condition.h"
 #include "whir/decide.h"
+#include "whir/features.h"
 #include "whir/port/crypto.h"
 #include "whir/port/flash.h"
 #include "whir/port/inference.h"
@@ -69,7 +70,8 @@ int whir_node_step(whir_node_t *node, uint64_t now_ms);
 void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms);
 /* The link is up (a clean session: status goes out at once) or down. */
 void whir_node_connected(whir_node_t *node, int connected, uint64_t now_ms);
-/* The last will for the connection about to be made; call before connecting. Returns the length, or WHIR_ERR_SPACE. */
+/* The last will for the connection about to be made, which it counts; call before each attempt to connect. Returns the length,
+ * or WHIR_ERR_SPACE. */
 int whir_node_will(whir_node_t *node, char *json, uint32_t json_max);
 /* One message from `cmd`. 0, or the error that was answered. */
 int whir_node_command(whir_node_t *node, const void *payload, uint32_t bytes, uint64_t now_ms);
@@ -78,5 +80,7 @@ int whir_node_command(whir_node_t *node, const void *payload, uint32_t bytes, ui
 int whir_node_bundle_data(whir_node_t *node, const void *data, uint32_t bytes, uint64_t now_ms);
 /* The fetch is over: 0, or a negative code when it failed. */
 int whir_node_bundle_end(whir_node_t *node, int error, uint64_t now_ms);
+/* The node is about to be shut down in order: tells it, so that silence is not taken for loss. */
+int whir_node_stop(whir_node_t *node, uint64_t now_ms);
 
 #endif

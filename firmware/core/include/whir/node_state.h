@@ -1,0 +1,83 @@
+#ifndef WHIR_NODE_STATE_H
+#define WHIR_NODE_STATE_H
+
+#include <stdint.h>
+
+#include "whir/messages.h"
+
+#define WHIR_NODE_ANSWERS 8
+#define WHIR_NODE_FRAME_WORDS (WHIR_WINDOW_SAMPLES_MAX * WHIR_WINDOW_CHANNELS_MAX)
+
+/* What was answered to a command, for the case that it comes again. */
+typedef struct whir_node_answer {
+    char id[WHIR_MESSAGE_COMMAND_ID_MAX_BYTES + 1];
+    uint8_t result;
+    int16_t code;
+} whir_node_answer_t;
+
+struct whir_node {
+    whir_node_config_t config;
+    whir_node_ports_t ports;
+
+    uint64_t now_ms;          /* of the last call that told it */
+    uint64_t unix_at_boot_ms; /* while synced */
+    uint8_t synced;
+    uint32_t seq;  /* of the next message */
+    uint32_t conn; /* connections begun */
+    uint32_t lost; /* messages that could be neither stored nor sent */
+
+    whir_slots_t slots;
+    whir_spool_t alerts;    /* alerts and events, until receipted */
+    whir_spool_t telemetry; /* telemetry, while the link is down */
+    whir_update_t update;
+    whir_bundle_policy_t policy;
+
+    whir_bundle_t bundle; /* in service */
+    uint8_t serving;      /* there is one */
+    whir_model_info_t info;
+    whir_condition_t condition;
+    whir_window_t window;
+    whir_mean_t mean;
+    whir_decide_t decide;
+    uint32_t occurrence[WHIR_VERDICT_CLASSES_MAX]; /* seq of the raise */
+    uint8_t output;                                /* severity told to the local output */
+
+    uint64_t signal_samples; /* conditioned samples: the signal's own time */
+    whir_verdict_t verdict;  /* the latest */
+    uint32_t verdicts;       /* given since boot */
+    whir_tally_t tally;
+    uint8_t gap;       /* samples were lost before the next one */
+    uint8_t slow;      /* the sensor delivers too few */
+    uint32_t received; /* samples since slow_since_ms */
+    uint64_t slow_since_ms;
+    uint8_t bad;   /* no good verdict since bad_since_ms */
+    uint8_t fault; /* for so long that the sensor is a fault */
+    uint64_t bad_since_ms;
+
+    uint8_t connected;
+    uint8_t status_due, telemetry_due;
+    uint8_t told_state;
+    uint64_t status_ms, telemetry_ms, drain_ms; /* of the last one */
+    uint8_t sent_any;                           /* sent_last is valid */
+    whir_spool_item_t sent_last;
+    uint64_t pass_ms; /* when sending began at the oldest */
+    uint32_t told_dropped;
+
+    uint8_t updating; /* a fetch or its proof is under way */
+    uint8_t fetched;  /* the link has delivered everything */
+    uint8_t trial_told;
+    uint32_t trial_seq; /* of the event whose receipt confirms the trial */
+    uint32_t deadline_s;
+    char action[WHIR_MESSAGE_COMMAND_ID_MAX_BYTES + 1]; /* command behind the update */
+    whir_node_answer_t answers[WHIR_NODE_ANSWERS];
+    uint8_t next_answer;
+
+    int16_t ring[WHIR_NODE_FRAME_WORDS];
+    int16_t frame[WHIR_NODE_FRAME_WORDS];
+    int32_t features[WHIR_NODE_FRAME_WORDS];
+    int32_t scratch[WHIR_FEATURES_SCRATCH_WORDS];
+    int8_t input[WHIR_NODE_FRAME_WORDS];
+    char message[WHIR_MESSAGE_MESSAGE_MAX_BYTES];
+};
+
+#endif

@@ -1,0 +1,142 @@
+#include "whir/node.h"
+
+#include <string.h>
+
+#include "node_parts.h"
+
+/* Mounts everything on the flash; the boot is counted first, because the spools must know it. */
+static int mount(whir_node_t *node)
+{
+    const whir_node_layout_t *layout = &node->config.layout;
+    whir_flash_t *flash = node->ports.flash;
+    int err = whir_slots_mount(&node->slots, flash, layout->state_base);
+
+    if (err < 0) {
+        return err;
+    }
+    node->slots.state.boot++;
+    err = whir_slots_commit(&node->slots);
+    if (err == 0) {
+        err = whir_spool_mount(&node->alerts, flash, layout->alert_base, layout->alert_sectors, node->slots.state.boot);
+    }
+    if (err == 0) {
+        err = whir_spool_mount(&node->telemetry, flash, layout->telemetry_base, layout->telemetry_sectors,
+                               node->slots.state.boot);
+    }
+    return err;
+}
+
+/* What became of the model at this boot, as events. */
+static void tell_boot(whir_node_t *node, int opened, uint8_t was_trial, uint64_t now_ms)
+{
+    whir_event_t boot = {.kind = WHIR_EVENT_KIND_BOOT, .text = node->config.reset_reason};
+    whir_event_t reverted = {.kind = WHIR_EVENT_KIND_UPDATE_REVERTED, .text = "restarted on trial", .action = node->action};
+
+    boot.code = opened < 0 && node->slots.state.active <= 1 ? opened : 0; /* no slot in service is no error */
+    whir_node_tell_event(node, &boot, now_ms);
+    if (was_trial && !node->slots.state.trial) {
+        whir_node_tell_event(node, &reverted, now_ms);
+    }
+    if (node->slots.state.trial) {
+        whir_node_tell_trial(node, now_ms);
+    }
+}
+
+int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const whir_node_ports_t *ports, uint64_t now_ms)
+{
+    uint8_t was_trial;
+    int err;
+
+    memset(node, 0, sizeof *node);
+    node->config = *config;
+    node->ports = *ports;
+    node->now_ms = now_ms;
+    err = mount(node);
+    if (err < 0) {
+        return err;
+    }
+    was_trial = node->slots.state.trial;
+    memcpy(node->action, node->slots.state.action, sizeof node->action);
+    node->policy.hardware_class = config->hardware_class;
+    node->policy.kernel_set = ports->engine->kernel_set;
+    node->policy.security_counter_min = node->slots.state.security_counter;
+    whir_update_init(&node->update, &node->slots, ports->flash, ports->crypto, &node->policy, config->layout.slot_base,
+                     config->layout.slot_bytes);
+    node->verdict.top = -1;
+    node->verdict.quality = WHIR_QUALITY_STARTING;
+    node->deadline_s = WHIR_BUNDLE_TRIAL_DEADLINE_MS_DEFAULT / 1000;
+    node->slow_since_ms = now_ms;
+    node->telemetry_ms = now_ms;
+    int opened = whir_node_open(node);
+    node->told_state = whir_node_state(node);
+    ports->output->set(ports->output, WHIR_SEVERITY_NONE);
+    tell_boot(node, opened, was_trial, now_ms);
+    return 0;
+}
+
+void whir_node_gap(whir_node_t *node)
+{
+    node->gap = 1;
+}
+
+static void skip_gap(whir_node_t *node)
+{
+    node->gap = 0;
+    node->received = 0;
+    node->slow_since_ms = node->now_ms;
+    if (!node->serving) {
+        return;
+    }
+    whir_condition_reset(&node->condition);
+    whir_window_gap(&node->window);
+    whir_mean_reset(&node->mean);
+    node->verdict.top = -1;
+    node->verdict.windows = 0;
+    node->verdict.quality = WHIR_QUALITY_GAP;
+}
+
+int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
+{
+    int16_t conditioned[WHIR_WINDOW_CHANNELS_MAX];
+    uint32_t clipped = node->condition.clipped;
+    int due;
+
+    node->now_ms = now_ms;
+    if (node->gap) {
+        skip_gap(node);
+    }
+    node->received++;
+    if (!node->serving) {
+        return 0;
+    }
+    due = whir_condition_push(&node->condition, sample, conditioned);
+    if (due) {
+        node->signal_samples++;
+        due = whir_window_push(&node->window, conditioned);
+    }
+    if (node->condition.clipped != clipped) {
+        whir_window_clip(&node->window);
+    }
+    return due ? whir_node_classify(node, now_ms) : 0;
+}
+
+int whir_node_step(whir_node_t *node, uint64_t now_ms)
+{
+    node->now_ms = now_ms;
+    whir_node_watch_sensor(node, now_ms);
+    whir_node_update_step(node, now_ms);
+    whir_node_link_step(node, now_ms);
+    return 0;
+}
+
+void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms)
+{
+    whir_event_t event = {.kind = WHIR_EVENT_KIND_CLOCK_SET};
+    uint8_t first = !node->synced;
+
+    node->unix_at_boot_ms = unix_ms - now_ms;
+    node->synced = 1;
+    if (first) {
+        whir_node_tell_event(node, &event, now_ms);
+    }
+}

@@ -1,0 +1,113 @@
+#include <string.h>
+
+#include "node_parts.h"
+
+static void answer(whir_node_t *node, const whir_command_t *command, uint8_t result, int code, uint64_t now_ms)
+{
+    whir_stamp_t stamp = whir_node_stamp(node, now_ms);
+
+    /* An answer that cannot be sent is not kept: the command comes again after the next status. */
+    (void)whir_node_publish(node, WHIR_TOPIC_ACK,
+                            whir_message_ack(&stamp, command, result, code, node->message, sizeof node->message), 0);
+}
+
+static void remember(whir_node_t *node, const whir_command_t *command, uint8_t result, int code)
+{
+    whir_node_answer_t *a = &node->answers[node->next_answer];
+
+    memcpy(a->id, command->id, sizeof a->id);
+    a->result = result;
+    a->code = (int16_t)code;
+    node->next_answer = (uint8_t)((node->next_answer + 1) % WHIR_NODE_ANSWERS);
+}
+
+static const whir_node_answer_t *answered(const whir_node_t *node, const char *id)
+{
+    for (int i = 0; i < WHIR_NODE_ANSWERS; i++) {
+        if (strcmp(node->answers[i].id, id) == 0) {
+            return &node->answers[i];
+        }
+    }
+    return NULL;
+}
+
+static void on_receipt(whir_node_t *node, const whir_command_t *command, uint64_t now_ms)
+{
+    uint8_t confirms = 0;
+
+    for (uint32_t i = 0; i < command->seq_count; i++) {
+        (void)whir_spool_receipt(&node->alerts, command->boot, command->seq[i]); /* when that fails it is sent again */
+        if (node->trial_told && command->boot == node->slots.state.boot && command->seq[i] == node->trial_seq) {
+            confirms = 1;
+        }
+    }
+    if (confirms) {
+        whir_node_trial_receipt(node, now_ms);
+    }
+}
+
+static int is_expired(const whir_node_t *node, const whir_command_t *command, uint64_t now_ms)
+{
+    /* A node that does not know the time cannot judge, and obeys. */
+    return node->synced && (node->unix_at_boot_ms + now_ms) / 1000 > command->exp_s;
+}
+
+/* Does it; 0 or the reason, and in *result what is answered. */
+static int execute(whir_node_t *node, const whir_command_t *command, uint64_t now_ms, uint8_t *result)
+{
+    int err = 0;
+
+    *result = WHIR_ACK_RESULT_OK;
+    switch (command->kind) {
+    case WHIR_COMMAND_KIND_UPDATE:
+        *result = WHIR_ACK_RESULT_ACCEPTED;
+        /* Done before a restart: its trial or its outcome stands in the slots' state. */
+        err = strcmp(command->id, node->slots.state.action) == 0 ? 0 : whir_node_update_start(node, command, now_ms);
+        break;
+    case WHIR_COMMAND_KIND_ROLLBACK:
+        err = whir_node_rollback(node, command, now_ms);
+        break;
+    default: /* measure */
+        node->status_due = 1;
+        node->telemetry_due = 1;
+        break;
+    }
+    if (err < 0) {
+        *result = WHIR_ACK_RESULT_REFUSED;
+    }
+    return err;
+}
+
+int whir_node_command(whir_node_t *node, const void *payload, uint32_t bytes, uint64_t now_ms)
+{
+    whir_command_t command;
+    const whir_node_answer_t *before;
+    uint8_t result;
+    int err = whir_command_parse(&command, payload, bytes);
+
+    node->now_ms = now_ms;
+    if (err < 0) {
+        if (strcmp(command.c, WHIR_COMMAND_RECEIPT) != 0) {
+            answer(node, &command, WHIR_ACK_RESULT_REFUSED, err, now_ms);
+        }
+        return err;
+    }
+    if (command.kind == WHIR_COMMAND_KIND_RECEIPT) {
+        on_receipt(node, &command, now_ms);
+        return 0;
+    }
+    before = answered(node, command.id);
+    if (before != NULL) {
+        answer(node, &command, before->result, before->code, now_ms);
+        return before->code;
+    }
+    if (is_expired(node, &command, now_ms)) {
+        err = WHIR_ERR_EXPIRED;
+        result = WHIR_ACK_RESULT_EXPIRED;
+    } else {
+        err = execute(node, &command, now_ms, &result);
+    }
+    remember(node, &command, result, err);
+    answer(node, &command, result, err, now_ms);
+    return err;
+}

@@ -1,0 +1,42 @@
+#ifndef WHIR_NODE_PARTS_H
+#define WHIR_NODE_PARTS_H
+
+#include "whir/node.h"
+
+/* What the node's source files call of each other. */
+
+/* node_model.c: loads a bundle into condition stage and engine; the model in service is gone from both. */
+int whir_node_load(whir_node_t *node, const whir_bundle_t *bundle);
+/* Puts the loaded bundle into service. Alerts of classes that it knows by name go on, the others are closed. */
+void whir_node_serve(whir_node_t *node, const whir_bundle_t *bundle);
+/* The model in service again, after a candidate was loaded in vain. */
+void whir_node_restore(whir_node_t *node);
+/* Opens the slot in service, at boot or after a revert. 0, 1 after a revert at boot, or why there is no model. */
+int whir_node_open(whir_node_t *node);
+
+/* node_verdict.c */
+int whir_node_classify(whir_node_t *node, uint64_t now_ms);
+/* Tells the local output when the highest severity has changed. */
+void whir_node_show_severity(whir_node_t *node);
+void whir_node_watch_sensor(whir_node_t *node, uint64_t now_ms);
+
+/* node_link.c: each consumes one seq when the message is stored or sent. */
+void whir_node_tell_event(whir_node_t *node, const whir_event_t *event, uint64_t now_ms);
+void whir_node_tell_alert(whir_node_t *node, const whir_decision_t *decision, const char *class_name, uint16_t permille,
+                          uint8_t quality, uint64_t now_ms);
+int whir_node_publish(whir_node_t *node, const char *topic, int bytes, int retained);
+int whir_node_send_status(whir_node_t *node, uint8_t state, uint32_t next_s, uint64_t now_ms);
+void whir_node_link_step(whir_node_t *node, uint64_t now_ms);
+uint8_t whir_node_state(const whir_node_t *node);
+whir_stamp_t whir_node_stamp(const whir_node_t *node, uint64_t now_ms);
+whir_service_t whir_node_service(const whir_node_t *node);
+
+/* node_update.c */
+int whir_node_update_start(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);
+int whir_node_rollback(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);
+void whir_node_update_step(whir_node_t *node, uint64_t now_ms);
+/* Tells that the model in service is on trial; the receipt for it confirms. */
+void whir_node_tell_trial(whir_node_t *node, uint64_t now_ms);
+void whir_node_trial_receipt(whir_node_t *node, uint64_t now_ms);
+
+#endif

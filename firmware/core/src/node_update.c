@@ -1,0 +1,188 @@
+#include <string.h>
+
+#include "node_parts.h"
+
+static void tell(whir_node_t *node, uint8_t kind, int code, uint64_t now_ms)
+{
+    whir_event_t event = {.kind = kind, .code = code, .action = node->action};
+
+    if (code == WHIR_ERR_BUNDLE_GOLDEN && kind == WHIR_EVENT_KIND_UPDATE_REFUSED) {
+        event.mismatch = &node->update.mismatch;
+    }
+    whir_node_tell_event(node, &event, now_ms);
+}
+
+static void refuse(whir_node_t *node, int code, uint64_t now_ms)
+{
+    node->updating = 0;
+    whir_update_abort(&node->update);
+    tell(node, WHIR_EVENT_KIND_UPDATE_REFUSED, code, now_ms);
+}
+
+int whir_node_update_start(whir_node_t *node, const whir_command_t *command, uint64_t now_ms)
+{
+    int err;
+
+    /* On trial the other slot holds the model to go back to: it is not to be overwritten. */
+    if (node->updating || node->slots.state.trial) {
+        return WHIR_ERR_BUSY;
+    }
+    err = whir_update_begin(&node->update, command->bytes);
+    if (err < 0) {
+        return err;
+    }
+    err = node->ports.link->fetch(node->ports.link, command->url, command->bytes);
+    if (err < 0) {
+        whir_update_abort(&node->update);
+        return err;
+    }
+    node->updating = 1;
+    node->fetched = 0;
+    node->deadline_s = command->deadline_s != 0 ? command->deadline_s : WHIR_BUNDLE_TRIAL_DEADLINE_MS_DEFAULT / 1000;
+    memcpy(node->action, command->id, sizeof node->action);
+    tell(node, WHIR_EVENT_KIND_UPDATE_STARTED, 0, now_ms);
+    return 0;
+}
+
+int whir_node_bundle_data(whir_node_t *node, const void *data, uint32_t bytes, uint64_t now_ms)
+{
+    int err;
+
+    node->now_ms = now_ms;
+    if (!node->updating) {
+        return WHIR_ERR_STATE;
+    }
+    if (node->update.phase == WHIR_UPDATE_ERASE) {
+        return WHIR_ERR_BUSY;
+    }
+    err = whir_update_write(&node->update, data, bytes);
+    if (err < 0) {
+        refuse(node, err, now_ms);
+    }
+    return err;
+}
+
+int whir_node_bundle_end(whir_node_t *node, int error, uint64_t now_ms)
+{
+    node->now_ms = now_ms;
+    if (!node->updating) {
+        return WHIR_ERR_STATE;
+    }
+    if (error < 0) {
+        refuse(node, WHIR_ERR_DOWNLOAD, now_ms);
+        return WHIR_ERR_DOWNLOAD;
+    }
+    node->fetched = 1;
+    return 0;
+}
+
+void whir_node_tell_trial(whir_node_t *node, uint64_t now_ms)
+{
+    node->update.trial_deadline_ms = now_ms + (uint64_t)node->deadline_s * 1000;
+    node->trial_seq = node->seq;
+    node->trial_told = 1;
+    tell(node, WHIR_EVENT_KIND_UPDATE_TRIAL, 0, now_ms);
+}
+
+/* Everything that can speak against the bundle, then the one commit. Samples pushed meanwhile wait in the port's FIFO. */
+static int install(whir_node_t *node, whir_bundle_t *candidate, uint64_t now_ms)
+{
+    const whir_update_scratch_t scratch = {
+        .window = node->frame,
+        .features = node->features,
+        .fft = node->scratch,
+        .input = node->input,
+        .window_words = WHIR_NODE_FRAME_WORDS,
+        .feature_words = WHIR_NODE_FRAME_WORDS,
+        .input_bytes = WHIR_NODE_FRAME_WORDS,
+    };
+    int err = whir_update_verify(&node->update, candidate);
+
+    if (err < 0) {
+        return err;
+    }
+    err = whir_node_load(node, candidate);
+    if (err == 0) {
+        err = whir_update_prove(&node->update, candidate, node->ports.engine, &node->info, &scratch);
+    }
+    if (err == 0) {
+        err = whir_update_trial(&node->update, node->action, now_ms + (uint64_t)node->deadline_s * 1000);
+    }
+    if (err < 0) {
+        whir_node_restore(node);
+    }
+    return err;
+}
+
+static void finish(whir_node_t *node, uint64_t now_ms)
+{
+    whir_bundle_t candidate;
+    int err = install(node, &candidate, now_ms);
+
+    if (err < 0) {
+        refuse(node, err, now_ms);
+        return;
+    }
+    node->updating = 0;
+    whir_node_serve(node, &candidate);
+    whir_node_tell_trial(node, now_ms);
+}
+
+static int revert(whir_node_t *node)
+{
+    int err = whir_update_revert(&node->update);
+
+    if (err == 0) {
+        node->trial_told = 0;
+        node->status_due = 1;
+        (void)whir_node_open(node); /* without a model the node says so itself */
+    }
+    return err;
+}
+
+void whir_node_update_step(whir_node_t *node, uint64_t now_ms)
+{
+    int err;
+
+    if (node->updating) {
+        if (node->update.phase == WHIR_UPDATE_ERASE) {
+            err = whir_update_erase_step(&node->update);
+            if (err < 0) {
+                refuse(node, err, now_ms);
+            }
+        } else if (node->fetched) {
+            finish(node, now_ms);
+        }
+    } else if (node->slots.state.trial && now_ms >= node->update.trial_deadline_ms) {
+        if (revert(node) == 0) {
+            tell(node, WHIR_EVENT_KIND_UPDATE_REVERTED, WHIR_ERR_EXPIRED, now_ms);
+        }
+    }
+}
+
+void whir_node_trial_receipt(whir_node_t *node, uint64_t now_ms)
+{
+    if (whir_update_confirm(&node->update, node->bundle.security_counter) < 0) {
+        return; /* the flash failed: still on trial, the deadline decides */
+    }
+    node->trial_told = 0;
+    node->policy.security_counter_min = node->slots.state.security_counter;
+    node->status_due = 1;
+    tell(node, WHIR_EVENT_KIND_UPDATE_CONFIRMED, 0, now_ms);
+}
+
+int whir_node_rollback(whir_node_t *node, const whir_command_t *command, uint64_t now_ms)
+{
+    uint8_t was_trial = node->slots.state.trial;
+    int err = node->updating ? WHIR_ERR_BUSY : revert(node);
+
+    if (err < 0) {
+        return err;
+    }
+    if (was_trial) {
+        tell(node, WHIR_EVENT_KIND_UPDATE_REVERTED, 0, now_ms);
+    }
+    memcpy(node->action, command->id, sizeof node->action);
+    tell(node, WHIR_EVENT_KIND_ROLLBACK_DONE, 0, now_ms);
+    return 0;
+}

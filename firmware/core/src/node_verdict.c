@@ -1,0 +1,151 @@
+#include <string.h>
+
+#include "node_parts.h"
+
+#define SENSOR_FAULTS (WHIR_QUALITY_STUCK | WHIR_QUALITY_CLIPPED | WHIR_QUALITY_GAP | WHIR_QUALITY_SLOW)
+
+static void count(whir_node_t *node, const whir_verdict_t *verdict)
+{
+    if (verdict->top < 0) {
+        node->tally.unknown++;
+    } else {
+        node->tally.of_class[verdict->top]++;
+    }
+    node->verdict = *verdict;
+    node->verdicts++;
+}
+
+static void tell_fault(whir_node_t *node, uint64_t now_ms)
+{
+    static const struct {
+        uint8_t bit;
+        const char *name;
+    } REASONS[] = {{WHIR_QUALITY_SLOW, "slow"},
+                   {WHIR_QUALITY_STUCK, "stuck"},
+                   {WHIR_QUALITY_CLIPPED, "clipped"},
+                   {WHIR_QUALITY_GAP, "gap"}};
+    whir_event_t event = {.kind = WHIR_EVENT_KIND_SENSOR_FAULT};
+
+    for (unsigned i = 0; i < sizeof REASONS / sizeof REASONS[0] && event.text == NULL; i++) {
+        if ((node->verdict.quality & REASONS[i].bit) != 0) {
+            event.text = REASONS[i].name;
+        }
+    }
+    node->fault = 1;
+    whir_node_tell_event(node, &event, now_ms);
+}
+
+/* A fault that persists is an event; one good window ends it. */
+static void judge_sensor(whir_node_t *node, uint8_t quality, uint64_t now_ms)
+{
+    if ((quality & SENSOR_FAULTS) == 0) {
+        node->bad = 0;
+        node->fault = 0;
+        return;
+    }
+    if (!node->bad) {
+        node->bad = 1;
+        node->bad_since_ms = now_ms;
+    }
+    if (!node->fault && now_ms - node->bad_since_ms >= WHIR_SENSOR_FAULT_AFTER_MS) {
+        tell_fault(node, now_ms);
+    }
+}
+
+void whir_node_show_severity(whir_node_t *node)
+{
+    uint8_t severity = whir_decide_severity(&node->decide);
+
+    if (severity != node->output) {
+        node->output = severity;
+        node->ports.output->set(node->ports.output, severity);
+    }
+}
+
+static void on_verdict(whir_node_t *node, const whir_verdict_t *verdict, uint64_t now_ms)
+{
+    whir_decision_t decisions[WHIR_VERDICT_CLASSES_MAX];
+    int told;
+
+    count(node, verdict);
+    judge_sensor(node, verdict->quality, now_ms);
+    told = whir_decide_step(&node->decide, verdict, now_ms, decisions);
+    for (int i = 0; i < told; i++) {
+        uint8_t c = decisions[i].class_index;
+        if (decisions[i].raised) {
+            node->occurrence[c] = node->seq;
+        }
+        whir_node_tell_alert(node, &decisions[i], node->bundle.classes[c], verdict->permille[c], 0, now_ms);
+    }
+    whir_node_show_severity(node);
+}
+
+static int infer(whir_node_t *node, uint16_t *permille)
+{
+    const whir_params_t *params = &node->bundle.params;
+    int8_t output[WHIR_VERDICT_CLASSES_MAX];
+    int err;
+
+    whir_features_extract(params, node->frame, node->scratch, node->features);
+    whir_features_quantize(params, node->features, node->input);
+    err = node->ports.engine->invoke(node->ports.engine, node->input, output);
+    if (err < 0) {
+        return err;
+    }
+    for (uint8_t c = 0; c < node->bundle.class_count; c++) {
+        permille[c] = whir_permille(output[c], node->info.output_scale_bits, node->info.output_zero_point);
+    }
+    return 0;
+}
+
+/* A window is due. The engine's error is returned, and the verdict is unknown. */
+int whir_node_classify(whir_node_t *node, uint64_t now_ms)
+{
+    uint64_t signal_ms = node->signal_samples * 1000 / node->bundle.params.rate_hz;
+    uint16_t permille[WHIR_VERDICT_CLASSES_MAX];
+    uint8_t quality = whir_window_read(&node->window, node->frame);
+    uint32_t rms = whir_features_rms(&node->bundle.params, node->frame);
+    whir_verdict_t verdict;
+    int err = 0;
+    int due;
+
+    if (node->slow) {
+        quality |= WHIR_QUALITY_SLOW;
+    }
+    if (quality == 0 && rms < node->bundle.off_rms_counts) {
+        quality = WHIR_QUALITY_OFF;
+    }
+    if (quality == 0) {
+        err = infer(node, permille);
+        quality = err < 0 ? WHIR_QUALITY_NO_MODEL : 0;
+    }
+    due = quality == 0 ? whir_mean_push(&node->mean, permille, signal_ms, &verdict)
+                       : whir_mean_flag(&node->mean, quality, signal_ms, &verdict);
+    if (due) {
+        verdict.rms_counts = rms;
+        on_verdict(node, &verdict, now_ms);
+    }
+    return err;
+}
+
+/* Too few samples in the last span, or none at all: no verdict of before holds any longer. */
+void whir_node_watch_sensor(whir_node_t *node, uint64_t now_ms)
+{
+    uint64_t elapsed_ms = now_ms - node->slow_since_ms;
+
+    if (elapsed_ms < WHIR_SENSOR_SLOW_SPAN_MS) {
+        return;
+    }
+    /* samples wanted = rate_mhz * elapsed_ms / 10^6, and of those slow_percent: both sides times 10^8 */
+    node->slow =
+        (uint64_t)node->received * 100000000u < (uint64_t)node->config.sensor.rate_mhz * elapsed_ms * WHIR_SENSOR_SLOW_PERCENT;
+    node->received = 0;
+    node->slow_since_ms = now_ms;
+    if (node->slow && node->serving) {
+        whir_verdict_t verdict;
+        memset(&verdict, 0, sizeof verdict);
+        verdict.top = -1;
+        verdict.quality = WHIR_QUALITY_SLOW;
+        on_verdict(node, &verdict, now_ms);
+    }
+}
