@@ -1,0 +1,185 @@
+"""From recordings to features, on one side of the split or the other.
+
+Windows of one recording always stay together: they are too much alike to be on both sides. Features come from the firmware's
+C code only; they are cached by the hash of that code, the parameters and the recording.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whir_contracts import recording
+from whir_contracts.params import FeatureParams
+from whir_contracts.recording import Recording
+from whir_ml import synth
+from whir_ml.config import Config
+from whir_ml.errors import DatasetError
+from whir_node import library
+from whir_node.condition import SensorInfo, condition
+from whir_node.condition import windows as cut_windows
+from whir_node.features import extract
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Progress for callers without a terminal."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Recordings to learn from and recordings that no stage but evaluation may see."""
+
+    train: tuple[Recording, ...]
+    held_out: tuple[Recording, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Windows of several recordings. features int32 (n, f); target and recording int (n,)."""
+
+    features: NDArray[np.int32]
+    target: NDArray[np.int64]
+    recording: NDArray[np.int64]  # index into `recordings`
+    recordings: tuple[Recording, ...]
+
+
+def cache_folder() -> Path:
+    """Where features and models are kept between runs: $WHIR_BUILD/cache, else build/cache of the repository."""
+    build = os.environ.get("WHIR_BUILD")
+    return (Path(build) if build else Path(__file__).resolve().parents[2] / "build") / "cache"
+
+
+def folder_of(config: Config, data_root: Path | None = None, progress: Progress = silent) -> Path:
+    """The folder of the config's data set; the simulator's own set is made in the cache when it is not there yet."""
+    if data_root is not None:
+        return data_root / config.data.set
+    if config.data.set == "synth12k":
+        return _simulated(progress)
+    return recording.data_set(config.data.set)
+
+
+def _simulated(progress: Progress) -> Path:
+    """synth12k in a folder named after the simulator's code: other code, other recordings."""
+    sources = sorted(Path(synth.__file__).parent.glob("*.*"))
+    sha = hashlib.sha256(b"".join(file.read_bytes() for file in sources if file.suffix in (".py", ".toml")))
+    folder = cache_folder() / f"synth12k-{sha.hexdigest()[:16]}"
+    if not (folder / recording.INDEX_NAME).is_file():
+        config, done = synth.default_config(), itertools.count(1)
+        synth.write(config, folder, progress=lambda: progress("simulate synth12k", next(done), config.recordings))
+    return folder
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 over the index and all files that it lists."""
+    sha = hashlib.sha256((folder / recording.INDEX_NAME).read_bytes())
+    for row in recording.read_index(folder):
+        sha.update((folder / row.file).read_bytes())
+    return sha.hexdigest()
+
+
+def read_folds(path: Path) -> dict[str, int]:
+    """Recording name → fold, from a CSV with the columns `recording` and `fold`."""
+    try:
+        with path.open(newline="") as file:
+            return {row["recording"]: int(row["fold"]) for row in csv.DictReader(file)}
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: no such list of folds") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path}: not a CSV of recording,fold: {error}") from None
+
+
+def load(config: Config, folder: Path, held_out_fold: int | None = None) -> Split:
+    """Read the recordings whose label the config knows and split them; `held_out_fold` overrides the config's."""
+    chosen = [rec for rec in recording.load_folder(folder) if rec.label in config.data.labels]
+    if config.data.folds is None:
+        sides = {rec.name: rec.condition == "test" for rec in chosen}
+    else:
+        folds = read_folds(config.folder / config.data.folds)
+        missing = [rec.name for rec in chosen if rec.name not in folds]
+        if missing:
+            raise DatasetError(f"{config.data.folds}: {missing[0]} of {folder.name} has no fold")
+        fold = config.data.held_out_fold if held_out_fold is None else held_out_fold
+        sides = {rec.name: folds[rec.name] == fold for rec in chosen}
+    split = Split(
+        train=tuple(rec for rec in chosen if not sides[rec.name]),
+        held_out=tuple(rec for rec in chosen if sides[rec.name]),
+    )
+    for side, recs in (("training", split.train), ("held-out", split.held_out)):
+        lacking = set(config.classes) - {config.data.labels[rec.label] for rec in recs}
+        if lacking:
+            raise DatasetError(f"{folder.name}: no {side} recording of class {min(lacking)}")
+    return split
+
+
+def examples(
+    config: Config,
+    recs: Sequence[Recording],
+    *,
+    hop_samples: int | None = None,
+    time_scales: Iterable[float] = (1.0,),
+    cache: Path | None = None,
+    progress: Progress = silent,
+) -> Examples:
+    """Windows and features of recordings, each replayed once per time scale. Order: scale, recording, time."""
+    hop = config.params.hop_samples if hop_samples is None else hop_samples
+    scales = list(time_scales)
+    features, target, index = [], [], []
+    for scale_number, scale in enumerate(scales):
+        for number, rec in enumerate(recs):
+            features.append(_features(config.params, rec, hop, scale, cache))
+            target.append(np.full(len(features[-1]), config.classes.index(config.data.labels[rec.label])))
+            index.append(np.full(len(features[-1]), number))
+            progress("features", scale_number * len(recs) + number + 1, len(scales) * len(recs))
+    return Examples(np.concatenate(features), np.concatenate(target), np.concatenate(index), tuple(recs))
+
+
+def windows(params: FeatureParams, rec: Recording, hop_samples: int, time_scale: float = 1.0) -> NDArray[np.int16]:
+    """Conditioned windows int16 (k, samples, channels) of one recording, as a node would cut them."""
+    facts = rec.sensor()
+    sensor = SensorInfo(
+        name=rec.name,
+        rate_hz=rec.rate_hz * time_scale,
+        bandwidth_hz=facts.bandwidth_hz,
+        range_milli=facts.range_milli,
+        noise_ug_rthz=facts.noise_ug_rthz,
+        lsb_nano=facts.lsb_nano,
+        unit=facts.unit,
+        channels=facts.channels,
+    )
+    cut = cut_windows(params, condition(params, sensor, rec.counts(sensor.lsb_nano)), hop_samples)
+    if len(cut) == 0:
+        raise DatasetError(f"{rec.name}: {rec.seconds:.3g} s is shorter than one window of {params.window_samples} samples")
+    return cut
+
+
+def _features(params: FeatureParams, rec: Recording, hop: int, scale: float, cache: Path | None) -> NDArray[np.int32]:
+    """int32 (k, f) of one recording, from the cache when it is there."""
+    if cache is None:
+        return extract(params, windows(params, rec, hop, scale))
+    sha = hashlib.sha256(core_digest().encode() + params.to_tlv() + f"{hop} {scale!r} {rec.rate_hz!r}".encode())
+    sha.update(rec.scale.tobytes() + rec.samples.tobytes())
+    path = cache / "features" / f"{sha.hexdigest()[:32]}.npy"
+    if path.is_file():
+        saved: NDArray[np.int32] = np.load(path)
+        return saved
+    features = extract(params, windows(params, rec, hop, scale))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.npy")
+    np.save(part, features)
+    part.replace(path)
+    return features
+
+
+def core_digest() -> str:
+    """SHA-256 of the compiled core: other code, other features."""
+    return hashlib.sha256(library._library_path().read_bytes()).hexdigest()

@@ -1,0 +1,119 @@
+"""Training: scale, weigh, learn, in one loop that reads straight down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whir_ml import networks
+from whir_ml.backend import keras, tf
+from whir_ml.config import Config
+from whir_ml.dataset import Examples, Progress, silent
+
+INPUT_LIMIT = 8.0  # standard deviations; further out says nothing more and would cost int8 resolution
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """Statistics of the training features: one entry per feature for bands, one per channel for raw. float64."""
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+    def apply(self, config: Config, features: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Network input (n, *input_shape) from features (n, f)."""
+        spread = _per_scaler(config, features)
+        x = np.clip((spread - self.mean) / self.std, -INPUT_LIMIT, INPUT_LIMIT)
+        return x.reshape(len(features), *networks.input_shape(config)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A float network and what its input must be scaled with. `losses`: mean training loss of each epoch."""
+
+    config: Config
+    model: Any
+    scaler: Scaler
+    losses: tuple[float, ...]
+
+    def predict(self, features: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Class probabilities (n, classes) of features (n, f)."""
+        x = self.scaler.apply(self.config, features)
+        return np.concatenate([np.asarray(self.model(part, training=False)) for part in np.array_split(x, len(x) // 4096 + 1)])
+
+
+def fit_scaler(config: Config, features: NDArray[np.int32]) -> Scaler:
+    """Mean and standard deviation of training features (n, f); a feature that never moves gets one count."""
+    spread = _per_scaler(config, features)
+    axes = tuple(range(spread.ndim - 1))
+    return Scaler(spread.mean(axes, dtype=np.float64), np.maximum(spread.std(axes, dtype=np.float64), 1.0))
+
+
+def fit(config: Config, examples: Examples, progress: Progress = silent) -> Trained:
+    """Train the config's network on training examples. Same config, same examples, same weights."""
+    t = config.training
+    keras.utils.set_random_seed(t.seed)
+    scaler = fit_scaler(config, examples.features)
+    x = scaler.apply(config, examples.features)
+    classes = len(config.classes)
+    targets = np.eye(classes, dtype=np.float32)[examples.target] * (1 - t.label_smoothing) + t.label_smoothing / classes
+    # Every class counts the same, however many recordings it has.
+    weights = (len(x) / (classes * np.bincount(examples.target, minlength=classes)))[examples.target].astype(np.float32)
+
+    centre, turn = _whitener(x, examples.target, t.whitening) if t.whitening > 0 else (None, None)
+    if turn is not None:
+        x = (x - centre) @ turn
+    model = networks.build(config)
+    steps = -(-len(x) // t.batch_windows)
+    rate = keras.optimizers.schedules.CosineDecay(t.learning_rate, max(1, t.epochs * steps))
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=t.weight_decay)
+    optimizer.build(model.trainable_variables)
+    data = tf.constant(x), tf.constant(targets), tf.constant(weights)
+
+    @tf.function
+    def epoch(order: Any) -> Any:
+        total = tf.constant(0.0)
+        for step in tf.range(steps):
+            chosen = order[step * t.batch_windows : (step + 1) * t.batch_windows]
+            xb, yb, wb = (tf.gather(part, chosen) for part in data)
+            with tf.GradientTape() as tape:
+                p = model(xb, training=True)
+                loss = tf.reduce_mean(-tf.reduce_sum(yb * tf.math.log(p + 1e-7), axis=1) * wb)
+            gradients = tape.gradient(loss, model.trainable_variables)
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+            total += loss
+        return total / steps
+
+    rng = np.random.default_rng(t.seed)
+    losses = []
+    for number in range(t.epochs):
+        losses.append(float(epoch(tf.constant(rng.permutation(len(x))))))
+        progress(f"train {config.name}", number + 1, t.epochs)
+    if turn is not None:
+        first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
+        kernel, bias = first.get_weights()
+        first.set_weights([turn @ kernel, bias - centre @ turn @ kernel])
+    return Trained(config, model, scaler, tuple(losses))
+
+
+def _whitener(
+    x: NDArray[np.float32], target: NDArray[np.int64], shrinkage: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean of the class means (f,), and the matrix (f, f) that makes the mean covariance within the classes the identity."""
+    parts = [x[target == number].astype(np.float64) for number in np.unique(target)]
+    covariance = np.mean([np.cov(part, rowvar=False) for part in parts], axis=0)
+    size = len(covariance)
+    covariance = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / size * np.eye(size)
+    values, vectors = np.linalg.eigh(covariance)
+    centre = np.mean([part.mean(axis=0) for part in parts], axis=0)
+    return centre.astype(np.float32), (vectors / np.sqrt(values)).astype(np.float32)
+
+
+def _per_scaler(config: Config, features: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Features with the axis that the scaler indexes last: (n, f) for bands, (n, samples, channels) for raw."""
+    if not config.is_raw:
+        return features
+    return features.reshape(len(features), config.params.window_samples, config.params.channels)
