@@ -21,7 +21,8 @@ typedef struct whir_condition whir_condition_t;
 
 /*
  * 0; WHIR_ERR_BUNDLE_SENSOR when the sensor hears less than the bundle needs (rate under the bundle's, bandwidth, range,
- * noise, channels, unit that cannot be converted); WHIR_ERR_BUNDLE_FEATURES when the rate ratio is out of range.
+ * noise, channels, unit or count size that cannot be converted); WHIR_ERR_BUNDLE_FEATURES when its rate is 128 times the
+ * bundle's or more.
  */
 int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const whir_sensor_info_t *sensor);
 
@@ -30,7 +31,8 @@ void whir_condition_reset(whir_condition_t *c);
 
 /*
  * One sensor sample in (`sensor.channels` counts), at most one sample out (`params.channels` counts).
- * Returns 1 when `out` holds a sample, 0 when not. Saturates to int16 and counts it in c->clipped.
+ * Returns 1 when `out` holds a sample, 0 when not: between two outputs, and until the filters are full of real samples.
+ * Saturates to int16. c->clipped counts that, and inputs at the sensor's full scale, which the filters would hide.
  */
 int whir_condition_push(whir_condition_t *c, const int16_t *in, int16_t *out);
 

@@ -35,11 +35,16 @@ typedef struct whir_params {
 /*
  * Parses and checks the parameter TLVs (tags 0x0100..0x01FF, ascending). `tlv` must outlive `params`.
  * 0; WHIR_ERR_BUNDLE_MANIFEST for broken TLVs; WHIR_ERR_BUNDLE_FEATURES for a missing parameter, one outside its limits,
- * or ones that do not fit together (channels against axes, edges against window, scalers against feature count).
+ * or ones that do not fit together (channels against axes, edges against window, scalers against feature count). An absent
+ * scaler (no entries) parses: see whir_params_complete.
  */
 int whir_params_parse(whir_params_t *params, const uint8_t *tlv, uint32_t bytes);
 
 /* Number of features per window: raw: window_samples * channels; bands: channels * (bands_per_axis + stats set). */
 uint32_t whir_params_feature_count(const whir_params_t *params);
+
+/* 1 when the scaler has all its entries (raw: one per channel; bands: one per feature), 0 while there is none yet: features
+ * can then be extracted, not quantized. A bundle must be complete. */
+int whir_params_complete(const whir_params_t *params);
 
 #endif

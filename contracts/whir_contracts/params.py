@@ -1,0 +1,159 @@
+"""Feature parameters: how samples become a model's input.
+
+One object travels from training to the node: `FeatureParams` is written into the bundle's manifest as TLV bytes, and
+`features_hash` is the SHA-256 of exactly those bytes. Limits and tags come from contracts/features.toml.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from whir_contracts.contract import FEATURE_BANDS_PER_AXIS_MAX, FEATURE_EXTRACTOR_VERSION, PARAMS, FeatureKind
+
+_FORMATS = {"u8": "B", "u16": "H", "u32": "I", "i32": "i"}
+_TLV = struct.Struct("<HH")
+
+
+class ParamsError(ValueError):
+    """A parameter is missing, outside its limits, or does not fit the others; `field` names it."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureParams:
+    """One field per [[param]] of contracts/features.toml; units and limits stand there.
+
+    `offset` and `gain_q16` may be empty while a scaler is not fitted yet: features can then be extracted, not quantized.
+
+    Raises:
+        ParamsError: a value outside its limits, or values that do not fit together.
+    """
+
+    extractor_version: int = FEATURE_EXTRACTOR_VERSION
+    rate_hz: int
+    bandwidth_hz: int
+    range_mg: int
+    noise_ug_rthz_max: int
+    channels: int
+    axes: int
+    unit: int
+    lsb_nano: int
+    window_samples: int
+    hop_samples: int
+    verdict_windows: int
+    kind: int
+    level: int
+    stats: int
+    band_edges_bins: tuple[int, ...] = ()
+    offset: tuple[int, ...] = ()
+    gain_q16: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, spec in PARAMS.items():
+            value = getattr(self, name)
+            if spec["type"].endswith("[]"):
+                values = tuple(int(v) for v in value)
+                object.__setattr__(self, name, values)
+            else:
+                values = (int(value),)
+                object.__setattr__(self, name, values[0])
+            for v in values:
+                if not spec["min"] <= v <= spec["max"]:
+                    raise ParamsError(name, f"{v} is outside {spec['min']} .. {spec['max']}")
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        """What one limit cannot say; the core's whir_params_parse checks the same."""
+        if self.axes.bit_count() != self.channels:
+            raise ParamsError("axes", f"the mask {self.axes:#05b} has {self.axes.bit_count()} axes, channels says {self.channels}")
+        if self.window_samples.bit_count() != 1:
+            raise ParamsError("window_samples", f"{self.window_samples} is not a power of two")
+        edges = self.band_edges_bins
+        if self.kind == FeatureKind.RAW:
+            if edges:
+                raise ParamsError("band_edges_bins", "must be empty for kind raw")
+            if self.stats:
+                raise ParamsError("stats", "must be 0 for kind raw")
+        else:
+            if not 2 <= len(edges) <= FEATURE_BANDS_PER_AXIS_MAX + 1:
+                raise ParamsError("band_edges_bins", f"{len(edges)} edges, needs 2 .. {FEATURE_BANDS_PER_AXIS_MAX + 1}")
+            if any(a >= b for a, b in zip(edges, edges[1:], strict=False)):
+                raise ParamsError("band_edges_bins", "must ascend strictly")
+            if edges[-1] > self.window_samples // 2:
+                raise ParamsError("band_edges_bins", f"last edge {edges[-1]} is above half the window of {self.window_samples} samples")
+        if len(self.offset) != len(self.gain_q16):
+            raise ParamsError("gain_q16", f"{len(self.gain_q16)} entries, offset has {len(self.offset)}")
+        if len(self.offset) not in (0, self.scaler_count):
+            raise ParamsError("offset", f"{len(self.offset)} entries, needs none or {self.scaler_count}")
+
+    @property
+    def feature_count(self) -> int:
+        """Features per window."""
+        if self.kind == FeatureKind.RAW:
+            return self.window_samples * self.channels
+        return self.channels * (len(self.band_edges_bins) - 1 + self.stats.bit_count())
+
+    @property
+    def scaler_count(self) -> int:
+        """Entries that `offset` and `gain_q16` need: one per channel for raw, one per feature for bands."""
+        return self.channels if self.kind == FeatureKind.RAW else self.feature_count
+
+    def with_scaler(self, offset: Sequence[int], gain_q16: Sequence[int]) -> FeatureParams:
+        """The same parameters with a fitted scaler, `scaler_count` entries each."""
+        return replace(self, offset=tuple(offset), gain_q16=tuple(gain_q16))
+
+    def to_tlv(self) -> bytes:
+        """The manifest's bytes: ascending tags, each `tag u16, length u16, value`, little-endian."""
+        out = bytearray()
+        for name, spec in sorted(PARAMS.items(), key=lambda item: int(item[1]["tag"])):
+            value = getattr(self, name)
+            values = value if isinstance(value, tuple) else (value,)
+            data = struct.pack(f"<{len(values)}{_FORMATS[spec['type'].removesuffix('[]')]}", *values)
+            out += _TLV.pack(spec["tag"], len(data)) + data
+        return bytes(out)
+
+    @classmethod
+    def from_tlv(cls, tlv: bytes) -> FeatureParams:
+        """The inverse of `to_tlv`.
+
+        Raises:
+            ParamsError: unknown, doubled, missing or truncated entries (field `tlv` when no name is known).
+        """
+        names = {spec["tag"]: name for name, spec in PARAMS.items()}
+        values: dict[str, Any] = {}
+        at, last = 0, -1
+        while at < len(tlv):
+            if at + _TLV.size > len(tlv):
+                raise ParamsError("tlv", f"truncated at byte {at}")
+            tag, length = _TLV.unpack_from(tlv, at)
+            at += _TLV.size
+            if tag not in names:
+                raise ParamsError("tlv", f"unknown tag {tag:#06x}")
+            name = names[tag]
+            if tag <= last:
+                raise ParamsError(name, "tags must ascend, each once")
+            if at + length > len(tlv):
+                raise ParamsError(name, f"truncated at byte {at}")
+            kind = PARAMS[name]["type"]
+            item = struct.Struct(f"<{_FORMATS[kind.removesuffix('[]')]}")
+            array = kind.endswith("[]")
+            if length % item.size or (not array and length != item.size):
+                raise ParamsError(name, f"{length} bytes do not hold {kind}")
+            items = tuple(v for (v,) in item.iter_unpack(tlv[at : at + length]))
+            values[name] = items if array else items[0]
+            at, last = at + length, tag
+        for field in fields(cls):
+            if field.name not in values:
+                raise ParamsError(field.name, "missing")
+        return cls(**values)
+
+    def features_hash(self) -> bytes:
+        """SHA-256 of the TLV bytes; the node recomputes it."""
+        return hashlib.sha256(self.to_tlv()).digest()

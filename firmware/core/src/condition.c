@@ -1,0 +1,242 @@
+#include "whir/condition.h"
+
+#include "tables.h"
+
+#define HALFBAND_TAPS 23
+#define KERNEL_Q16 ((int32_t)WHIR_SINC_LOBES * WHIR_SINC_STEPS << 16) /* half its length, in entries */
+#define COEFFICIENT_BITS 13
+
+static int16_t saturated(whir_condition_t *c, int64_t value)
+{
+    if (value > INT16_MAX || value < INT16_MIN) {
+        c->clipped++;
+        return value > 0 ? INT16_MAX : INT16_MIN;
+    }
+    return (int16_t)value;
+}
+
+/* Ratio of the sensor's unit to the bundle's as num / den; 0 when there is none. */
+static int unit_ratio(uint8_t sensor, uint8_t bundle, uint32_t *num, uint32_t *den)
+{
+    *num = 1;
+    *den = 1;
+    if (sensor == bundle) {
+        return 1;
+    }
+    if (sensor == WHIR_UNIT_G && bundle == WHIR_UNIT_MPS2) {
+        *num = 980665; /* standard gravity, exact by definition */
+        *den = 100000;
+        return 1;
+    }
+    if (sensor == WHIR_UNIT_MPS2 && bundle == WHIR_UNIT_G) {
+        *num = 100000;
+        *den = 980665;
+        return 1;
+    }
+    return 0;
+}
+
+/* num / den as gain / 2^gain_shift with 31 significant bits; 0 when it is not within 2^-15 .. 2^15. */
+static int gain_set(whir_condition_t *c, uint64_t num, uint64_t den)
+{
+    uint64_t quotient = num / den;
+    uint64_t rest = num % den;
+    uint32_t shift = 0;
+
+    if (num > den << 15 || num < den >> 15) {
+        return 0;
+    }
+    while (quotient < (uint64_t)1 << 30) {
+        rest <<= 1;
+        quotient = (quotient << 1) | (rest >= den);
+        rest -= rest >= den ? den : 0;
+        shift++;
+    }
+    c->gain = (uint32_t)quotient + (2 * rest >= den);
+    c->gain_shift = (uint8_t)shift;
+    return 1;
+}
+
+static int sensor_check(whir_condition_t *c, const whir_params_t *params, const whir_sensor_info_t *sensor)
+{
+    uint32_t num, den;
+    uint64_t rail;
+
+    if (sensor->rate_mhz < WHIR_CONDITION_INPUT_RATE_MIN_MHZ || sensor->rate_mhz > WHIR_CONDITION_INPUT_RATE_MAX_MHZ ||
+        sensor->rate_mhz < params->rate_hz * 1000 || sensor->bandwidth_hz < params->bandwidth_hz) {
+        return 0;
+    }
+    if (sensor->channels == 0 || sensor->channels > WHIR_WINDOW_CHANNELS_MAX || params->axes >> sensor->channels != 0) {
+        return 0;
+    }
+    if (!unit_ratio(sensor->unit, params->unit, &num, &den) ||
+        (uint64_t)sensor->range_milli * num < (uint64_t)params->range_mg * den ||
+        (uint64_t)sensor->noise_ug_rthz * num > (uint64_t)params->noise_ug_rthz_max * den) {
+        return 0;
+    }
+    /* a converter of n bits ends one count short of its full scale */
+    rail = sensor->lsb_nano == 0 ? 0 : (uint64_t)sensor->range_milli * 1000000 / sensor->lsb_nano;
+    if (rail < 2) {
+        return 0;
+    }
+    c->rail = rail > INT16_MAX ? INT16_MAX : (int32_t)rail - 1;
+    return gain_set(c, (uint64_t)sensor->lsb_nano * num, (uint64_t)params->lsb_nano * den);
+}
+
+int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const whir_sensor_info_t *sensor)
+{
+    uint32_t output_mhz = params->rate_hz * 1000;
+
+    if (!sensor_check(c, params, sensor)) {
+        return WHIR_ERR_BUNDLE_SENSOR;
+    }
+    c->channels = 0;
+    for (uint8_t axis = 0; axis < WHIR_WINDOW_CHANNELS_MAX; axis++) {
+        if ((params->axes >> axis & 1) != 0) {
+            c->axis[c->channels++] = axis;
+        }
+    }
+    c->stages = 0;
+    while ((uint64_t)output_mhz << (c->stages + 2) <= sensor->rate_mhz) {
+        c->stages++;
+    }
+    if (c->stages > WHIR_CONDITION_STAGES_MAX) {
+        return WHIR_ERR_BUNDLE_FEATURES;
+    }
+    c->direct = sensor->rate_mhz == output_mhz;
+    c->input_ticks = output_mhz << c->stages;
+    c->output_ticks = sensor->rate_mhz;
+    c->entries_q48 = ((uint64_t)WHIR_SINC_STEPS << 48) / c->output_ticks;
+    c->clipped = 0;
+    whir_condition_reset(c);
+    return 0;
+}
+
+void whir_condition_reset(whir_condition_t *c)
+{
+    for (uint32_t i = 0; i < WHIR_CONDITION_STAGES_MAX; i++) {
+        c->stage[i].seen = 0;
+        c->stage[i].tapped_head = 0;
+        c->stage[i].delayed_head = 0;
+    }
+    c->taps_head = 0;
+    /* the first output is the one whose kernel begins at the first input */
+    c->due = 2 * WHIR_SINC_LOBES * c->output_ticks + c->input_ticks;
+}
+
+static uint8_t ring_next(uint8_t i, uint8_t length)
+{
+    return (uint8_t)(i + 1 == length ? 0 : i + 1);
+}
+
+/*
+ * Half-band FIR and decimation by 2, `x` in and out. Only every other input meets the taps that are not zero; those between
+ * wait for the centre. Returns 1 with an output, at every other input once the filter is full.
+ */
+static int stage_push(whir_condition_t *c, whir_condition_stage_t *s, int16_t *x)
+{
+    int tapped = s->seen & 1;
+    int16_t *entry = tapped ? s->tapped[s->tapped_head] : s->delayed[s->delayed_head];
+
+    for (uint32_t ch = 0; ch < c->channels; ch++) {
+        entry[ch] = x[ch];
+    }
+    s->seen = (uint8_t)(s->seen + 1 > HALFBAND_TAPS + 1 ? s->seen - 1 : s->seen + 1); /* full: only the parity goes on */
+    if (!tapped) {
+        s->delayed_head = ring_next(s->delayed_head, WHIR_CONDITION_HALFBAND_DELAYED);
+        return 0;
+    }
+    s->tapped_head = ring_next(s->tapped_head, WHIR_CONDITION_HALFBAND_TAPPED);
+    if (s->seen < HALFBAND_TAPS) {
+        return 0;
+    }
+    for (uint32_t ch = 0; ch < c->channels; ch++) {
+        uint32_t old = s->tapped_head, young = s->tapped_head;
+        int32_t sum = s->delayed[s->delayed_head][ch] * (1 << 14) + (1 << 14); /* the centre is one half; rounding */
+        for (uint32_t pair = WHIR_HALFBAND_PAIRS; pair-- != 0;) {
+            young = young == 0 ? WHIR_CONDITION_HALFBAND_TAPPED - 1 : young - 1;
+            sum += WHIR_HALFBAND_Q15[pair] * (s->tapped[old][ch] + s->tapped[young][ch]);
+            old = old + 1 == WHIR_CONDITION_HALFBAND_TAPPED ? 0 : old + 1;
+        }
+        x[ch] = saturated(c, sum >> 15);
+    }
+    return 1;
+}
+
+/* The windowed sinc at `position` entries (Q16) from its centre, between two entries of the table. */
+static int32_t kernel(int32_t position)
+{
+    uint32_t distance = (uint32_t)(position < 0 ? -position : position);
+    uint32_t index = distance >> 16;
+    int32_t low = WHIR_SINC_Q14[index];
+    int32_t step = WHIR_SINC_Q14[index + 1] - low;
+
+    /* Q14 + Q16 to Q13 */
+    return ((low << 16) + step * (int32_t)(distance & 0xFFFF) + (1 << 16)) >> (14 + 16 - COEFFICIENT_BITS);
+}
+
+/*
+ * Fractional decimator: the output at time t is the inputs within 10 output periods of t, weighed by the kernel and divided by
+ * the weights' sum. So the gain at 0 Hz is exactly 1 at every phase, and gravity does not turn into a tone.
+ */
+static int resample_push(whir_condition_t *c, const int16_t *x, int16_t *out)
+{
+    int16_t *entry = c->taps[c->taps_head];
+    int32_t sums[WHIR_WINDOW_CHANNELS_MAX] = {0, 0, 0};
+    int32_t weights = 0;
+    int32_t position, step;
+    uint32_t at = c->taps_head;
+    int64_t gain;
+
+    for (uint32_t ch = 0; ch < c->channels; ch++) {
+        entry[ch] = x[ch];
+    }
+    c->taps_head = ring_next(c->taps_head, WHIR_CONDITION_TAPS_MAX);
+    c->due -= c->input_ticks;
+    if (c->due > c->input_ticks) {
+        return 0;
+    }
+    position = KERNEL_Q16 - (int32_t)((c->due * c->entries_q48) >> 32);
+    step = (int32_t)((c->input_ticks * c->entries_q48) >> 32);
+    c->due += c->output_ticks;
+    for (uint32_t i = 0; i < WHIR_CONDITION_TAPS_MAX && position > -KERNEL_Q16; i++) {
+        int32_t weight = kernel(position);
+        for (uint32_t ch = 0; ch < c->channels; ch++) {
+            sums[ch] += weight * c->taps[at][ch];
+        }
+        weights += weight;
+        position -= step;
+        at = at == 0 ? WHIR_CONDITION_TAPS_MAX - 1 : at - 1;
+    }
+    gain = (int64_t)(((uint64_t)c->gain << COEFFICIENT_BITS) / (uint32_t)weights);
+    for (uint32_t ch = 0; ch < c->channels; ch++) {
+        uint32_t shift = c->gain_shift + COEFFICIENT_BITS;
+        out[ch] = saturated(c, (sums[ch] * gain + ((int64_t)1 << (shift - 1))) >> shift);
+    }
+    return 1;
+}
+
+int whir_condition_push(whir_condition_t *c, const int16_t *in, int16_t *out)
+{
+    int16_t x[WHIR_WINDOW_CHANNELS_MAX];
+    int at_rail = 0;
+
+    for (uint32_t ch = 0; ch < c->channels; ch++) {
+        x[ch] = in[c->axis[ch]];
+        at_rail |= x[ch] >= c->rail || x[ch] <= -c->rail;
+    }
+    c->clipped += (uint32_t)at_rail;
+    if (c->direct) {
+        for (uint32_t ch = 0; ch < c->channels; ch++) {
+            int64_t value = (int64_t)x[ch] * c->gain + ((int64_t)1 << (c->gain_shift - 1));
+            out[ch] = saturated(c, value >> c->gain_shift);
+        }
+        return 1;
+    }
+    for (uint32_t i = 0; i < c->stages; i++) {
+        if (!stage_push(c, &c->stage[i], x)) {
+            return 0;
+        }
+    }
+    return resample_push(c, x, out);
+}

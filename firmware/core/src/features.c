@@ -1,0 +1,309 @@
+#include "whir/features.h"
+
+#include "fft.h"
+#include "fixed.h"
+#include "whir/bytes.h"
+
+#define STAT_RMS 1u
+#define STAT_PEAK 2u
+#define STAT_CREST 4u
+#define STAT_KURTOSIS 8u
+
+/* Floors of the logarithms: under what 16-bit samples can carry, and a defined value for silence. */
+#define POWER_FLOOR_Q16 (-(16 << 16)) /* 2^-16 counts^2 */
+#define LEVEL_FLOOR_Q16 (-(8 << 16))  /* 2^-8 counts */
+
+#define LOG2_3_Q16 103872
+#define RELATIVE_Q 10    /* raw, level relative: 1024 = one RMS */
+#define KURTOSIS_BITS 13 /* of a deviation: its fourth power summed over 1024 samples fits 64 bits */
+
+/* One axis of a window. A deviation is n * x - sum: exact, and n times the distance from the mean. */
+typedef struct {
+    const int16_t *samples;
+    uint32_t n, stride;
+    int32_t sum;
+    uint32_t peak;   /* largest |deviation|, < 2^26 */
+    uint64_t square; /* n * sum(x^2) - sum(x)^2 = n^2 times the variance, < 2^51 */
+} axis_t;
+
+static int32_t deviation(const axis_t *axis, uint32_t i)
+{
+    return (int32_t)axis->n * axis->samples[i * axis->stride] - axis->sum;
+}
+
+static void axis_measure(axis_t *axis, const whir_params_t *params, const int16_t *window, uint32_t channel)
+{
+    uint64_t squares = 0;
+
+    axis->samples = window + channel;
+    axis->n = params->window_samples;
+    axis->stride = params->channels;
+    axis->sum = 0;
+    axis->peak = 0;
+    for (uint32_t i = 0; i < axis->n; i++) {
+        int32_t x = axis->samples[i * axis->stride];
+        axis->sum += x;
+        squares += (uint32_t)(x * x);
+    }
+    axis->square = axis->n * squares - (uint64_t)((int64_t)axis->sum * axis->sum);
+    for (uint32_t i = 0; i < axis->n; i++) {
+        int32_t d = deviation(axis, i);
+        uint32_t size = (uint32_t)(d < 0 ? -d : d);
+        axis->peak = size > axis->peak ? size : axis->peak;
+    }
+}
+
+static int32_t q8(int32_t q16)
+{
+    return (q16 + 128) >> 8;
+}
+
+static int32_t at_least(int32_t value, int32_t floor)
+{
+    return value > floor ? value : floor;
+}
+
+static int32_t log2_of(uint32_t n)
+{
+    return whir_log2_q16(n);
+}
+
+/* log2 of the RMS in counts, from n^2 times the variance. */
+static int32_t rms_log2(uint64_t square, uint32_t n)
+{
+    return square == 0 ? LEVEL_FLOOR_Q16 : at_least(whir_log2_q16(square) / 2 - log2_of(n), LEVEL_FLOOR_Q16);
+}
+
+static int32_t peak_log2(const axis_t *axis)
+{
+    return axis->peak == 0 ? LEVEL_FLOOR_Q16 : at_least(whir_log2_q16(axis->peak) - log2_of(axis->n), LEVEL_FLOOR_Q16);
+}
+
+/* log2 of the fourth moment over the squared variance; 0 for silence. */
+static int32_t kurtosis_log2(const axis_t *axis)
+{
+    uint32_t bits = 64 - whir_clz64(axis->peak);
+    uint32_t down = bits > KURTOSIS_BITS ? bits - KURTOSIS_BITS : 0;
+    uint32_t up = bits < KURTOSIS_BITS ? KURTOSIS_BITS - bits : 0;
+    uint64_t second = 0, fourth = 0;
+
+    if (axis->peak == 0) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < axis->n; i++) {
+        int32_t d = deviation(axis, i);
+        uint32_t size = (uint32_t)(d < 0 ? -d : d);
+        size = down == 0 ? size << up : (size + (1u << (down - 1))) >> down;
+        second += size * size;
+        fourth += (uint64_t)(size * size) * (size * size);
+    }
+    return at_least(whir_log2_q16(fourth) + log2_of(axis->n) - 2 * whir_log2_q16(second), 0);
+}
+
+/* Left shift that brings the axis's deviations to 30 bits. */
+static uint32_t headroom(const axis_t *axis)
+{
+    return whir_clz64(axis->peak) - 34;
+}
+
+/*
+ * Hann window and FFT of one axis. Block scaling: the largest sample uses all the bits that the FFT has room for, so that
+ * precision does not depend on the level. The result is scaled by 2^scale against the deviations' own spectrum.
+ */
+static int32_t axis_spectrum(const axis_t *axis, int32_t *z)
+{
+    uint32_t n = axis->n;
+    uint32_t up = headroom(axis);
+    uint32_t down = (uint32_t)(log2_of(n) >> 16) - 1; /* the window sums to n / 2: sum(|x|) stays under 2^28 */
+
+    for (uint32_t i = 0; i < n; i++) {
+        int32_t x = whir_mulh((int32_t)((uint32_t)deviation(axis, i) << up), whir_fft_hann(i, n));
+        z[whir_fft_slot(i, n)] = (x + (1 << (down - 1))) >> down;
+    }
+    whir_fft_run(z, n);
+    return (int32_t)up - 2 - (int32_t)down;
+}
+
+/*
+ * log2 of a mean square in counts^2, from sum(|2X|^2) over one-sided bins. Hann loses 3/8 of the power, hence
+ * P = 2 |X|^2 / (n * 3n/8) with X in counts, and X here is n * 2^scale times that.
+ */
+static int32_t power_log2(uint64_t sum, uint32_t n, int32_t scale)
+{
+    if (sum == 0) {
+        return POWER_FLOOR_Q16;
+    }
+    return at_least(whir_log2_q16(sum) + (2 << 16) - LOG2_3_Q16 - 4 * log2_of(n) - scale * (2 << 16), POWER_FLOOR_Q16);
+}
+
+/* Bands of one axis in Q16; returns the sum over all of them. */
+static uint64_t axis_bands(const whir_params_t *params, const int32_t *z, int32_t scale, int32_t *out)
+{
+    uint32_t bin = whir_le16(params->band_edges_bins);
+    uint64_t total = 0;
+
+    for (uint32_t band = 0; band < params->bands_per_axis; band++) {
+        uint32_t end = whir_le16(params->band_edges_bins + 2 * (band + 1));
+        uint64_t sum = 0;
+        for (; bin < end; bin++) {
+            sum += whir_fft_power(z, params->window_samples, bin);
+        }
+        out[band] = power_log2(sum, params->window_samples, scale);
+        total += sum;
+    }
+    return total;
+}
+
+/* Statistics of one axis in Q8, after `level_q16` is taken from the absolute ones; returns how many. */
+static uint32_t axis_stats(const whir_params_t *params, const axis_t *axis, int32_t level_q16, int32_t *out)
+{
+    int32_t rms = rms_log2(axis->square, axis->n);
+    int32_t peak = peak_log2(axis);
+    uint32_t count = 0;
+
+    if ((params->stats & STAT_RMS) != 0) {
+        out[count++] = q8(rms - level_q16);
+    }
+    if ((params->stats & STAT_PEAK) != 0) {
+        out[count++] = q8(peak - level_q16);
+    }
+    if ((params->stats & STAT_CREST) != 0) {
+        out[count++] = q8(at_least(peak - rms, 0));
+    }
+    if ((params->stats & STAT_KURTOSIS) != 0) {
+        out[count++] = q8(kurtosis_log2(axis));
+    }
+    return count;
+}
+
+static uint64_t total_square(const axis_t *axes, uint32_t channels)
+{
+    uint64_t total = 0;
+
+    for (uint32_t c = 0; c < channels; c++) {
+        total += axes[c].square;
+    }
+    return total;
+}
+
+static void extract_bands(const whir_params_t *params, const axis_t *axes, int32_t *scratch, int32_t *out)
+{
+    uint32_t channels = params->channels;
+    uint32_t n = params->window_samples;
+    int relative = params->level == WHIR_LEVEL_RELATIVE;
+    int32_t level = relative ? rms_log2(total_square(axes, channels), n) : 0;
+    int32_t power = 0;
+    uint32_t per_axis = whir_params_feature_count(params) / channels;
+    int32_t loudest = INT32_MAX; /* scale of the loudest axis: the smallest */
+    uint64_t total = 0;
+
+    for (uint32_t c = 0; c < channels; c++) {
+        int32_t *bands = out + c * per_axis;
+        uint64_t sum;
+        int32_t scale;
+        if (axes[c].peak == 0) {
+            for (uint32_t i = 0; i < params->bands_per_axis; i++) {
+                bands[i] = POWER_FLOOR_Q16;
+            }
+        } else {
+            scale = axis_spectrum(&axes[c], scratch);
+            sum = axis_bands(params, scratch, scale, bands);
+            /* bring both to the louder one's scale before adding */
+            if (scale < loudest) {
+                total = loudest == INT32_MAX ? 0 : total >> (2 * (loudest - scale));
+                loudest = scale;
+            }
+            total += sum >> (2 * (scale - loudest));
+        }
+        axis_stats(params, &axes[c], level, bands + params->bands_per_axis);
+    }
+    if (relative) {
+        power = power_log2(total, n, loudest);
+    }
+    for (uint32_t c = 0; c < channels; c++) {
+        for (uint32_t i = 0; i < params->bands_per_axis; i++) {
+            int32_t *band = out + c * per_axis + i;
+            *band = q8(*band - power);
+        }
+    }
+}
+
+static void extract_raw_absolute(const axis_t *axes, uint32_t channels, int32_t *out)
+{
+    for (uint32_t c = 0; c < channels; c++) {
+        int32_t n = (int32_t)axes[c].n;
+        uint32_t bits = (uint32_t)(log2_of(axes[c].n) >> 16);
+        for (uint32_t i = 0; i < axes[c].n; i++) {
+            out[i * channels + c] = (deviation(&axes[c], i) + n / 2) >> bits;
+        }
+    }
+}
+
+/* deviation / (n * RMS) in Q10, by one reciprocal: a 64-bit division per sample would cost a hundred times more. */
+static void extract_raw_relative(const axis_t *axes, uint32_t channels, int32_t *out)
+{
+    uint64_t square = total_square(axes, channels);
+    uint32_t up, root, shift;
+    int64_t reciprocal;
+
+    if (square == 0) {
+        for (uint32_t i = 0; i < axes[0].n * channels; i++) {
+            out[i] = 0;
+        }
+        return;
+    }
+    up = (whir_clz64(square) & ~1u) - 2; /* square * 2^up in 2^60 .. 2^62 */
+    root = whir_isqrt64(square << up);   /* 2^30 .. 2^31 */
+    reciprocal = (int64_t)(((uint64_t)1 << 61) / root);
+    shift = 61 - RELATIVE_Q - up / 2;
+    for (uint32_t c = 0; c < channels; c++) {
+        for (uint32_t i = 0; i < axes[c].n; i++) {
+            int64_t scaled = deviation(&axes[c], i) * reciprocal;
+            out[i * channels + c] = (int32_t)((scaled + ((int64_t)1 << (shift - 1))) >> shift);
+        }
+    }
+}
+
+void whir_features_extract(const whir_params_t *params, const int16_t *window, int32_t *scratch, int32_t *out)
+{
+    axis_t axes[WHIR_WINDOW_CHANNELS_MAX];
+
+    for (uint32_t c = 0; c < params->channels; c++) {
+        axis_measure(&axes[c], params, window, c);
+    }
+    if (params->kind == WHIR_FEATURE_KIND_BANDS) {
+        extract_bands(params, axes, scratch, out);
+    } else if (params->level == WHIR_LEVEL_RELATIVE) {
+        extract_raw_relative(axes, params->channels, out);
+    } else {
+        extract_raw_absolute(axes, params->channels, out);
+    }
+}
+
+void whir_features_quantize(const whir_params_t *params, const int32_t *features, int8_t *input)
+{
+    uint32_t count = whir_params_feature_count(params);
+    uint32_t scaler = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t offset = (int32_t)whir_le32(params->offset + 4 * scaler);
+        uint32_t gain = whir_le32(params->gain_q16 + 4 * scaler);
+        int64_t distance = (int64_t)features[i] - offset;
+        int64_t value;
+        /* past 32 bits any gain but 0 saturates anyway; cut there, the product fits 64 bits */
+        distance = distance > INT32_MAX ? INT32_MAX : distance < INT32_MIN ? INT32_MIN : distance;
+        value = (distance * (int64_t)gain + (1 << 15)) >> 16;
+        input[i] = (int8_t)(value > INT8_MAX ? INT8_MAX : value < INT8_MIN ? INT8_MIN : value);
+        scaler = scaler + 1 == params->scalers ? 0 : scaler + 1;
+    }
+}
+
+uint32_t whir_features_rms(const whir_params_t *params, const int16_t *window)
+{
+    axis_t axes[WHIR_WINDOW_CHANNELS_MAX];
+
+    for (uint32_t c = 0; c < params->channels; c++) {
+        axis_measure(&axes[c], params, window, c);
+    }
+    return whir_isqrt64(total_square(axes, params->channels)) / params->window_samples;
+}

@@ -1,0 +1,179 @@
+#include "whir/params.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "whir/bytes.h"
+
+enum { LIMITED_U8, LIMITED_U16, LIMITED_U32, ARRAY_U16, ARRAY_32 };
+
+typedef struct {
+    uint16_t tag;
+    uint8_t type;
+    uint8_t offset; /* of the field in whir_params_t */
+    uint32_t min, max;
+} rule_t;
+
+#define RULE(NAME, field, type)                                                                                                \
+    {WHIR_PARAM_##NAME, type, offsetof(whir_params_t, field), WHIR_PARAM_##NAME##_MIN, WHIR_PARAM_##NAME##_MAX}
+
+/* Every parameter, ascending: the manifest must hold each of them once, in this order. */
+static const rule_t RULES[] = {
+    RULE(EXTRACTOR_VERSION, extractor_version, LIMITED_U16),
+    RULE(RATE_HZ, rate_hz, LIMITED_U32),
+    RULE(BANDWIDTH_HZ, bandwidth_hz, LIMITED_U32),
+    RULE(RANGE_MG, range_mg, LIMITED_U32),
+    RULE(NOISE_UG_RTHZ_MAX, noise_ug_rthz_max, LIMITED_U32),
+    RULE(CHANNELS, channels, LIMITED_U8),
+    RULE(AXES, axes, LIMITED_U8),
+    RULE(UNIT, unit, LIMITED_U8),
+    RULE(LSB_NANO, lsb_nano, LIMITED_U32),
+    RULE(WINDOW_SAMPLES, window_samples, LIMITED_U16),
+    RULE(HOP_SAMPLES, hop_samples, LIMITED_U16),
+    RULE(VERDICT_WINDOWS, verdict_windows, LIMITED_U8),
+    RULE(KIND, kind, LIMITED_U8),
+    RULE(LEVEL, level, LIMITED_U8),
+    RULE(STATS, stats, LIMITED_U8),
+    {WHIR_PARAM_BAND_EDGES_BINS, ARRAY_U16, offsetof(whir_params_t, band_edges_bins), 0, 0},
+    {WHIR_PARAM_OFFSET, ARRAY_32, offsetof(whir_params_t, offset), 0, 0},
+    {WHIR_PARAM_GAIN_Q16, ARRAY_32, offsetof(whir_params_t, gain_q16), 0, 0},
+};
+#define RULE_COUNT ((uint32_t)(sizeof RULES / sizeof RULES[0]))
+
+static uint32_t set_bits(uint32_t v)
+{
+    uint32_t n = 0;
+
+    for (; v != 0; v &= v - 1) {
+        n++;
+    }
+    return n;
+}
+
+/* Stores one number; the limits say what this build supports. */
+static int number_store(whir_params_t *params, const rule_t *rule, const uint8_t *value, uint32_t length)
+{
+    uint8_t *field = (uint8_t *)params + rule->offset;
+    uint32_t size = rule->type == LIMITED_U8 ? 1 : rule->type == LIMITED_U16 ? 2 : 4;
+    uint32_t v;
+
+    if (length != size) {
+        return WHIR_ERR_BUNDLE_MANIFEST;
+    }
+    v = size == 1 ? value[0] : size == 2 ? whir_le16(value) : whir_le32(value);
+    if (v < rule->min || v > rule->max) {
+        return WHIR_ERR_BUNDLE_FEATURES;
+    }
+    if (size == 1) {
+        *field = (uint8_t)v;
+    } else if (size == 2) {
+        uint16_t v16 = (uint16_t)v;
+        memcpy(field, &v16, sizeof v16);
+    } else {
+        memcpy(field, &v, sizeof v);
+    }
+    return 0;
+}
+
+/* Entries that a complete scaler has. */
+static uint32_t scalers_needed(const whir_params_t *params)
+{
+    return params->kind == WHIR_FEATURE_KIND_RAW ? params->channels : whir_params_feature_count(params);
+}
+
+/* What one limit cannot say. */
+static int fit_check(const whir_params_t *params, const uint16_t *counts)
+{
+    uint32_t edges = counts[0];
+    uint32_t last = 0;
+
+    if (set_bits(params->axes) != params->channels || set_bits(params->window_samples) != 1) {
+        return WHIR_ERR_BUNDLE_FEATURES;
+    }
+    if (params->kind == WHIR_FEATURE_KIND_RAW) {
+        if (edges != 0 || params->stats != 0) {
+            return WHIR_ERR_BUNDLE_FEATURES;
+        }
+    } else {
+        if (edges < 2 || edges > WHIR_FEATURE_BANDS_PER_AXIS_MAX + 1) {
+            return WHIR_ERR_BUNDLE_FEATURES;
+        }
+        for (uint32_t i = 0; i < edges; i++) {
+            uint32_t edge = whir_le16(params->band_edges_bins + 2 * i);
+            if ((i != 0 && edge <= last) || edge > params->window_samples / 2u) {
+                return WHIR_ERR_BUNDLE_FEATURES;
+            }
+            last = edge;
+        }
+    }
+    if (counts[1] != counts[2] || (counts[1] != 0 && counts[1] != scalers_needed(params))) {
+        return WHIR_ERR_BUNDLE_FEATURES;
+    }
+    return 0;
+}
+
+int whir_params_parse(whir_params_t *params, const uint8_t *tlv, uint32_t bytes)
+{
+    uint16_t counts[3] = {0, 0, 0}; /* edges, offsets, gains */
+    uint32_t next = 0, arrays = 0;
+
+    memset(params, 0, sizeof *params);
+    while (bytes != 0) {
+        const rule_t *rule;
+        uint32_t tag, length;
+        int err;
+
+        if (bytes < 4) {
+            return WHIR_ERR_BUNDLE_MANIFEST;
+        }
+        tag = whir_le16(tlv);
+        length = whir_le16(tlv + 2);
+        if (length > bytes - 4) {
+            return WHIR_ERR_BUNDLE_MANIFEST;
+        }
+        if (next == RULE_COUNT || tag < RULES[next].tag) {
+            /* either a step back, or a parameter that this build does not know */
+            return next != 0 && tag <= RULES[next - 1].tag ? WHIR_ERR_BUNDLE_MANIFEST : WHIR_ERR_BUNDLE_FEATURES;
+        }
+        if (tag != RULES[next].tag) {
+            return WHIR_ERR_BUNDLE_FEATURES; /* RULES[next] is missing */
+        }
+        rule = &RULES[next++];
+        tlv += 4;
+        if (rule->type == ARRAY_U16 || rule->type == ARRAY_32) {
+            uint32_t size = rule->type == ARRAY_U16 ? 2 : 4;
+            const uint8_t *start = tlv;
+            if (length % size != 0) {
+                return WHIR_ERR_BUNDLE_MANIFEST;
+            }
+            counts[arrays++] = (uint16_t)(length / size);
+            memcpy((uint8_t *)params + rule->offset, &start, sizeof start);
+        } else {
+            err = number_store(params, rule, tlv, length);
+            if (err < 0) {
+                return err;
+            }
+        }
+        tlv += length;
+        bytes -= 4 + length;
+    }
+    if (next != RULE_COUNT) {
+        return WHIR_ERR_BUNDLE_FEATURES;
+    }
+    params->bands_per_axis = (uint16_t)(counts[0] == 0 ? 0 : counts[0] - 1);
+    params->scalers = counts[1];
+    return fit_check(params, counts);
+}
+
+uint32_t whir_params_feature_count(const whir_params_t *params)
+{
+    if (params->kind == WHIR_FEATURE_KIND_RAW) {
+        return (uint32_t)params->window_samples * params->channels;
+    }
+    return params->channels * (params->bands_per_axis + set_bits(params->stats));
+}
+
+int whir_params_complete(const whir_params_t *params)
+{
+    return params->scalers == scalers_needed(params);
+}
