@@ -35,19 +35,21 @@ typedef struct whir_bundle {
     whir_bundle_part_t model;
     whir_bundle_part_t golden_tensors;
     whir_bundle_part_t golden_windows;
+    whir_bundle_part_t evaluation; /* data NULL when there is none */
 } whir_bundle_t;
 
 /* What the node will accept. */
 typedef struct whir_bundle_policy {
-    const char *hardware_class;
+    const char *hardware_class; /* NULL = any (a fleet that stores bundles for many classes; never a node) */
     uint32_t security_counter_min;
-    uint32_t kernel_set; /* of the node's engine */
+    uint32_t kernel_set; /* of the node's engine; 0 = any */
 } whir_bundle_policy_t;
 
 /*
  * Checks in this order, each with its own error: header (magic, CRC, version), length, signature over header and manifest,
  * manifest TLVs, part bounds and hashes, features hash and limits, hardware class, counter, kernel set. The model itself is
- * not parsed here. `data` must stay mapped while `bundle` is used. 0 or WHIR_ERR_BUNDLE_….
+ * not parsed here. `bytes` may be more than the bundle (the whole slot); `data` must stay mapped while `bundle` is used.
+ * 0; WHIR_ERR_BUNDLE_…; or the crypto port's own code.
  */
 int whir_bundle_open(whir_bundle_t *bundle, const uint8_t *data, uint32_t bytes, whir_crypto_t *crypto,
                      const whir_bundle_policy_t *policy);
