@@ -1,0 +1,88 @@
+#include "nn_fixed.h"
+#include "nn_layer.h"
+
+/* BuiltinOptions_AddOptions */
+#define OPTIONS 11
+/* Both inputs are shifted left before they are brought to a common scale. */
+#define LEFT_SHIFT 20
+
+enum { OPTION_ACTIVATION = 0 };
+
+static int keep_factor(whir_nn_add_t *add, uint32_t i, whir_nn_real_t a, whir_nn_real_t b)
+{
+    whir_nn_factor_t factor;
+
+    if (!whir_nn_factor(a, WHIR_NN_ONE, b, &factor) || factor.shift > 0) {
+        return WHIR_ERR_NN_QUANT; /* TFLM wants factors below 1 */
+    }
+    add->multiplier[i] = factor.multiplier;
+    add->shift[i] = (int8_t)factor.shift;
+    return 0;
+}
+
+static int larger(whir_nn_real_t a, whir_nn_real_t b)
+{
+    return a.exponent > b.exponent || (a.exponent == b.exponent && a.mantissa > b.mantissa);
+}
+
+static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+{
+    whir_nn_add_t *add = &layer->as.add;
+    whir_nn_tensor_t first, second, output;
+    whir_nn_real_t first_scale, second_scale, output_scale, twice_largest;
+    int err;
+
+    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &first, &first_scale)) < 0 ||
+        (err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 1), &second, &second_scale)) < 0 ||
+        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0) {
+        return err;
+    }
+    if (first.rank != second.rank || first.elements != output.elements) {
+        return WHIR_ERR_NN_SHAPE;
+    }
+    for (uint32_t i = 0; i < first.rank; i++) {
+        if (first.dims[i] != second.dims[i]) {
+            return WHIR_ERR_NN_SHAPE; /* broadcasting included */
+        }
+    }
+    twice_largest = larger(first_scale, second_scale) ? first_scale : second_scale;
+    twice_largest.exponent++;
+    output_scale.exponent += LEFT_SHIFT;
+    if ((err = keep_factor(add, 0, first_scale, twice_largest)) < 0 ||
+        (err = keep_factor(add, 1, second_scale, twice_largest)) < 0 ||
+        (err = keep_factor(add, 2, twice_largest, output_scale)) < 0) {
+        return err;
+    }
+    output_scale.exponent -= LEFT_SHIFT;
+    add->count = first.elements;
+    add->second_zero_point = (int8_t)second.zero_point;
+    layer->input_zero_point = (int8_t)first.zero_point;
+    layer->output_zero_point = (int8_t)output.zero_point;
+    return whir_nn_activation_range(whir_fb_get_u8(&reader->fb, reader->options, OPTION_ACTIVATION, 0), output_scale,
+                                    output.zero_point, &layer->low, &layer->high);
+}
+
+static int32_t operand(const whir_nn_add_t *add, uint32_t i, int32_t x)
+{
+    return whir_nn_scale(x * (1 << LEFT_SHIFT), add->multiplier[i], add->shift[i]);
+}
+
+static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    const whir_nn_add_t *add = &layer->as.add;
+    const int8_t *a = (const int8_t *)(nn->arena + layer->input);
+    const int8_t *b = (const int8_t *)(nn->arena + layer->second);
+    int8_t *out = (int8_t *)(nn->arena + layer->output);
+
+    if ((layer->second & WHIR_NN_IN_MODEL) != 0) {
+        b = (const int8_t *)(nn->model + (layer->second & ~WHIR_NN_IN_MODEL));
+    }
+    for (uint32_t i = 0; i < add->count; i++) {
+        int32_t sum = operand(add, 0, a[i] - layer->input_zero_point) + operand(add, 1, b[i] - add->second_zero_point);
+        int32_t scaled = whir_nn_scale(sum, add->multiplier[2], add->shift[2]);
+
+        out[i] = whir_nn_clamp(scaled + layer->output_zero_point, layer->low, layer->high);
+    }
+}
+
+const whir_nn_op_t whir_nn_op_add = {0, OPTIONS, 2, read, run};

@@ -1,0 +1,101 @@
+#ifndef WHIR_NN_LAYER_H
+#define WHIR_NN_LAYER_H
+
+#include <stdint.h>
+
+#include "nn_reader.h"
+#include "whir/nn.h"
+
+/* A sliding window over (height, width, channels), as convolution and pooling have it. */
+typedef struct whir_nn_window {
+    uint16_t in_h, in_w, in_c;
+    uint16_t out_h, out_w, out_c;
+    uint16_t k_h, k_w;
+    uint16_t stride_h, stride_w;
+    uint16_t dilation_h, dilation_w;
+    uint16_t pad_h, pad_w;
+    uint16_t depth_multiplier;
+} whir_nn_window_t;
+
+typedef struct whir_nn_dense {
+    uint32_t rows;
+    uint16_t depth;
+    uint16_t outputs;
+} whir_nn_dense_t;
+
+/* The mean over `reduced` of (outer, reduced, inner). */
+typedef struct whir_nn_mean {
+    uint32_t outer, reduced, inner;
+    int32_t multiplier;
+    int32_t shift;
+} whir_nn_mean_t;
+
+typedef struct whir_nn_add {
+    uint32_t count;
+    int32_t multiplier[3]; /* first input, second input, output */
+    int8_t shift[3];
+    int8_t second_zero_point;
+} whir_nn_add_t;
+
+typedef struct whir_nn_softmax {
+    uint32_t rows, depth;
+    int32_t multiplier;
+    int32_t shift;
+    int32_t diff_min;
+} whir_nn_softmax_t;
+
+/* A function of one element. */
+typedef struct whir_nn_unary {
+    uint32_t count;
+    int32_t multiplier;
+    int32_t shift;
+    int32_t radius;
+} whir_nn_unary_t;
+
+/*
+ * One computing layer, as it stands at the start of the arena. Offsets instead of pointers and fixed widths only: the arena
+ * is as large on a 32-bit node as on the computer that plans for it.
+ */
+typedef struct whir_nn_layer {
+    uint32_t input;  /* offset in the arena */
+    uint32_t output; /* offset in the arena */
+    uint32_t second; /* second input: offset in the arena, or in the model with WHIR_NN_IN_MODEL */
+    uint32_t weights; /* offset in the model */
+    uint32_t table;   /* channel table: offset in the arena */
+    union {
+        whir_nn_window_t window;
+        whir_nn_dense_t dense;
+        whir_nn_mean_t mean;
+        whir_nn_add_t add;
+        whir_nn_softmax_t softmax;
+        whir_nn_unary_t unary;
+    } as;
+    int8_t input_zero_point;
+    int8_t output_zero_point;
+    int8_t low, high; /* what the fused activation leaves of -128..127 */
+    uint8_t op;       /* index of the operator's functions */
+    uint8_t per_channel;
+} whir_nn_layer_t;
+
+#define WHIR_NN_IN_MODEL 0x80000000u
+
+/* What the engine knows about one kind of operator. */
+typedef struct whir_nn_op {
+    uint8_t code;    /* BuiltinOperator */
+    uint8_t options; /* BuiltinOptions that it must carry; 0 = any or none */
+    uint8_t inputs;  /* leading inputs that are activations */
+    /* Checks the operator under way in `reader` and fills the layer, channel table included once the arena is bound. */
+    int (*read)(whir_nn_reader_t *reader, whir_nn_layer_t *layer);
+    /* NULL: the output has the input's bytes, and shares its memory. */
+    void (*run)(const whir_nn_t *nn, const whir_nn_layer_t *layer);
+} whir_nn_op_t;
+
+extern const whir_nn_op_t whir_nn_op_add, whir_nn_op_average_pool, whir_nn_op_conv, whir_nn_op_depthwise_conv,
+    whir_nn_op_expand_dims, whir_nn_op_fully_connected, whir_nn_op_logistic, whir_nn_op_max_pool, whir_nn_op_mean,
+    whir_nn_op_relu, whir_nn_op_relu6, whir_nn_op_reshape, whir_nn_op_softmax, whir_nn_op_squeeze;
+
+/* By BuiltinOperator; -1 when this build does not have it. */
+int whir_nn_op_find(uint32_t code);
+const whir_nn_op_t *whir_nn_op_at(int index);
+
+#endif

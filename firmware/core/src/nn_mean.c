@@ -1,0 +1,100 @@
+#include "nn_fixed.h"
+#include "nn_layer.h"
+#include "whir/bytes.h"
+
+/* BuiltinOptions_ReducerOptions */
+#define OPTIONS 27
+
+/* The axes as a bit mask. */
+static int read_axes(whir_nn_reader_t *reader, uint32_t rank, uint32_t *mask)
+{
+    whir_nn_tensor_t axes;
+    int err = whir_nn_tensor_constant(reader, whir_nn_reader_input(reader, 1), WHIR_NN_TYPE_INT32, &axes);
+
+    *mask = 0;
+    for (uint32_t i = 0; err == 0 && i < axes.elements; i++) {
+        int32_t axis = (int32_t)whir_le32(reader->fb.data + axes.data + 4 * i);
+
+        if (axis < 0) {
+            axis += (int32_t)rank;
+        }
+        if (axis < 0 || axis >= (int32_t)rank) {
+            return WHIR_ERR_NN_OPTION;
+        }
+        *mask |= 1u << axis;
+    }
+    return err;
+}
+
+static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+{
+    whir_nn_mean_t *mean = &layer->as.mean;
+    whir_nn_tensor_t input, output;
+    whir_nn_real_t input_scale, output_scale;
+    whir_nn_factor_t factor;
+    uint32_t mask, rest;
+    int32_t shift = 0;
+    int err;
+
+    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, &input_scale)) < 0 ||
+        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0 ||
+        (err = read_axes(reader, input.rank, &mask)) < 0) {
+        return err;
+    }
+    mean->outer = 1;
+    mean->reduced = 1;
+    mean->inner = 1;
+    for (uint32_t i = 0; i < input.rank; i++) {
+        if (input.dims[i] == 1) {
+            continue;
+        }
+        if ((mask >> i & 1) == 0) {
+            mean->inner *= input.dims[i];
+        } else if (mean->inner == 1) {
+            mean->reduced *= input.dims[i];
+        } else if (mean->reduced == 1) {
+            mean->outer = mean->inner;
+            mean->inner = 1;
+            mean->reduced = input.dims[i];
+        } else {
+            return WHIR_ERR_NN_OPTION; /* axes with others between them */
+        }
+    }
+    if (output.elements != mean->outer * mean->inner) {
+        return WHIR_ERR_NN_SHAPE;
+    }
+    if (!whir_nn_factor(input_scale, WHIR_NN_ONE, output_scale, &factor)) {
+        return WHIR_ERR_NN_QUANT;
+    }
+    /* 1 / reduced goes into the factor, with as many bits as it has room for. */
+    while (mean->reduced >> (shift + 1) != 0) {
+        shift++;
+    }
+    shift = shift < 31 + factor.shift ? shift : 31 + factor.shift;
+    mean->multiplier = (int32_t)whir_nn_divide((uint64_t)factor.multiplier << shift, mean->reduced, &rest);
+    mean->shift = factor.shift - shift;
+    layer->input_zero_point = (int8_t)input.zero_point;
+    layer->output_zero_point = (int8_t)output.zero_point;
+    return 0;
+}
+
+static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    const whir_nn_mean_t *mean = &layer->as.mean;
+    const int8_t *in = (const int8_t *)(nn->arena + layer->input);
+    int8_t *out = (int8_t *)(nn->arena + layer->output);
+    int32_t zero = -layer->input_zero_point * (int32_t)mean->reduced;
+
+    for (uint32_t o = 0; o < mean->outer; o++, in += mean->reduced * mean->inner) {
+        for (uint32_t i = 0; i < mean->inner; i++) {
+            int32_t sum = zero;
+
+            for (uint32_t r = 0; r < mean->reduced; r++) {
+                sum += in[r * mean->inner + i];
+            }
+            *out++ = whir_nn_clamp(whir_nn_scale(sum, mean->multiplier, mean->shift) + layer->output_zero_point, -128, 127);
+        }
+    }
+}
+
+const whir_nn_op_t whir_nn_op_mean = {40, OPTIONS, 1, read, run};

@@ -1,0 +1,29 @@
+#include "nn_layer.h"
+
+/*
+ * The operators of this build. A build for known models may name fewer, to save flash:
+ * -DWHIR_NN_OPS="&whir_nn_op_fully_connected, &whir_nn_op_softmax"
+ */
+#ifndef WHIR_NN_OPS
+#define WHIR_NN_OPS                                                                                                            \
+    &whir_nn_op_fully_connected, &whir_nn_op_softmax, &whir_nn_op_reshape, &whir_nn_op_conv, &whir_nn_op_depthwise_conv,       \
+        &whir_nn_op_mean, &whir_nn_op_average_pool, &whir_nn_op_max_pool, &whir_nn_op_expand_dims, &whir_nn_op_squeeze,        \
+        &whir_nn_op_add, &whir_nn_op_relu, &whir_nn_op_relu6, &whir_nn_op_logistic
+#endif
+
+static const whir_nn_op_t *const OPS[] = {WHIR_NN_OPS};
+
+int whir_nn_op_find(uint32_t code)
+{
+    for (uint32_t i = 0; i < sizeof OPS / sizeof OPS[0]; i++) {
+        if (OPS[i]->code == code) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+const whir_nn_op_t *whir_nn_op_at(int index)
+{
+    return OPS[index];
+}

@@ -1,0 +1,113 @@
+#include "nn_fixed.h"
+#include "nn_window.h"
+
+/* BuiltinOptions_Pool2DOptions */
+#define OPTIONS 5
+
+enum {
+    OPTION_PADDING = 0,
+    OPTION_STRIDE_W = 1,
+    OPTION_STRIDE_H = 2,
+    OPTION_FILTER_W = 3,
+    OPTION_FILTER_H = 4,
+    OPTION_ACTIVATION = 5,
+};
+
+static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+{
+    whir_nn_window_t *window = &layer->as.window;
+    whir_nn_tensor_t input, output;
+    whir_nn_real_t input_scale, output_scale;
+    int err;
+
+    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, &input_scale)) < 0 ||
+        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0 ||
+        (err = whir_nn_window_option(reader, OPTION_STRIDE_W, 0, &window->stride_w)) < 0 ||
+        (err = whir_nn_window_option(reader, OPTION_STRIDE_H, 0, &window->stride_h)) < 0 ||
+        (err = whir_nn_window_option(reader, OPTION_FILTER_W, 0, &window->k_w)) < 0 ||
+        (err = whir_nn_window_option(reader, OPTION_FILTER_H, 0, &window->k_h)) < 0) {
+        return err;
+    }
+    window->dilation_h = 1;
+    window->dilation_w = 1;
+    window->depth_multiplier = 1;
+    err = whir_nn_window_fit(window, whir_fb_get_u8(&reader->fb, reader->options, OPTION_PADDING, 0), &input, &output);
+    if (err < 0) {
+        return err;
+    }
+    if (window->in_c != window->out_c) {
+        return WHIR_ERR_NN_SHAPE;
+    }
+    /* Pooling does not rescale. */
+    if (input_scale.mantissa != output_scale.mantissa || input_scale.exponent != output_scale.exponent ||
+        input.zero_point != output.zero_point) {
+        return WHIR_ERR_NN_QUANT;
+    }
+    return whir_nn_activation_range(whir_fb_get_u8(&reader->fb, reader->options, OPTION_ACTIVATION, 0), output_scale,
+                                    output.zero_point, &layer->low, &layer->high);
+}
+
+/* The elements of one channel under the window: `in` begins at the channel of the first of them. */
+typedef int32_t pool_t(const whir_nn_window_t *win, const int8_t *in, int32_t rows, int32_t columns);
+
+static int32_t average(const whir_nn_window_t *win, const int8_t *in, int32_t rows, int32_t columns)
+{
+    int32_t sum = 0, count = rows * columns;
+
+    for (int32_t y = 0; y < rows; y++, in += (uint32_t)win->in_w * win->in_c) {
+        for (int32_t x = 0; x < columns; x++) {
+            sum += in[x * win->in_c];
+        }
+    }
+    /* rounded to nearest, halves away from zero */
+    return sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
+}
+
+static int32_t largest(const whir_nn_window_t *win, const int8_t *in, int32_t rows, int32_t columns)
+{
+    int32_t max = -128;
+
+    for (int32_t y = 0; y < rows; y++, in += (uint32_t)win->in_w * win->in_c) {
+        for (int32_t x = 0; x < columns; x++) {
+            max = in[x * win->in_c] > max ? in[x * win->in_c] : max;
+        }
+    }
+    return max;
+}
+
+static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer, pool_t *pool)
+{
+    const whir_nn_window_t *win = &layer->as.window;
+    const int8_t *in = (const int8_t *)(nn->arena + layer->input);
+    int8_t *out = (int8_t *)(nn->arena + layer->output);
+
+    for (uint32_t y = 0; y < win->out_h; y++) {
+        whir_nn_taps_t rows = whir_nn_taps(y, win->stride_h, win->pad_h, 1, win->k_h, win->in_h);
+
+        for (uint32_t x = 0; x < win->out_w; x++) {
+            whir_nn_taps_t columns = whir_nn_taps(x, win->stride_w, win->pad_w, 1, win->k_w, win->in_w);
+            uint32_t top = (uint32_t)(rows.origin + (int32_t)rows.first);
+            uint32_t left = (uint32_t)(columns.origin + (int32_t)columns.first);
+            const int8_t *start = in + (top * win->in_w + left) * win->in_c;
+
+            for (uint32_t c = 0; c < win->in_c; c++) {
+                int32_t value = pool(win, start + c, (int32_t)(rows.end - rows.first), (int32_t)(columns.end - columns.first));
+
+                *out++ = whir_nn_clamp(value, layer->low, layer->high);
+            }
+        }
+    }
+}
+
+static void run_average(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    run(nn, layer, average);
+}
+
+static void run_max(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    run(nn, layer, largest);
+}
+
+const whir_nn_op_t whir_nn_op_average_pool = {1, OPTIONS, 1, read, run_average};
+const whir_nn_op_t whir_nn_op_max_pool = {17, OPTIONS, 1, read, run_max};

@@ -1,0 +1,141 @@
+#include "nn_quant.h"
+
+const whir_nn_real_t WHIR_NN_ONE = {1u << 23, -23};
+
+bool whir_nn_real_read(uint32_t bits, whir_nn_real_t *real)
+{
+    uint32_t biased = bits >> 23; /* a sign makes it larger than any exponent allowed */
+
+    real->mantissa = 0;
+    real->exponent = 0;
+    if (bits == 0) {
+        return true;
+    }
+    if (biased == 0 || biased >= 255) {
+        return false;
+    }
+    real->mantissa = (bits & 0x7fffffu) | 0x800000u;
+    real->exponent = (int32_t)biased - 150;
+    return true;
+}
+
+/* Rounds mantissa * 2^exponent to 24 bits, halves (of an exact mantissa) to even. */
+static bool round_to_single(uint64_t mantissa, int32_t exponent, bool inexact, whir_nn_real_t *real)
+{
+    int32_t drop = 0;
+    uint64_t half, rest;
+
+    while ((mantissa >> drop) >= (1u << 24)) {
+        drop++;
+    }
+    if (drop > 0) {
+        half = (uint64_t)1 << (drop - 1);
+        rest = mantissa & (2 * half - 1);
+        mantissa >>= drop;
+        if (rest > half || (rest == half && (inexact || (mantissa & 1) != 0))) {
+            mantissa++;
+        }
+        if (mantissa == (1u << 24)) {
+            mantissa >>= 1;
+            drop++;
+        }
+    }
+    real->mantissa = (uint32_t)mantissa;
+    real->exponent = exponent + drop;
+    return real->exponent >= 1 - 150 && real->exponent <= 254 - 150;
+}
+
+bool whir_nn_real_multiply(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t *product)
+{
+    if (a.mantissa == 0 || b.mantissa == 0) {
+        product->mantissa = 0;
+        product->exponent = 0;
+        return true;
+    }
+    return round_to_single((uint64_t)a.mantissa * b.mantissa, a.exponent + b.exponent, false, product);
+}
+
+uint64_t whir_nn_divide(uint64_t value, uint32_t divisor, uint32_t *remainder)
+{
+    uint64_t quotient = 0;
+    uint32_t rest = 0;
+
+    /* One byte at a time keeps every step within the 32-bit divider of the small cores. */
+    for (int32_t bit = 56; bit >= 0; bit -= 8) {
+        rest = (rest << 8) | (uint32_t)((value >> bit) & 0xff);
+        quotient = (quotient << 8) | (rest / divisor);
+        rest %= divisor;
+    }
+    *remainder = rest;
+    return quotient;
+}
+
+bool whir_nn_real_divide(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t *quotient)
+{
+    uint32_t remainder;
+    uint64_t value;
+
+    if (a.mantissa == 0 || b.mantissa == 0) {
+        return false;
+    }
+    value = whir_nn_divide((uint64_t)a.mantissa << 40, b.mantissa, &remainder);
+    return round_to_single(value, a.exponent - b.exponent - 40, remainder != 0, quotient);
+}
+
+int32_t whir_nn_real_round(whir_nn_real_t real)
+{
+    /* 24 bits: from 2^9 on the exponent is at least 9 - 23 */
+    if (real.mantissa == 0 || real.exponent < -25) {
+        return 0;
+    }
+    if (real.exponent >= 9 - 23) {
+        return 512;
+    }
+    return (int32_t)(((real.mantissa >> (-real.exponent - 1)) + 1) >> 1);
+}
+
+bool whir_nn_factor(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t c, whir_nn_factor_t *factor)
+{
+    uint64_t product = (uint64_t)a.mantissa * b.mantissa; /* 47 or 48 bits: exact in double precision */
+    uint64_t quotient;
+    uint32_t rest;
+    int32_t exponent = a.exponent + b.exponent - c.exponent;
+
+    factor->multiplier = 0;
+    factor->shift = 0;
+    if (c.mantissa == 0) {
+        return false;
+    }
+    if (product == 0) {
+        return true;
+    }
+    /* 54 leading bits of product / c: bits 16 and more at once, then as many as are missing. */
+    quotient = whir_nn_divide(product << 16, c.mantissa, &rest);
+    exponent -= 16;
+    for (int32_t i = 0; i < 2; i++) {
+        rest <<= 8;
+        quotient = (quotient << 8) | (rest / c.mantissa);
+        rest %= c.mantissa;
+        exponent -= 8;
+    }
+    while (quotient >= ((uint64_t)1 << 54)) {
+        quotient >>= 1;
+        exponent++;
+    }
+    /*
+     * The double nearest to the quotient has 53 bits; TFLM rounds it again to 31, halves up. So the quotient is rounded up
+     * when its part below bit 23 is 1/2 or so close under it (half a unit of the 53rd bit) that the first rounding gives 1/2.
+     */
+    quotient = (quotient + (1u << 22) + 1) >> 23;
+    factor->shift = exponent + 54;
+    if (quotient == ((uint64_t)1 << 31)) {
+        quotient >>= 1;
+        factor->shift++;
+    }
+    if (factor->shift < -31) {
+        factor->shift = 0;
+        quotient = 0;
+    }
+    factor->multiplier = (int32_t)quotient;
+    return factor->shift <= 30;
+}

@@ -1,0 +1,119 @@
+#include "nn_reader.h"
+
+#include <stddef.h>
+
+/* Field numbers of the TFLite schema. */
+enum {
+    MODEL_VERSION = 0,
+    MODEL_OPCODES = 1,
+    MODEL_GRAPHS = 2,
+    MODEL_BUFFERS = 4,
+    OPCODE_DEPRECATED = 0,
+    OPCODE_BUILTIN = 3,
+    GRAPH_TENSORS = 0,
+    GRAPH_INPUTS = 1,
+    GRAPH_OUTPUTS = 2,
+    GRAPH_OPERATORS = 3,
+    OPERATOR_OPCODE = 0,
+    OPERATOR_INPUTS = 1,
+    OPERATOR_OUTPUTS = 2,
+    OPERATOR_OPTIONS_TYPE = 3,
+    OPERATOR_OPTIONS = 4,
+};
+
+#define SCHEMA_VERSION 3
+
+int whir_nn_reader_open(whir_nn_reader_t *reader, const uint8_t *model, uint32_t model_bytes)
+{
+    whir_fb_t *fb = &reader->fb;
+    whir_fb_table_t root, graph;
+
+    whir_fb_init(fb, model, model_bytes);
+    if (model_bytes > INT32_MAX) {
+        whir_fb_fail(fb, 0);
+    }
+    root = whir_fb_root(fb, "TFL3");
+    if (whir_fb_get_u32(fb, root, MODEL_VERSION, 0) != SCHEMA_VERSION) {
+        whir_fb_fail(fb, root.at);
+    }
+    reader->opcodes = whir_fb_get_vector(fb, root, MODEL_OPCODES, 4);
+    reader->buffers = whir_fb_get_vector(fb, root, MODEL_BUFFERS, 4);
+    graph = whir_fb_element(fb, whir_fb_get_vector(fb, root, MODEL_GRAPHS, 4), 0);
+    reader->tensors = whir_fb_get_vector(fb, graph, GRAPH_TENSORS, 4);
+    reader->graph_inputs = whir_fb_get_vector(fb, graph, GRAPH_INPUTS, 4);
+    reader->graph_outputs = whir_fb_get_vector(fb, graph, GRAPH_OUTPUTS, 4);
+    reader->operators = whir_fb_get_vector(fb, graph, GRAPH_OPERATORS, 4);
+    if (reader->graph_inputs.count != 1 || reader->graph_outputs.count != 1 || reader->tensors.count > UINT16_MAX) {
+        whir_fb_fail(fb, graph.at);
+    }
+    reader->table = NULL;
+    reader->table_bytes = 0;
+    return fb->bad ? WHIR_ERR_NN_SCHEMA : 0;
+}
+
+int whir_nn_reader_select(whir_nn_reader_t *reader, uint32_t index)
+{
+    whir_fb_t *fb = &reader->fb;
+    whir_fb_table_t op = whir_fb_element(fb, reader->operators, index);
+    whir_fb_table_t opcode = whir_fb_element(fb, reader->opcodes, whir_fb_get_u32(fb, op, OPERATOR_OPCODE, 0));
+    uint32_t old = whir_fb_get_u8(fb, opcode, OPCODE_DEPRECATED, 0);
+
+    /* Codes up to 127 stand in the old field, later ones in the new: the larger one counts. */
+    reader->code = whir_fb_get_u32(fb, opcode, OPCODE_BUILTIN, 0);
+    if (reader->code < old) {
+        reader->code = old;
+    }
+    reader->inputs = whir_fb_get_vector(fb, op, OPERATOR_INPUTS, 4);
+    reader->outputs = whir_fb_get_vector(fb, op, OPERATOR_OUTPUTS, 4);
+    reader->options_type = whir_fb_get_u8(fb, op, OPERATOR_OPTIONS_TYPE, 0);
+    reader->options = whir_fb_get_table(fb, op, OPERATOR_OPTIONS);
+    reader->table_bytes = 0;
+    if (reader->outputs.count != 1) {
+        whir_fb_fail(fb, op.at);
+    }
+    return fb->bad ? WHIR_ERR_NN_SCHEMA : 0;
+}
+
+int32_t whir_nn_reader_input(whir_nn_reader_t *reader, uint32_t n)
+{
+    return n < reader->inputs.count ? (int32_t)whir_fb_u32(&reader->fb, reader->inputs.at + 4 * n) : -1;
+}
+
+int32_t whir_nn_reader_output(whir_nn_reader_t *reader)
+{
+    return (int32_t)whir_fb_u32(&reader->fb, reader->outputs.at);
+}
+
+int whir_nn_activation_range(uint8_t activation, whir_nn_real_t scale, int32_t zero_point, int8_t *low, int8_t *high)
+{
+    static const whir_nn_real_t SIX = {6u << 21, -21};
+    enum { NONE = 0, RELU = 1, RELU_N1_TO_1 = 2, RELU6 = 3 };
+    whir_nn_real_t quotient;
+    int32_t bound = 0; /* 6 or 1 in units of the output */
+
+    *low = -128;
+    *high = 127;
+    if (activation == NONE) {
+        return 0;
+    }
+    if (activation > RELU6) {
+        return WHIR_ERR_NN_OPTION;
+    }
+    if (activation != RELU) {
+        if (!whir_nn_real_divide(activation == RELU6 ? SIX : WHIR_NN_ONE, scale, &quotient)) {
+            return WHIR_ERR_NN_QUANT;
+        }
+        bound = whir_nn_real_round(quotient);
+        if (zero_point + bound < 127) {
+            *high = (int8_t)(zero_point + bound);
+        }
+    }
+    if (activation == RELU_N1_TO_1) {
+        if (zero_point - bound > -128) {
+            *low = (int8_t)(zero_point - bound);
+        }
+    } else {
+        *low = (int8_t)zero_point;
+    }
+    return 0;
+}

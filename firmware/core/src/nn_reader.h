@@ -1,0 +1,65 @@
+#ifndef WHIR_NN_READER_H
+#define WHIR_NN_READER_H
+
+#include "nn_flatbuffer.h"
+#include "nn_quant.h"
+#include "whir/contract.h"
+
+#define WHIR_NN_RANK_MAX 6
+#define WHIR_NN_DIM_MAX 65535u
+#define WHIR_NN_ELEMENTS_MAX (1u << 24)
+
+/* TensorType */
+#define WHIR_NN_TYPE_INT32 2
+#define WHIR_NN_TYPE_INT8 9
+
+/* A model opened for reading, and the operator under way. */
+typedef struct whir_nn_reader {
+    whir_fb_t fb;
+    whir_fb_vector_t opcodes;
+    whir_fb_vector_t buffers;
+    whir_fb_vector_t tensors;
+    whir_fb_vector_t operators;
+    whir_fb_vector_t graph_inputs;
+    whir_fb_vector_t graph_outputs;
+    uint32_t code; /* BuiltinOperator of the operator under way */
+    whir_fb_vector_t inputs;
+    whir_fb_vector_t outputs;
+    uint8_t options_type;
+    whir_fb_table_t options;
+    uint8_t *table;       /* where its channel table goes; NULL while planning */
+    uint32_t table_bytes; /* size of its channel table, a multiple of 4 */
+} whir_nn_reader_t;
+
+typedef struct whir_nn_tensor {
+    uint8_t type;
+    uint8_t rank;
+    uint16_t dims[WHIR_NN_RANK_MAX];
+    uint32_t elements;
+    whir_fb_vector_t scales; /* float32 */
+    int32_t zero_point;      /* the first; all are 0 when there are several */
+    uint32_t data;           /* offset in the model; 0 when the tensor is not constant */
+} whir_nn_tensor_t;
+
+/* Opens the model: version, one graph with one input and one output. 0 or WHIR_ERR_NN_…. */
+int whir_nn_reader_open(whir_nn_reader_t *reader, const uint8_t *model, uint32_t model_bytes);
+/* Makes operator `index` the one under way. */
+int whir_nn_reader_select(whir_nn_reader_t *reader, uint32_t index);
+
+/* Index of the operator's n-th input, -1 when it has none. */
+int32_t whir_nn_reader_input(whir_nn_reader_t *reader, uint32_t n);
+int32_t whir_nn_reader_output(whir_nn_reader_t *reader);
+
+int whir_nn_tensor_read(whir_nn_reader_t *reader, int32_t index, whir_nn_tensor_t *tensor);
+/* A tensor computed at run time: int8, one scale, one zero point. `scale` may be NULL. */
+int whir_nn_tensor_activation(whir_nn_reader_t *reader, int32_t index, whir_nn_tensor_t *tensor, whir_nn_real_t *scale);
+/* A constant tensor of the given type. */
+int whir_nn_tensor_constant(whir_nn_reader_t *reader, int32_t index, uint8_t type, whir_nn_tensor_t *tensor);
+
+/* Scale i as a real. WHIR_ERR_NN_QUANT when it is not a number that a scale can be. */
+int whir_nn_tensor_scale(whir_nn_reader_t *reader, const whir_nn_tensor_t *tensor, uint32_t i, whir_nn_real_t *scale);
+
+/* What a fused activation (ActivationFunctionType) leaves of the output's range. */
+int whir_nn_activation_range(uint8_t activation, whir_nn_real_t scale, int32_t zero_point, int8_t *low, int8_t *high);
+
+#endif

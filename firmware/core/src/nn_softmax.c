@@ -1,0 +1,100 @@
+#include "nn_fixed.h"
+#include "nn_layer.h"
+
+enum { OPTION_BETA = 0 };
+
+/* BuiltinOptions_SoftmaxOptions */
+#define OPTIONS 9
+/* Differences to the row's largest element are Q5.26, the sum of their exponentials is Q12.19. */
+#define DIFF_INTEGER_BITS 5
+#define SUM_INTEGER_BITS 12
+#define DEPTH_MAX 4095u
+
+static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+{
+    whir_nn_softmax_t *softmax = &layer->as.softmax;
+    whir_nn_tensor_t input, output;
+    whir_nn_real_t input_scale, output_scale, beta;
+    whir_nn_factor_t factor;
+    int err;
+
+    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, &input_scale)) < 0 ||
+        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0) {
+        return err;
+    }
+    if (input.rank == 0 || output.rank == 0 || output.elements != input.elements ||
+        output.dims[output.rank - 1] != input.dims[input.rank - 1] || input.dims[input.rank - 1] > DEPTH_MAX) {
+        return WHIR_ERR_NN_SHAPE;
+    }
+    if (output.zero_point != -128 || output_scale.mantissa != 1u << 23 || output_scale.exponent != -8 - 23) {
+        return WHIR_ERR_NN_QUANT; /* the kernel's result is in 1/256 */
+    }
+    if (!whir_nn_real_read(whir_fb_get_u32(&reader->fb, reader->options, OPTION_BETA, 0), &beta)) {
+        return WHIR_ERR_NN_OPTION;
+    }
+    softmax->depth = input.dims[input.rank - 1];
+    softmax->rows = input.elements / softmax->depth;
+    input_scale.exponent += 31 - DIFF_INTEGER_BITS;
+    if (!whir_nn_factor(input_scale, beta, WHIR_NN_ONE, &factor)) {
+        /* So steep that only the largest element counts. */
+        factor.multiplier = 0;
+        factor.shift = 31;
+    } else if (factor.shift < 1 || (factor.shift == 1 && factor.multiplier == 1 << 30)) {
+        return WHIR_ERR_NN_QUANT; /* TFLM wants a factor above 1 */
+    }
+    softmax->multiplier = factor.multiplier;
+    softmax->shift = factor.shift;
+    softmax->diff_min = -((31 << (31 - DIFF_INTEGER_BITS)) >> factor.shift);
+    return 0;
+}
+
+/* exp(diff * scale), Q0.31; diff in diff_min..0 */
+static int32_t exp_of(const whir_nn_softmax_t *softmax, int32_t diff)
+{
+    int32_t rescaled = whir_nn_high_mul(whir_nn_shift_left(diff, softmax->shift), softmax->multiplier);
+
+    return whir_nn_exp_negative(rescaled, DIFF_INTEGER_BITS);
+}
+
+static void run_row(const whir_nn_softmax_t *softmax, const int8_t *x, int8_t *out)
+{
+    int32_t largest = -128, sum = 0, headroom = 0, scale, bits;
+
+    for (uint32_t i = 0; i < softmax->depth; i++) {
+        largest = x[i] > largest ? x[i] : largest;
+    }
+    for (uint32_t i = 0; i < softmax->depth; i++) {
+        if (x[i] - largest >= softmax->diff_min) {
+            sum += whir_nn_divide_pot(exp_of(softmax, x[i] - largest), SUM_INTEGER_BITS);
+        }
+    }
+    /* 1 / sum: normalised to 1 + a, then shifted back by `bits` with the move from Q0.31 to 1/256. */
+    while (((uint32_t)sum << headroom) < 0x80000000u) {
+        headroom++;
+    }
+    scale = whir_nn_one_over_one_plus((int32_t)(((uint32_t)sum << headroom) - 0x80000000u));
+    bits = SUM_INTEGER_BITS - headroom + 31 - 8;
+    for (uint32_t i = 0; i < softmax->depth; i++) {
+        int32_t y = 0;
+
+        if (x[i] - largest >= softmax->diff_min) {
+            y = whir_nn_divide_pot(whir_nn_high_mul(scale, exp_of(softmax, x[i] - largest)), bits);
+        }
+        out[i] = whir_nn_clamp(y - 128, -128, 127);
+    }
+}
+
+static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    const whir_nn_softmax_t *softmax = &layer->as.softmax;
+    const int8_t *x = (const int8_t *)(nn->arena + layer->input);
+    int8_t *out = (int8_t *)(nn->arena + layer->output);
+
+    for (uint32_t row = 0; row < softmax->rows; row++) {
+        run_row(softmax, x, out);
+        x += softmax->depth;
+        out += softmax->depth;
+    }
+}
+
+const whir_nn_op_t whir_nn_op_softmax = {25, OPTIONS, 1, read, run};

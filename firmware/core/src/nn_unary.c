@@ -1,0 +1,138 @@
+#include "nn_fixed.h"
+#include "nn_layer.h"
+
+/* ReLU, ReLU6 and the logistic function, where they are operators of their own. */
+
+#define LOGISTIC_INTEGER_BITS 4
+
+static int read_tensors(whir_nn_reader_t *reader, whir_nn_layer_t *layer, whir_nn_real_t *input_scale,
+                        whir_nn_real_t *output_scale)
+{
+    whir_nn_tensor_t input, output;
+    int err;
+
+    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, input_scale)) < 0 ||
+        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, output_scale)) < 0) {
+        return err;
+    }
+    if (input.elements != output.elements) {
+        return WHIR_ERR_NN_SHAPE;
+    }
+    layer->as.unary.count = input.elements;
+    layer->input_zero_point = (int8_t)input.zero_point;
+    layer->output_zero_point = (int8_t)output.zero_point;
+    return 0;
+}
+
+static int read_relu(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+{
+    whir_nn_real_t input_scale, output_scale, ratio;
+    whir_nn_factor_t factor;
+    int err = read_tensors(reader, layer, &input_scale, &output_scale);
+
+    if (err < 0) {
+        return err;
+    }
+    /* TFLM divides these two in single precision. */
+    if (!whir_nn_real_divide(input_scale, output_scale, &ratio) ||
+        !whir_nn_factor(ratio, WHIR_NN_ONE, WHIR_NN_ONE, &factor)) {
+        return WHIR_ERR_NN_QUANT;
+    }
+    layer->as.unary.multiplier = factor.multiplier;
+    layer->as.unary.shift = factor.shift;
+    layer->low = layer->output_zero_point;
+    layer->high = 127;
+    return 0;
+}
+
+static void run_relu(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    const whir_nn_unary_t *unary = &layer->as.unary;
+    const int8_t *in = (const int8_t *)(nn->arena + layer->input);
+    int8_t *out = (int8_t *)(nn->arena + layer->output);
+
+    for (uint32_t i = 0; i < unary->count; i++) {
+        int32_t scaled = whir_nn_scale(in[i] - layer->input_zero_point, unary->multiplier, unary->shift);
+
+        out[i] = whir_nn_clamp(scaled + layer->output_zero_point, layer->low, layer->high);
+    }
+}
+
+static int read_relu6(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+{
+    enum { RELU6 = 3 };
+    whir_nn_real_t input_scale, output_scale;
+    int err = read_tensors(reader, layer, &input_scale, &output_scale);
+
+    return err < 0 ? err : whir_nn_activation_range(RELU6, input_scale, layer->input_zero_point, &layer->low, &layer->high);
+}
+
+/* TFLM clamps in the input's units and does not rescale. */
+static void run_relu6(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    const int8_t *in = (const int8_t *)(nn->arena + layer->input);
+    int8_t *out = (int8_t *)(nn->arena + layer->output);
+
+    for (uint32_t i = 0; i < layer->as.unary.count; i++) {
+        out[i] = whir_nn_clamp(in[i], layer->low, layer->high);
+    }
+}
+
+static int read_logistic(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+{
+    whir_nn_unary_t *unary = &layer->as.unary;
+    whir_nn_real_t input_scale, output_scale;
+    whir_nn_factor_t factor;
+    int err = read_tensors(reader, layer, &input_scale, &output_scale);
+
+    if (err < 0) {
+        return err;
+    }
+    if (layer->output_zero_point != -128) {
+        return WHIR_ERR_NN_QUANT;
+    }
+    input_scale.exponent += 31 - LOGISTIC_INTEGER_BITS;
+    if (!whir_nn_factor(input_scale, WHIR_NN_ONE, WHIR_NN_ONE, &factor)) {
+        factor.multiplier = 0; /* so steep that there is nothing between 0 and 1 */
+        factor.shift = 31;
+    }
+    if (factor.shift < 0) {
+        return WHIR_ERR_NN_QUANT;
+    }
+    unary->multiplier = factor.multiplier;
+    unary->shift = factor.shift;
+    unary->radius = (15 << (31 - LOGISTIC_INTEGER_BITS)) >> factor.shift;
+    return 0;
+}
+
+static int8_t logistic(const whir_nn_unary_t *unary, int32_t x)
+{
+    int32_t scaled, y;
+
+    if (x <= -unary->radius || x >= unary->radius) {
+        return x <= -unary->radius ? -128 : 127;
+    }
+    scaled = whir_nn_scale(x, unary->multiplier, unary->shift);
+    if (scaled == 0) {
+        y = 1 << 30;
+    } else {
+        y = whir_nn_one_over_one_plus(whir_nn_exp_negative(scaled > 0 ? -scaled : scaled, LOGISTIC_INTEGER_BITS));
+        y = scaled > 0 ? y : INT32_MAX - y;
+    }
+    return whir_nn_clamp(whir_nn_divide_pot(y, 31 - 8) - 128, -128, 127);
+}
+
+static void run_logistic(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    const whir_nn_unary_t *unary = &layer->as.unary;
+    const int8_t *in = (const int8_t *)(nn->arena + layer->input);
+    int8_t *out = (int8_t *)(nn->arena + layer->output);
+
+    for (uint32_t i = 0; i < unary->count; i++) {
+        out[i] = logistic(unary, in[i] - layer->input_zero_point);
+    }
+}
+
+const whir_nn_op_t whir_nn_op_relu = {19, 0, 1, read_relu, run_relu};
+const whir_nn_op_t whir_nn_op_relu6 = {21, 0, 1, read_relu6, run_relu6};
+const whir_nn_op_t whir_nn_op_logistic = {14, 0, 1, read_logistic, run_logistic};

@@ -1,0 +1,41 @@
+#ifndef WHIR_NN_WINDOW_H
+#define WHIR_NN_WINDOW_H
+
+#include "nn_layer.h"
+
+/* The taps of one axis that fall inside the input, and where the first one reads. */
+typedef struct whir_nn_taps {
+    int32_t origin; /* input position of tap 0, negative in the padding */
+    uint32_t first, end;
+} whir_nn_taps_t;
+
+/*
+ * Fills the window from input and output shape (batch 1), kernel, strides and dilations set before, and the padding option;
+ * the output's height and width must be what the window gives.
+ */
+int whir_nn_window_fit(whir_nn_window_t *window, uint8_t padding, const whir_nn_tensor_t *input,
+                       const whir_nn_tensor_t *output);
+
+/* Reads an option that must be 1..65535. */
+int whir_nn_window_option(whir_nn_reader_t *reader, uint32_t field, uint32_t absent, uint16_t *value);
+
+static inline whir_nn_taps_t whir_nn_taps(uint32_t out, uint32_t stride, uint32_t pad, uint32_t dilation, uint32_t kernel,
+                                          uint32_t in)
+{
+    whir_nn_taps_t taps = {(int32_t)(out * stride) - (int32_t)pad, 0, kernel};
+    int32_t last = taps.origin + (int32_t)((kernel - 1) * dilation);
+
+    if (taps.origin < 0) {
+        taps.first = ((uint32_t)-taps.origin + dilation - 1) / dilation;
+        taps.first = taps.first < kernel ? taps.first : kernel;
+    }
+    if (last >= (int32_t)in) {
+        taps.end = taps.origin >= (int32_t)in ? 0 : ((uint32_t)((int32_t)in - taps.origin) + dilation - 1) / dilation;
+    }
+    if (taps.end < taps.first) {
+        taps.end = taps.first;
+    }
+    return taps;
+}
+
+#endif
