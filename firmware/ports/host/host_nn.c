@@ -1,0 +1,105 @@
+#include "host_nn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn_quant.h"
+#include "whir/contract.h"
+#include "whir/nn.h"
+
+struct host_nn {
+    whir_nn_t nn;
+    uint8_t *model;
+    uint8_t *arena;
+    uint32_t input_bytes, output_bytes;
+};
+
+static int32_t open_engine(host_nn_t *engine, const uint8_t *model, uint32_t model_bytes, host_nn_info_t *info)
+{
+    whir_model_info_t found;
+    int32_t err;
+
+    engine->model = malloc(model_bytes + 1); /* never a null pointer for an empty file */
+    if (engine->model == NULL) {
+        return WHIR_ERR_SPACE;
+    }
+    memcpy(engine->model, model, model_bytes);
+    err = whir_nn_plan(&engine->nn, engine->model, model_bytes, &found);
+    if (err == 0) {
+        engine->input_bytes = info->input_bytes = found.input_bytes;
+        engine->output_bytes = info->output_bytes = found.output_bytes;
+        info->arena_bytes = found.arena_bytes;
+        info->state_bytes = sizeof(whir_nn_t);
+        info->input_scale_bits = found.input_scale_bits;
+        info->output_scale_bits = found.output_scale_bits;
+        info->input_zero_point = found.input_zero_point;
+        info->output_zero_point = found.output_zero_point;
+        engine->arena = aligned_alloc(16, ((size_t)found.arena_bytes + 15) & ~(size_t)15);
+        err = engine->arena == NULL ? WHIR_ERR_SPACE : whir_nn_bind(&engine->nn, engine->arena, found.arena_bytes);
+    }
+    info->error_at = engine->nn.error_at;
+    return err;
+}
+
+host_nn_t *host_nn_open(const uint8_t *model, uint32_t model_bytes, host_nn_info_t *info, int32_t *error)
+{
+    host_nn_t *engine = calloc(1, sizeof *engine);
+
+    memset(info, 0, sizeof *info);
+    *error = engine == NULL ? WHIR_ERR_SPACE : open_engine(engine, model, model_bytes, info);
+    if (*error < 0) {
+        host_nn_close(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+void host_nn_close(host_nn_t *engine)
+{
+    if (engine != NULL) {
+        free(engine->arena);
+        free(engine->model);
+        free(engine);
+    }
+}
+
+int32_t host_nn_run(host_nn_t *engine, const int8_t *inputs, int8_t *outputs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t err;
+
+        memcpy(whir_nn_input(&engine->nn), inputs, engine->input_bytes);
+        err = whir_nn_run(&engine->nn);
+        if (err < 0) {
+            return err;
+        }
+        memcpy(outputs, whir_nn_output(&engine->nn), engine->output_bytes);
+        inputs += engine->input_bytes;
+        outputs += engine->output_bytes;
+    }
+    return 0;
+}
+
+static int factor_of(uint32_t a_bits, uint32_t b_bits, uint32_t c_bits, int single_product, whir_nn_factor_t *factor)
+{
+    whir_nn_real_t a, b, c;
+
+    if (!whir_nn_real_read(a_bits, &a) || !whir_nn_real_read(b_bits, &b) || !whir_nn_real_read(c_bits, &c)) {
+        return 0;
+    }
+    if (single_product) {
+        return whir_nn_real_multiply(a, b, &a) && whir_nn_factor(a, WHIR_NN_ONE, c, factor);
+    }
+    return whir_nn_factor(a, b, c, factor);
+}
+
+void host_nn_factors(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t count, uint8_t single_product,
+                     int32_t *multipliers, int32_t *shifts)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        whir_nn_factor_t factor = {0, 0};
+
+        shifts[i] = factor_of(a[i], b[i], c[i], single_product, &factor) ? factor.shift : 127;
+        multipliers[i] = factor.multiplier;
+    }
+}

@@ -1,0 +1,29 @@
+#ifndef WHIR_HOST_NN_H
+#define WHIR_HOST_NN_H
+
+#include <stdint.h>
+
+/* One whir_nn engine with its own arena and copy of the model. */
+typedef struct host_nn host_nn_t;
+
+typedef struct host_nn_info {
+    uint32_t input_bytes, output_bytes, arena_bytes, state_bytes;
+    uint32_t input_scale_bits, output_scale_bits;
+    int32_t input_zero_point, output_zero_point;
+    uint32_t error_at; /* operator or file offset of a refusal */
+} host_nn_info_t;
+
+/* Loads a model. NULL when it is refused, with the code in *error and the place in info->error_at. */
+host_nn_t *host_nn_open(const uint8_t *model, uint32_t model_bytes, host_nn_info_t *info, int32_t *error);
+void host_nn_close(host_nn_t *engine);
+/* `count` inferences, one after the other. 0 or the error. */
+int32_t host_nn_run(host_nn_t *engine, const int8_t *inputs, int8_t *outputs, uint32_t count);
+
+/*
+ * Multiplier and shift for a * b / c, from the bits of float32 scales; `single_product` rounds a * b to single precision first.
+ * Shift 127 marks a factor that the engine refuses.
+ */
+void host_nn_factors(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t count, uint8_t single_product,
+                     int32_t *multipliers, int32_t *shifts);
+
+#endif
