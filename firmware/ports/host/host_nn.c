@@ -10,9 +10,14 @@
 struct host_nn {
     whir_nn_t nn;
     uint8_t *model;
-    uint8_t *arena;
+    uint8_t *block; /* the arena's, with room to align it */
     uint32_t input_bytes, output_bytes;
 };
+
+static int32_t bind(host_nn_t *engine, uint32_t arena_bytes)
+{
+    return whir_nn_bind(&engine->nn, engine->block + (-(uintptr_t)engine->block & 15), arena_bytes);
+}
 
 static int32_t open_engine(host_nn_t *engine, const uint8_t *model, uint32_t model_bytes, host_nn_info_t *info)
 {
@@ -34,8 +39,8 @@ static int32_t open_engine(host_nn_t *engine, const uint8_t *model, uint32_t mod
         info->output_scale_bits = found.output_scale_bits;
         info->input_zero_point = found.input_zero_point;
         info->output_zero_point = found.output_zero_point;
-        engine->arena = aligned_alloc(16, ((size_t)found.arena_bytes + 15) & ~(size_t)15);
-        err = engine->arena == NULL ? WHIR_ERR_SPACE : whir_nn_bind(&engine->nn, engine->arena, found.arena_bytes);
+        engine->block = malloc((size_t)found.arena_bytes + 15);
+        err = engine->block == NULL ? WHIR_ERR_SPACE : bind(engine, found.arena_bytes);
     }
     info->error_at = engine->nn.error_at;
     return err;
@@ -57,7 +62,7 @@ host_nn_t *host_nn_open(const uint8_t *model, uint32_t model_bytes, host_nn_info
 void host_nn_close(host_nn_t *engine)
 {
     if (engine != NULL) {
-        free(engine->arena);
+        free(engine->block);
         free(engine->model);
         free(engine);
     }
