@@ -81,8 +81,8 @@ int whir_nn_channels_read(whir_nn_reader_t *reader, whir_nn_layer_t *layer, cons
         }
     }
     for (uint32_t c = 0; table != NULL && c < weights->count; c++) {
-        table[c] = fold_bias(model, weights, c, bias.data != 0 ? whir_le32(model + bias.data + 4 * c) : 0,
-                             layer->input_zero_point);
+        table[c] =
+            fold_bias(model, weights, c, bias.data != 0 ? whir_le32(model + bias.data + 4 * c) : 0, layer->input_zero_point);
     }
     return 0;
 }

@@ -57,9 +57,9 @@ typedef struct whir_nn_unary {
  * is as large on a 32-bit node as on the computer that plans for it.
  */
 typedef struct whir_nn_layer {
-    uint32_t input;  /* offset in the arena */
-    uint32_t output; /* offset in the arena */
-    uint32_t second; /* second input: offset in the arena, or in the model with WHIR_NN_IN_MODEL */
+    uint32_t input;   /* offset in the arena */
+    uint32_t output;  /* offset in the arena */
+    uint32_t second;  /* second input: offset in the arena, or in the model with WHIR_NN_IN_MODEL */
     uint32_t weights; /* offset in the model */
     uint32_t table;   /* channel table: offset in the arena */
     union {

@@ -34,8 +34,7 @@ static int read_relu(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
         return err;
     }
     /* TFLM divides these two in single precision. */
-    if (!whir_nn_real_divide(input_scale, output_scale, &ratio) ||
-        !whir_nn_factor(ratio, WHIR_NN_ONE, WHIR_NN_ONE, &factor)) {
+    if (!whir_nn_real_divide(input_scale, output_scale, &ratio) || !whir_nn_factor(ratio, WHIR_NN_ONE, WHIR_NN_ONE, &factor)) {
         return WHIR_ERR_NN_QUANT;
     }
     layer->as.unary.multiplier = factor.multiplier;

@@ -22,8 +22,7 @@ static int fit_axis(uint8_t padding, uint32_t in, uint32_t out, uint32_t kernel,
     return 0;
 }
 
-int whir_nn_window_fit(whir_nn_window_t *window, uint8_t padding, const whir_nn_tensor_t *input,
-                       const whir_nn_tensor_t *output)
+int whir_nn_window_fit(whir_nn_window_t *window, uint8_t padding, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output)
 {
     int err;
 

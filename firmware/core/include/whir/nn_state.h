@@ -15,7 +15,8 @@ typedef struct whir_nn_value {
 
 /*
  * State of one engine. The arena holds, in this order: one record per computing layer, the layers' channel tables (bias with
- * the input's zero point folded in, multiplier and shift of each output channel), the tensors laid over each other by life span.
+ * the input's zero point folded in, multiplier and shift of each output channel), the tensors laid over each other by life
+ * span.
  */
 struct whir_nn {
     const uint8_t *model;
