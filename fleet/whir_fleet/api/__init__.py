@@ -1,0 +1,1 @@
+"""The HTTP API. `app` puts it together; one file per resource."""

@@ -1,0 +1,93 @@
+"""Puts the API together: routes, the size limit, and the one place where errors become HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from whir_fleet.api import alerts, artifacts, health, nodes, rollouts, tokens
+from whir_fleet.api.context import Context, Viewer
+from whir_fleet.artifacts import UPLOAD_MAX_BYTES
+from whir_fleet.errors import FleetError, TooLargeError
+
+__all__ = ["Context", "create_app"]
+
+JSON_MAX_BYTES = 64 * 1024
+
+
+class Problem(BaseModel):
+    """Every error looks like this."""
+
+    code: str
+    text: str
+
+
+class SizeLimit:
+    """Refuses a body that is too long, also one that does not state its length."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = UPLOAD_MAX_BYTES if scope["path"] == "/api/v1/artifacts" else JSON_MAX_BYTES
+        stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not stated.isdigit() or int(stated) > limit:
+            await _problem(TooLargeError(f"the body may have {limit} bytes"))(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise TooLargeError(f"the body may have {limit} bytes")
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _problem(error: FleetError) -> JSONResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return JSONResponse({"code": error.code, "text": str(error)}, error.status, headers)
+
+
+def create_app(context: Context) -> FastAPI:
+    """The ASGI application. The OpenAPI document is for holders of a token, as everything but `health` is."""
+    app = FastAPI(
+        title="Whir fleet",
+        version="1",
+        description="Nodes, telemetry, alerts, artifacts and rollouts. Every request but `health` needs a bearer token.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.context = context
+    app.add_middleware(SizeLimit)
+    v1 = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422)})
+    for module in (health, nodes, alerts, artifacts, rollouts, tokens):
+        v1.include_router(module.router)
+
+    @v1.get("/openapi.json", include_in_schema=False)
+    def openapi(_: Viewer) -> dict[str, Any]:
+        return app.openapi()
+
+    app.include_router(v1)
+
+    @app.exception_handler(FleetError)
+    async def fleet_error(_: Request, error: FleetError) -> JSONResponse:
+        return _problem(error)
+
+    @app.exception_handler(DBAPIError)
+    async def database_error(_: Request, _error: DBAPIError) -> JSONResponse:
+        return JSONResponse({"code": "database", "text": "the database does not answer; try again"}, 503)
+
+    return app

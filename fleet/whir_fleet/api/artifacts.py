@@ -1,0 +1,99 @@
+"""Bundles: upload, list, and the download by which nodes fetch them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
+
+from whir_fleet import artifacts
+from whir_fleet.api.context import Admin, Context, Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
+from whir_fleet.auth import Identity
+from whir_fleet.clock import now_ms
+from whir_fleet.errors import NotFoundError
+from whir_fleet.models import Artifact
+
+router = APIRouter(prefix="/artifacts", tags=["artifacts"])
+
+
+class ArtifactView(BaseModel):
+    """A bundle that passed the node's own check."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        protected_namespaces=(),
+        json_schema_extra={
+            "example": {
+                "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "bytes": 36412,
+                "model": "synth12k",
+                "model_version": "2", "counter": 2, "hardware": "esp32", "key_id": 1, "uploaded_ms": 1790000000000,
+                "uploaded_by": "ci", "classes": ["normal", "imbalance", "misalignment", "bearing"],
+            }
+        },
+    )  # fmt: skip
+
+    sha256: str
+    bytes: int
+    model: str
+    model_version: str
+    counter: int
+    hardware: str
+    key_id: int
+    classes: list[str]
+    uploaded_ms: int
+    uploaded_by: str
+
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.post("", status_code=201, openapi_extra=_BODY)
+async def upload(request: Request, ctx: Ctx, who: Operator) -> ArtifactView:
+    """A bundle as the body. It is opened by the node's own code; a refusal has the core's error name as its code."""
+    return await run_in_threadpool(_store, ctx, who, await request.body())
+
+
+def _store(ctx: Context, who: Identity, data: bytes) -> ArtifactView:
+    keys = artifacts.public_keys(ctx.settings.keys)
+    with ctx.database.write() as session:
+        artifact = artifacts.upload(session, ctx.settings.bundles, keys, data, who.label, now_ms())
+        return ArtifactView.model_validate(artifact)
+
+
+@router.get("")
+def listed(session: Reading, _: Viewer, limit: Limit = 100, cursor: Cursor = None) -> Page[ArtifactView]:
+    """Bundles, newest first."""
+    rows, following = page(session, select(Artifact), [Artifact.uploaded_ms, Artifact.sha256], cursor, limit, newest=True)
+    return Page(items=[ArtifactView.model_validate(artifact) for (artifact,) in rows], next=following)
+
+
+@router.get("/{sha256}")
+def detail(session: Reading, _: Viewer, sha256: str) -> ArtifactView:
+    return ArtifactView.model_validate(artifacts.find(session, sha256))
+
+
+@router.delete("/{sha256}", status_code=204)
+def remove(ctx: Ctx, session: Writing, _: Admin, sha256: str) -> Response:
+    """Only while no rollout names it."""
+    artifacts.remove(session, ctx.settings.bundles, sha256)
+    return Response(status_code=204)
+
+
+@router.get("/{sha256}/bundle", response_class=FileResponse)
+def bundle(ctx: Ctx, session: Reading, sha256: str, token: Annotated[str, Query(max_length=200)] = "") -> FileResponse:
+    """The bytes, whole or by `Range`, for the holder of a signed URL: nodes have no API token."""
+    ctx.signer.check(sha256, token)
+    artifact = artifacts.find(session, sha256)
+    path = artifacts.path_of(ctx.settings.bundles, artifact.sha256)
+    if not path.is_file():
+        raise NotFoundError(f"artifact {sha256}: its file is missing from {ctx.settings.bundles}")
+    return FileResponse(path, media_type="application/octet-stream", headers={"Cache-Control": "private, immutable"})

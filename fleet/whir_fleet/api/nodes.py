@@ -1,0 +1,202 @@
+"""Nodes, their telemetry and events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Select, select
+
+from whir_fleet import devices
+from whir_fleet.api.context import Cursor, Limit, Page, Reading, Viewer, page
+from whir_fleet.clock import now_ms
+from whir_fleet.models import Event, Node, Telemetry
+
+router = APIRouter(tags=["nodes"])
+
+
+class NodeView(BaseModel):
+    """A node as its newest status described it."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "site": "plant-1", "name": "pump-3", "machine": "pump-3", "presence": "online", "state": "ok", "boot": 4,
+                "conn": 2,
+                "fw": "0.1.0", "hardware": "esp32", "engine": "whir_nn", "model": "synth12k", "model_version": "2",
+                "counter": 2,
+                "slot": "b", "trial": False, "sensor": "lis3dh", "rate_mhz": 1344000, "next_s": 60, "dropped": 0,
+                "reset": "power",
+                "first_seen_ms": 1790000000000, "last_seen_ms": 1790000600000, "received": 812, "lost": 0,
+            }
+        },
+    )  # fmt: skip
+
+    site: str
+    name: str
+    machine: str
+    presence: Literal["online", "lost", "silent", "unknown"]
+    state: str | None
+    boot: int | None
+    conn: int | None
+    fw: str | None
+    hardware: str | None
+    engine: str | None
+    model: str | None
+    model_version: str | None
+    counter: int | None
+    slot: str | None
+    trial: bool | None
+    sensor: str | None
+    rate_mhz: int | None
+    next_s: int | None
+    dropped: int | None
+    reset: str | None
+    first_seen_ms: int
+    last_seen_ms: int
+    received: int
+    lost: int
+
+
+class BootView(BaseModel):
+    """What came of one boot: `lost` are the numbers missing between the first and the last."""
+
+    boot: int
+    first_seq: int
+    last_seq: int
+    received: int
+    lost: int
+
+
+class NodeDetail(NodeView):
+    boots: list[BootView]
+
+
+class TelemetryView(BaseModel):
+    """`at_ms` is the node's clock where it is synchronized, else the time of arrival. Probabilities are permille."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    site: str
+    node: str
+    boot: int
+    seq: int
+    at_ms: int
+    verdict: str
+    p: int
+    windows: int
+    quality: int | None
+    novelty: int | None
+    zone: str | None
+    rms: int | None
+    unit: str | None
+    model: str | None
+    counter: int | None
+    slot: str | None
+    classes: dict[str, int] | None
+    verdicts: dict[str, int] | None
+
+
+class EventView(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    site: str
+    node: str
+    boot: int
+    seq: int
+    at_ms: int
+    kind: str
+    code: str | None
+    text: str | None
+    action: str | None
+    model: str | None
+    model_version: str | None
+    counter: int | None
+    slot: str | None
+    vector: int | None
+    byte: int | None
+    got: int | None
+    wanted: int | None
+
+
+def _node(node: Node, counts: dict[int, dict[str, int]], now: int) -> dict[str, Any]:
+    own = {name: getattr(node, name) for name in NodeView.model_fields if hasattr(node, name)}
+    return own | {"presence": devices.presence(node, now)} | counts.get(node.id, {"received": 0, "lost": 0})
+
+
+Site = Annotated[str | None, Query(max_length=32)]
+Since = Annotated[int | None, Query(ge=0, lt=2**63, description="ms since 1970")]
+
+
+@router.get("/nodes")
+def nodes(session: Reading, _: Viewer, site: Site = None, limit: Limit = 100, cursor: Cursor = None) -> Page[NodeView]:
+    """All nodes by site and name. A node is here from its first message on."""
+    query = select(Node) if site is None else select(Node).where(Node.site == site)
+    rows, following = page(session, query, [Node.site, Node.name], cursor, limit, newest=False)
+    counts = devices.counts(session, [node.id for (node,) in rows])
+    now = now_ms()
+    return Page(items=[NodeView(**_node(node, counts, now)) for (node,) in rows], next=following)
+
+
+@router.get("/nodes/{site}/{name}")
+def node(session: Reading, _: Viewer, site: str, name: str) -> NodeDetail:
+    """One node, with what came and what was lost by boot."""
+    found = devices.find(session, site, name)
+    values = _node(found, devices.counts(session, [found.id]), now_ms())
+    return NodeDetail(**values, boots=[BootView(**boot) for boot in devices.boots(session, found.id)])
+
+
+def _history(
+    table: type[Telemetry] | type[Event], site: str | None, name: str | None, since: int | None, until: int | None
+) -> Select[Any]:
+    query: Select[*tuple[Any, ...]] = select(table, Node.site, Node.name).join(Node, Node.id == table.node_id)
+    if site is not None:
+        query = query.where(Node.site == site)
+    if name is not None:
+        query = query.where(Node.name == name)
+    if since is not None:
+        query = query.where(table.at_ms >= since)
+    if until is not None:
+        query = query.where(table.at_ms < until)
+    return query
+
+
+def _row(row: Any, names: dict[str, Any]) -> dict[str, Any]:
+    found, site, name = row
+    return {key: getattr(found, key) for key in names if hasattr(found, key)} | {"site": site, "node": name}
+
+
+@router.get("/telemetry")
+def telemetry(
+    session: Reading,
+    _: Viewer,
+    site: Site = None,
+    node: Annotated[str | None, Query(max_length=32)] = None,
+    since_ms: Since = None,
+    until_ms: Since = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[TelemetryView]:
+    """Telemetry, newest first."""
+    keys = [Telemetry.at_ms, Telemetry.node_id, Telemetry.boot, Telemetry.seq]
+    rows, following = page(session, _history(Telemetry, site, node, since_ms, until_ms), keys, cursor, limit, newest=True)
+    return Page(items=[TelemetryView(**_row(row, TelemetryView.model_fields)) for row in rows], next=following)
+
+
+@router.get("/events")
+def events(
+    session: Reading,
+    _: Viewer,
+    site: Site = None,
+    node: Annotated[str | None, Query(max_length=32)] = None,
+    since_ms: Since = None,
+    until_ms: Since = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[EventView]:
+    """Update progress, resets and faults, newest first."""
+    keys = [Event.at_ms, Event.node_id, Event.boot, Event.seq]
+    rows, following = page(session, _history(Event, site, node, since_ms, until_ms), keys, cursor, limit, newest=True)
+    return Page(items=[EventView(**_row(row, EventView.model_fields)) for row in rows], next=following)

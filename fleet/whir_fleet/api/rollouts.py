@@ -1,0 +1,178 @@
+"""Rollouts: create, look, start, halt, resume, abort."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from whir_fleet import rollouts
+from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
+from whir_fleet.clock import now_ms
+from whir_fleet.models import Node, Rollout
+
+router = APIRouter(prefix="/rollouts", tags=["rollouts"])
+
+
+class RolloutRequest(BaseModel):
+    """`groups`: "2" = two further nodes, "25%" = until 25 % of all are reached; what is left makes a last group."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "name": "synth12k 2", "sha256": "9f86d081884c7d65", "groups": ["1", "25%", "100%"], "canary": ["pump-3"],
+                "success_percent": 100, "abort_percent": 50, "silence_s": 3600, "on_abort": "revert",
+            }
+        },
+    )  # fmt: skip
+
+    name: str = Field(min_length=1, max_length=64)
+    sha256: str = Field(min_length=8, max_length=64, pattern="^[0-9a-f]+$", description="the artifact's, or its beginning")
+    groups: list[str] = Field(["1", "100%"], min_length=1, max_length=50)
+    canary: list[str] = Field([], max_length=1000, description="nodes that come first, in this order")
+    nodes: list[str] = Field([], max_length=10_000, description="only these; else every node of the bundle's hardware class")
+    site: str | None = Field(None, max_length=32)
+    success_percent: int = Field(100, ge=1, le=100, description="of a group, before the next one starts")
+    abort_percent: int = Field(50, ge=1, le=100, description="failures of a group that abort the rollout")
+    abort_min: int = Field(1, ge=1, le=10_000, description="but not fewer than this many")
+    silence_s: int = Field(3600, ge=1, le=2_592_000, description="no result within this counts as failure")
+    trial_s: int = Field(600, ge=1, le=86_400, description="the node itself reverts what it could not confirm within this")
+    on_abort: Literal["keep", "revert"] = "keep"
+    start: bool = True
+
+
+class ActionView(BaseModel):
+    node: str
+    site: str
+    group: int
+    state: str
+    code: str | None
+    text: str | None
+    already: bool
+    acknowledged: bool
+    started_ms: int | None
+    finished_ms: int | None
+
+
+class GroupView(BaseModel):
+    number: int
+    size: int
+    state: str
+    started_ms: int | None
+    actions: dict[str, int] = Field(description="how many actions are in which state")
+
+
+class RolloutView(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str
+    sha256: str
+    state: Literal["ready", "running", "halted", "aborting", "aborted", "finished"]
+    reason: str | None
+    success_percent: int
+    abort_percent: int
+    abort_min: int
+    silence_s: int
+    trial_s: int
+    on_abort: str
+    created_ms: int
+    created_by: str
+    finished_ms: int | None
+
+
+class RolloutDetail(RolloutView):
+    groups: list[GroupView]
+    actions: list[ActionView]
+
+
+def _detail(session: Session, rollout: Rollout) -> RolloutDetail:
+    session.flush()
+    actions = rollouts.actions_of(session, rollout.id)
+    nodes = {node.id: node for node in session.scalars(select(Node).where(Node.id.in_([a.node_id for a in actions])))}
+    states: dict[int, Counter[str]] = {}
+    for action in actions:
+        states.setdefault(action.number, Counter())[action.state] += 1
+    return RolloutDetail(
+        **RolloutView.model_validate(rollout).model_dump(),
+        groups=[
+            GroupView(number=g.number, size=g.size, state=g.state, started_ms=g.started_ms, actions=dict(states[g.number]))
+            for g in rollouts.groups_of(session, rollout.id)
+        ],
+        actions=[
+            ActionView(
+                node=nodes[a.node_id].name,
+                site=nodes[a.node_id].site,
+                group=a.number,
+                state=a.state,
+                code=a.code,
+                text=a.text,
+                already=a.already,
+                acknowledged=a.acknowledged,
+                started_ms=a.started_ms,
+                finished_ms=a.finished_ms,
+            )
+            for a in actions
+        ],
+    )
+
+
+@router.post("", status_code=201)
+def create(ctx: Ctx, session: Writing, who: Operator, request: RolloutRequest) -> RolloutDetail:
+    """Which nodes, in which groups, and what decides. Starts at once unless `start` is false."""
+    values = request.model_dump(exclude={"start"})
+    for name in ("groups", "canary", "nodes"):
+        values[name] = tuple(values[name])
+    rollout = rollouts.create(session, rollouts.Plan(**values), who.label, now_ms())
+    if request.start:
+        rollouts.start(session, rollout.id)
+    ctx.wake()
+    return _detail(session, rollout)
+
+
+@router.get("")
+def listed(session: Reading, _: Viewer, limit: Limit = 100, cursor: Cursor = None) -> Page[RolloutView]:
+    """Rollouts, newest first."""
+    rows, following = page(session, select(Rollout), [Rollout.created_ms, Rollout.id], cursor, limit, newest=True)
+    return Page(items=[RolloutView.model_validate(rollout) for (rollout,) in rows], next=following)
+
+
+@router.get("/{rollout_id}")
+def detail(session: Reading, _: Viewer, rollout_id: str) -> RolloutDetail:
+    return _detail(session, rollouts.find(session, rollout_id))
+
+
+@router.post("/{rollout_id}/start")
+def start(ctx: Ctx, session: Writing, _: Operator, rollout_id: str) -> RolloutDetail:
+    rollout = rollouts.start(session, rollout_id)
+    ctx.wake()
+    return _detail(session, rollout)
+
+
+@router.post("/{rollout_id}/halt")
+def halt(ctx: Ctx, session: Writing, _: Operator, rollout_id: str) -> RolloutDetail:
+    """No further node is started; what has been started runs on."""
+    rollout = rollouts.halt(session, rollout_id)
+    ctx.wake()
+    return _detail(session, rollout)
+
+
+@router.post("/{rollout_id}/resume")
+def resume(ctx: Ctx, session: Writing, _: Operator, rollout_id: str) -> RolloutDetail:
+    """Goes on; the failures so far are acknowledged by it."""
+    rollout = rollouts.resume(session, rollout_id)
+    ctx.wake()
+    return _detail(session, rollout)
+
+
+@router.post("/{rollout_id}/abort")
+def abort(ctx: Ctx, session: Writing, _: Operator, rollout_id: str) -> RolloutDetail:
+    """Ends it: what waits is cancelled; with `on_abort: revert` confirmed nodes go back."""
+    rollout = rollouts.abort(session, rollout_id)
+    ctx.wake()
+    return _detail(session, rollout)

@@ -1,0 +1,132 @@
+"""Bundles: checked by the node's own C code at upload, kept under their SHA-256, fetched by a signed, short-lived URL."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from whir_contracts import contract
+from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, SettingsError
+from whir_fleet.models import Artifact, Rollout
+from whir_node.bundle import inspect
+from whir_node.crypto import KeyFileError, load_public_key
+from whir_node.errors import CoreError
+
+UPLOAD_MAX_BYTES = max(hardware["slot_bytes"] for hardware in contract.HARDWARE.values())
+
+
+class Signer:
+    """Makes and checks the URLs by which nodes fetch bundles: a node has no API token."""
+
+    def __init__(self, secret: str, public_url: str, ttl_s: int) -> None:
+        self._serializer = URLSafeTimedSerializer(secret, salt="whir-bundle")
+        self._public_url = public_url.rstrip("/")
+        self._ttl_s = ttl_s
+        longest = self.url("0" * 64)
+        if len(longest) > contract.MESSAGE_URL_MAX_BYTES:
+            raise SettingsError(f"public_url is too long: a bundle's URL would have {len(longest)} characters")
+
+    def url(self, sha256: str) -> str:
+        # The hash is signed but stands in the path already; the token holds its beginning only, nodes have little room.
+        return f"{self._public_url}/api/v1/artifacts/{sha256}/bundle?token={self._serializer.dumps(sha256[:16])}"
+
+    def check(self, sha256: str, token: str) -> None:
+        try:
+            signed = self._serializer.loads(token, max_age=self._ttl_s)
+        except SignatureExpired as error:
+            raise CredentialError("the bundle's URL has expired") from error
+        except BadSignature as error:
+            raise CredentialError("the bundle's URL is not signed by this fleet") from error
+        if signed != sha256[:16]:
+            raise CredentialError("the bundle's URL was signed for another bundle")
+
+
+def path_of(folder: Path, sha256: str) -> Path:
+    return folder / f"{sha256}.whir"
+
+
+def find(session: Session, sha256: str) -> Artifact:
+    """By the whole hash, or by a beginning of at least 8 characters that only one has."""
+    if len(sha256) >= 8:
+        found = session.scalars(select(Artifact).where(Artifact.sha256.startswith(sha256, autoescape=True)).limit(2)).all()
+        if len(found) == 1:
+            return found[0]
+    raise NotFoundError(f"no artifact {sha256}")
+
+
+def public_keys(folder: Path) -> dict[int, ec.EllipticCurvePublicKey]:
+    """The allow-list: every `<key_id>.pem` in the folder. SettingsError names the file that is no such key."""
+    keys = {}
+    for path in sorted(folder.glob("*.pem")):
+        try:
+            keys[int(path.stem)] = load_public_key(path)
+        except (ValueError, KeyFileError) as error:
+            raise SettingsError(f"{path}: must be <key_id>.pem with a P-256 public key: {error}") from error
+    if len(keys) > contract.BUNDLE_KEYS_MAX:
+        raise SettingsError(f"{folder}: {len(keys)} keys; a node knows at most {contract.BUNDLE_KEYS_MAX}")
+    return keys
+
+
+def upload(
+    session: Session, folder: Path, keys: dict[int, ec.EllipticCurvePublicKey], data: bytes, who: str, now_ms: int
+) -> Artifact:
+    """Checks a bundle exactly as a node would and keeps it. The same bytes again are no error.
+
+    BundleRefusedError carries the core's error name. Besides, the security counter must not fall behind the bundles that
+    are here already for its hardware class: a node would refuse it, and a rollout would find out node by node.
+    """
+    try:
+        info = inspect(data, keys)
+    except CoreError as error:
+        raise BundleRefusedError(error.code_name, str(error)) from error
+    if info.hardware_class not in contract.HARDWARE:
+        raise BundleRefusedError("bundle_hardware", f"hardware class {info.hardware_class!r} is not one of the contract's")
+    newest = session.scalar(select(func.max(Artifact.counter)).where(Artifact.hardware == info.hardware_class))
+    if newest is not None and info.security_counter < newest:
+        text = contract.ERROR_TEXT["bundle_counter"]
+        raise BundleRefusedError("bundle_counter", f"{text}: {info.security_counter}, but {newest} has been uploaded")
+    sha256 = hashlib.sha256(data).hexdigest()
+    found = session.get(Artifact, sha256)
+    if found is not None:
+        return found
+    _write(path_of(folder, sha256), data)
+    artifact = Artifact(
+        sha256=sha256,
+        bytes=len(data),
+        model=info.model_name,
+        model_version=info.model_version,
+        counter=info.security_counter,
+        hardware=info.hardware_class,
+        key_id=info.key_id,
+        classes=list(info.classes),
+        uploaded_ms=now_ms,
+        uploaded_by=who,
+    )
+    session.add(artifact)
+    session.flush()
+    return artifact
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all, and on the disk before the row that names it."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
+
+
+def remove(session: Session, folder: Path, sha256: str) -> None:
+    """Only while no rollout names it."""
+    artifact = find(session, sha256)
+    if session.scalar(select(Rollout.id).where(Rollout.sha256 == artifact.sha256).limit(1)) is not None:
+        raise ConflictError(f"artifact {artifact.sha256[:12]} belongs to a rollout")
+    session.delete(artifact)
+    path_of(folder, artifact.sha256).unlink(missing_ok=True)

@@ -1,0 +1,173 @@
+"""Brokers: the embedded one (rumqttd inside `iotcore`) and the configuration of a mosquitto for a plant.
+
+Both refuse anonymous access and wrong passwords. The embedded one knows users but no topic ACL, so it is for one trusted
+machine or network; the generated mosquitto configuration holds each node to its own topics.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import secrets
+import socket
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from iotcore import Broker
+
+from whir_contracts import contract
+from whir_fleet.auth import write_private
+from whir_fleet.errors import BrokerError, PortInUseError, SettingsError
+from whir_fleet.link import BrokerAddress
+
+USERS = ("fleet", "nodes", "subscriber")
+INFLIGHT_MAX = 1000  # unacknowledged messages towards one client; mosquitto's default of 20 would stall batches
+QUEUED_MAX = 1_000_000  # kept for an ingest that is away; mosquitto's default of 1,000 would drop
+AUTOSAVE_S = 5
+# mosquitto's own hash: PBKDF2 with SHA-512, and the number of rounds that mosquitto_passwd uses
+_PBKDF2_ROUNDS = 101
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """User names and passwords of a generated broker configuration."""
+
+    passwords: dict[str, str]
+
+    @classmethod
+    def load(cls, path: Path) -> Users:
+        """Reads the file, or makes it (0600) with random passwords."""
+        if not path.exists():
+            lines = [f'{user} = "{secrets.token_urlsafe(24)}"' for user in USERS]
+            write_private(path, "# MQTT users of this fleet; made once, keep it private\n" + "\n".join(lines) + "\n")
+        try:
+            passwords = tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path}: {error}; delete it to have a new one made") from error
+        for user in USERS:
+            if not isinstance(passwords.get(user), str) or not passwords[user]:
+                raise SettingsError(f"{path}: user {user} has no password; delete the file to have a new one made")
+        return cls({str(user): str(password) for user, password in passwords.items()})
+
+
+def free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+class EmbeddedBroker:
+    """rumqttd in a child process that ends with this one. Queues live in memory: alerts outlive it in the nodes' spools."""
+
+    def __init__(self, folder: Path, host: str, port: int, users: Users) -> None:
+        self.host, self.port = host, port or free_port(host)
+        self._users = users
+        self._config = folder / "broker.toml"
+        self._broker: Broker | None = None
+
+    @property
+    def address(self) -> BrokerAddress:
+        """For the fleet itself."""
+        return BrokerAddress(self.host, self.port, "fleet", self._users.passwords["fleet"])
+
+    def start(self) -> None:
+        write_private(self._config, rumqttd_toml(self.host, self.port, self._users))
+        os.environ.setdefault("IOTCORE_LOG_LEVEL", "CRITICAL")
+        self._broker = Broker(config_path=str(self._config))
+        try:
+            self._broker.start()
+        except OSError as error:
+            raise PortInUseError("embedded broker", self.host, self.port, "--broker-port (WHIR_FLEET_BROKER_PORT)") from error
+        except RuntimeError as error:
+            raise BrokerError(f"embedded broker: {error}") from error
+
+    def stop(self) -> None:
+        if self._broker is not None:
+            with contextlib.suppress(OSError):
+                self._broker.stop()
+            self._broker = None
+
+    def __enter__(self) -> EmbeddedBroker:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def rumqttd_toml(host: str, port: int, users: Users) -> str:
+    """One MQTT 3.1.1 listener; with the auth table present it takes nobody without user name and password."""
+    accounts = "\n".join(f'{user} = "{password}"' for user, password in users.passwords.items())
+    return f"""id = 0
+
+[router]
+id = 0
+max_connections = 10010
+max_outgoing_packet_count = 200
+max_segment_size = 16777216
+max_segment_count = 10
+
+[v4.1]
+name = "whir"
+listen = "{host}:{port}"
+next_connection_delay_ms = 1
+
+[v4.1.connections]
+connection_timeout_ms = 10000
+max_payload_size = 65536
+max_inflight_count = {INFLIGHT_MAX // 2}
+dynamic_filters = true
+
+[v4.1.connections.auth]
+{accounts}
+"""
+
+
+def mosquitto_files(folder: Path, port: int, users: Users, host: str | None = None, run_as: str | None = None) -> Path:
+    """Writes mosquitto.conf, passwords and acl into `folder`; returns the first. Queue and inflight limits are explicit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    write_private(folder / "passwords", "".join(f"{u}:{_mosquitto_hash(p)}\n" for u, p in users.passwords.items()))
+    write_private(folder / "acl", mosquitto_acl())
+    config = folder / "mosquitto.conf"
+    lines = [
+        f"listener {port}{f' {host}' if host else ''}",
+        "allow_anonymous false",
+        f"password_file {folder / 'passwords'}",
+        f"acl_file {folder / 'acl'}",
+        "persistence true",
+        f"persistence_location {folder}/",
+        f"autosave_interval {AUTOSAVE_S}",
+        f"max_inflight_messages {INFLIGHT_MAX}",
+        f"max_queued_messages {QUEUED_MAX}",
+        "max_queued_bytes 0",
+        "max_packet_size 1048576",
+        "set_tcp_nodelay true",
+        *([f"user {run_as}"] if run_as else []),
+    ]
+    config.write_text("\n".join(lines) + "\n")
+    return config
+
+
+def mosquitto_acl() -> str:
+    """`fleet` all; `subscriber` the fleet's alerts; `nodes` all nodes' topics; any other user name is one node's."""
+    prefix = contract.TOPIC_PREFIX
+    upwards = [name for name, spec in contract.TOPICS.items() if spec["direction"] == "node"]
+    shared = [f"topic write {prefix}/+/+/{name}" for name in upwards] + [f"topic read {prefix}/+/+/cmd"]
+    own = [f"pattern write {prefix}/+/%u/{name}" for name in upwards] + [f"pattern read {prefix}/+/%u/cmd"]
+    blocks = [
+        ["user fleet", f"topic readwrite {prefix}/#"],
+        ["user subscriber", f"topic read {prefix}/+/_fleet/#"],
+        ["user nodes", *shared],
+        ["# a node with an account of its own name", *own],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _mosquitto_hash(password: str) -> str:
+    salt = secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _PBKDF2_ROUNDS)
+    return f"$7${_PBKDF2_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"

@@ -1,0 +1,326 @@
+"""`whir fleet` and `whir rollout`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from whir_fleet.auth import Role
+from whir_fleet.broker import Users, mosquitto_files
+from whir_fleet.clock import now_ms
+from whir_fleet.db import Database
+from whir_fleet.errors import FleetError
+from whir_fleet.ingest import Ingest
+from whir_fleet.link import BrokerAddress
+from whir_fleet.remote import Remote
+from whir_fleet.service import FleetService
+from whir_fleet.settings import Settings
+
+app = typer.Typer(help="The fleet service: serve, ingest, upload, tokens.", no_args_is_help=True, add_completion=False)
+token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
+app.add_typer(token_app, name="token")
+rollout_app = typer.Typer(help="Roll a bundle out in groups.", no_args_is_help=True, add_completion=False)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with settings", exists=True, dir_okay=False)]
+DataOption = Annotated[Path | None, typer.Option("--data-dir", help="database, bundles, secrets")]
+BrokerOption = Annotated[str | None, typer.Option(help="`embedded`, or mqtt://user@host:port")]
+UrlOption = Annotated[str | None, typer.Option("--url", help="of the API", envvar="WHIR_FLEET_URL")]
+JsonOption = Annotated[bool, typer.Option("--json", help="for programs")]
+
+
+def _one_line(command: Callable[P, R]) -> Callable[P, R]:
+    """An error of ours is one line on stderr and exit code 1."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except FleetError as error:
+            typer.secho(f"{error.code}: {error}", fg="red", err=True)
+            raise typer.Exit(1) from error
+
+    return run
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
+    for noisy in ("alembic", "httpx"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _until_signal(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _print(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+@app.command()
+@_one_line
+def serve(
+    config: ConfigOption = None,
+    data_dir: DataOption = None,
+    host: Annotated[str | None, typer.Option(help="where the API listens")] = None,
+    port: Annotated[int | None, typer.Option(help="of the API")] = None,
+    broker: BrokerOption = None,
+    broker_host: Annotated[str | None, typer.Option(help="where the embedded broker listens")] = None,
+    broker_port: Annotated[int | None, typer.Option(help="of the embedded broker")] = None,
+    public_url: Annotated[str | None, typer.Option(help="how nodes reach the API")] = None,
+) -> None:
+    """Broker, ingest, worker and API in one process.
+
+    Example: whir fleet serve --data-dir /var/lib/whir
+    """
+    _log()
+    settings = Settings.load(
+        config,
+        data_dir=data_dir,
+        api_host=host,
+        api_port=port,
+        broker=broker,
+        broker_host=broker_host,
+        broker_port=broker_port,
+        public_url=public_url,
+    )
+    stop = threading.Event()
+    _until_signal(stop)
+    with FleetService(settings) as service:
+        log = logging.getLogger("whir.fleet")
+        log.info("API %s, broker %s, database %r", service.url, service.broker.url, service.database.engine.url)
+        if service.embedded:
+            log.info(
+                "embedded broker: users and passwords are in %s; it keeps no node to its own topics (no ACL): "
+                "for a plant take mosquitto (`whir fleet broker-config`) or EMQX",
+                settings.data_dir / "broker_users.toml",
+            )
+        while not stop.is_set():
+            service.wait(0.2)
+
+
+@app.command()
+@_one_line
+def ingest(config: ConfigOption = None, data_dir: DataOption = None, broker: BrokerOption = None) -> None:
+    """Only ingest: from a broker of your own into the database. A second one with another WHIR_FLEET_INSTANCE is a hot standby.
+
+    Example: whir fleet ingest --broker mqtt://fleet@broker.plant:1883
+    """
+    _log()
+    settings = Settings.load(config, data_dir=data_dir, broker=broker)
+    if settings.broker == "embedded":
+        raise typer.BadParameter(
+            "ingest alone needs a broker of its own: --broker mqtt://user@host:port", param_hint="--broker"
+        )
+    settings.prepare()
+    database = Database(settings.url)
+    database.migrate()
+    alone = Ingest(settings, database, BrokerAddress.parse(settings.broker, settings.external_password()))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: alone.stop())
+    try:
+        alone.run()
+    finally:
+        database.close()
+
+
+@app.command("broker-config")
+@_one_line
+def broker_config(
+    folder: Annotated[Path, typer.Argument(help="gets mosquitto.conf, passwords, acl and users.toml")],
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 1883,
+    host: Annotated[str | None, typer.Option(help="address to listen on; all when left out")] = None,
+    run_as: Annotated[str | None, typer.Option(help="mosquitto's user; needed when it is started by root")] = None,
+) -> None:
+    """A mosquitto configuration with users, ACL, persistence and explicit queue limits.
+
+    Example: whir fleet broker-config /etc/whir && mosquitto -c /etc/whir/mosquitto.conf
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    users = Users.load(folder / "users.toml")
+    typer.echo(mosquitto_files(folder, port, users, host, run_as))
+
+
+@app.command()
+@_one_line
+def upload(
+    bundle: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a signed bundle")],
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Upload a bundle; the server checks it with the node's own code.
+
+    Example: whir fleet upload build/synth12k.whir
+    """
+    answer = Remote(url).call("POST", "/artifacts", content=bundle.read_bytes())
+    if as_json:
+        _print(answer)
+    else:
+        typer.echo(
+            f"{answer['sha256']}  {answer['model']} {answer['model_version']}, "
+            f"counter {answer['counter']}, {answer['bytes']} bytes"
+        )
+
+
+@app.command()
+@_one_line
+def nodes(url: UrlOption = None, as_json: JsonOption = False) -> None:
+    """All nodes with their model and what was lost on the way.
+
+    Example: whir fleet nodes --json
+    """
+    found = list(Remote(url).pages("/nodes"))
+    if as_json:
+        _print(found)
+        return
+    table = Table("node", "presence", "state", "model", "version", "counter", "slot", "received", "lost")
+    for n in found:
+        table.add_row(
+            f"{n['site']}/{n['name']}",
+            n["presence"],
+            *(str(n[key]) if n[key] is not None else "–" for key in ("state", "model", "model_version", "counter", "slot")),
+            str(n["received"]),
+            str(n["lost"]),
+        )
+    Console().print(table)
+
+
+@token_app.command("create")
+@_one_line
+def token_create(
+    role: Annotated[str, typer.Option(help="viewer, operator or admin")],
+    label: Annotated[str, typer.Option(help="whose it is")] = "cli",
+    config: ConfigOption = None,
+    data_dir: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Makes a token in the database, beside the running service or before its first start. It is shown this once.
+
+    Example: export WHIR_FLEET_TOKEN=$(whir fleet token create --role operator)
+    """
+    from whir_fleet import auth
+
+    if role.upper() not in Role.__members__:
+        raise typer.BadParameter("viewer, operator or admin", param_hint="--role")
+    settings = Settings.load(config, data_dir=data_dir)
+    settings.prepare()
+    database = Database(settings.url)
+    database.migrate()
+    with database.write() as session:
+        row, token = auth.create(session, label, Role[role.upper()], now_ms())
+    database.close()
+    if as_json:
+        _print({"id": row.id, "label": row.label, "role": row.role, "token": token})
+    else:
+        typer.echo(token)
+
+
+@rollout_app.command("create")
+@_one_line
+def rollout_create(
+    artifact: Annotated[str, typer.Argument(help="SHA-256 of an uploaded bundle, or its beginning")],
+    name: Annotated[str, typer.Option(help="for people")] = "rollout",
+    group: Annotated[
+        list[str] | None, typer.Option(help="a number of nodes, or a percentage reached; again for the next")
+    ] = None,
+    canary: Annotated[list[str] | None, typer.Option(help="a node that comes first; again for more")] = None,
+    node: Annotated[list[str] | None, typer.Option(help="only these")] = None,
+    success_percent: Annotated[int, typer.Option(min=1, max=100, help="of a group before the next starts")] = 100,
+    abort_percent: Annotated[int, typer.Option(min=1, max=100, help="failures of a group that abort")] = 50,
+    abort_min: Annotated[int, typer.Option(min=1, help="but not fewer than this many")] = 1,
+    silence_s: Annotated[int, typer.Option(min=1, help="no result within this counts as failure")] = 3600,
+    trial_s: Annotated[int, typer.Option(min=1, help="the node reverts what it could not confirm within this")] = 600,
+    on_abort: Annotated[str, typer.Option(help="keep or revert")] = "keep",
+    start: Annotated[bool, typer.Option(help="at once")] = True,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A rollout: which bundle, which nodes, in which groups.
+
+    Example: whir rollout create 9f86d081 --canary pump-3 --group 1 --group 25% --group 100%
+    """
+    request = {
+        "name": name,
+        "sha256": artifact,
+        "groups": group or ["1", "100%"],
+        "canary": canary or [],
+        "nodes": node or [],
+        "success_percent": success_percent,
+        "abort_percent": abort_percent,
+        "abort_min": abort_min,
+        "silence_s": silence_s,
+        "trial_s": trial_s,
+        "on_abort": on_abort,
+        "start": start,
+    }
+    _show(Remote(url).call("POST", "/rollouts", json=request), as_json)
+
+
+@rollout_app.command("list")
+@_one_line
+def rollout_list(url: UrlOption = None, as_json: JsonOption = False) -> None:
+    """All rollouts, newest first.
+
+    Example: whir rollout list
+    """
+    found = list(Remote(url).pages("/rollouts"))
+    if as_json:
+        _print(found)
+        return
+    table = Table("id", "name", "state", "reason")
+    for rollout in found:
+        table.add_row(rollout["id"], rollout["name"], rollout["state"], rollout["reason"] or "")
+    Console().print(table)
+
+
+@rollout_app.command("show")
+@_one_line
+def rollout_show(rollout: str, url: UrlOption = None, as_json: JsonOption = False) -> None:
+    """One rollout with its groups and nodes.
+
+    Example: whir rollout show 01JZ7V0M4Q8W2N5R6T9XAYB3CD
+    """
+    _show(Remote(url).call("GET", f"/rollouts/{rollout}"), as_json)
+
+
+def _verb(name: str, text: str) -> None:
+    @rollout_app.command(name, help=f"{text}\n\nExample: whir rollout {name} 01JZ7V0M4Q8W2N5R6T9XAYB3CD")
+    @_one_line
+    def run(rollout: str, url: UrlOption = None, as_json: JsonOption = False) -> None:
+        _show(Remote(url).call("POST", f"/rollouts/{rollout}/{name}"), as_json)
+
+
+_verb("start", "Starts a rollout that was created with --no-start.")
+_verb("halt", "Starts no further node; what has been started runs on.")
+_verb("resume", "Goes on after a halt; the failures so far are acknowledged by it.")
+_verb("abort", "Ends it; with --on-abort revert the confirmed nodes go back.")
+
+
+def _show(rollout: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print(rollout)
+        return
+    typer.echo(
+        f"{rollout['id']}  {rollout['name']}: {rollout['state']}{' – ' + rollout['reason'] if rollout['reason'] else ''}"
+    )
+    table = Table("group", "node", "state", "why")
+    for action in rollout["actions"]:
+        why = ": ".join(part for part in (action["code"], action["text"]) if part) or (
+            "already there" if action["already"] else ""
+        )
+        table.add_row(str(action["group"]), f"{action['site']}/{action['node']}", action["state"], why)
+    Console().print(table)

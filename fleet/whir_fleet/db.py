@@ -1,0 +1,100 @@
+"""The database: engine, sessions, migrations. The only place that knows which database it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import alembic.config
+import alembic.util
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.orm import Session
+
+from whir_fleet.errors import DatabaseError, SettingsError
+
+BUSY_TIMEOUT_S = 30
+
+_migrating = threading.Lock()  # Alembic's configuration is global to the process
+
+
+def _migrations() -> Path:
+    """`fleet/migrations` in the tree, `whir_fleet/migrations` when installed."""
+    package = Path(__file__).parent
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+class Database:
+    """Sessions on one database. `read()` and `write()` are transactions: committed at the end, rolled back by an exception."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise SettingsError(f"database_url is no SQLAlchemy URL: {error}") from error
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if not self.is_sqlite and parsed.get_backend_name() != "postgresql":
+            raise SettingsError(f"database_url: {parsed.get_backend_name()} is not supported; sqlite or postgresql")
+        options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S}} if self.is_sqlite else {"pool_pre_ping": True}
+        self.engine: Engine = create_engine(parsed, **options)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _sqlite_connect)
+            event.listen(self.engine, "begin", _sqlite_begin)
+        self._reader = self.engine.execution_options(whir_read=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only reads; on SQLite it never waits for a writer."""
+        with Session(self._reader, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that writes; on SQLite it holds the write lock from its beginning, so it cannot fail half-way by it."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def migrate(self) -> None:
+        """Brings the schema to this program's version; called at every start."""
+        config = alembic.config.Config()
+        config.set_main_option("script_location", str(_migrations()))
+        with _migrating:
+            try:
+                with self.engine.begin() as connection:
+                    config.attributes["connection"] = connection
+                    alembic.command.upgrade(config, "head")
+            except alembic.util.CommandError as error:
+                raise DatabaseError(f"database {self.engine.url!r}: {error}; it was made by a newer version of whir") from error
+            except OperationalError as error:
+                raise DatabaseError(f"database {self.engine.url!r} cannot be opened: {error.orig}") from error
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _sqlite_connect(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions by itself, see _sqlite_begin
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a receipt goes out after the commit: it must be on the disk
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    read = connection.get_execution_options().get("whir_read", False)
+    connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+
+
+def insert(session: Session, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """INSERT that knows ON CONFLICT, in the dialect of the session."""
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)

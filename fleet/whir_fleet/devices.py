@@ -1,0 +1,106 @@
+"""The node registry: a node is there from its first message on, and is what its newest status says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from whir_fleet.db import insert
+from whir_fleet.errors import NotFoundError
+from whir_fleet.messages import Parsed
+from whir_fleet.models import BootCount, Node, table
+
+_STATUS_FIELDS = (
+    "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz",
+    "dropped", "reset",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """When a node that said `next_s` counts as silent: after `factor` times that and `grace_ms`."""
+
+    factor: int = 2
+    grace_ms: int = 5_000
+
+
+def register(session: Session, site: str, name: str, now_ms: int) -> int:
+    """The node's id; the row is made when it is not there. A node without an assignment is its own machine."""
+    row = table(Node)
+    found = session.scalar(select(row.c.id).where(row.c.site == site, row.c.name == name))
+    if found is None:
+        values = {"site": site, "name": name, "machine": name, "first_seen_ms": now_ms, "last_seen_ms": now_ms}
+        session.execute(insert(session, row).values(**values).on_conflict_do_nothing(index_elements=["site", "name"]))
+        found = session.scalar(select(row.c.id).where(row.c.site == site, row.c.name == name))
+    assert found is not None
+    return int(found)
+
+
+def apply_status(session: Session, node_id: int, message: Parsed) -> None:
+    """Newest wins by (boot, conn) and (boot, seq), never by arrival.
+
+    A last will marks its connection as lost. A status of that same connection that arrives later still fills in the
+    fields, but the connection stays lost; one of a newer connection brings the node back.
+    """
+    node = session.get_one(Node, node_id, with_for_update=True)
+    body = message.body
+    if message.seq is None:
+        will = (message.boot, int(body["conn"]))
+        if node.lost_boot is None or will > (node.lost_boot, node.lost_conn or 0):
+            node.lost_boot, node.lost_conn = will
+        return
+    if node.boot is not None and (message.boot, message.seq) <= (node.boot, node.status_seq or 0):
+        return
+    node.boot, node.conn, node.status_seq = message.boot, int(body["conn"]), message.seq
+    node.status_ms = message.received_ms
+    for name in _STATUS_FIELDS:
+        if name in body:
+            setattr(node, name, body[name])
+
+
+def is_lost(node: Node) -> bool:
+    """Whether the last will of the node's newest connection has come. A will of an older connection says nothing."""
+    if node.lost_boot is None:
+        return False
+    return node.boot is None or (node.lost_boot, node.lost_conn or 0) >= (node.boot, node.conn or 0)
+
+
+def presence(node: Node, now_ms: int, silence: Silence | None = None) -> str:
+    """`online`, `lost` (its last will came), `silent` (it has missed the time that it announced), or `unknown`."""
+    silence = silence or Silence()
+    if is_lost(node):
+        return "lost"
+    if node.boot is None:
+        return "unknown"
+    if node.next_s is not None and now_ms > node.last_seen_ms + silence.factor * node.next_s * 1000 + silence.grace_ms:
+        return "silent"
+    return "online"
+
+
+def find(session: Session, site: str, name: str) -> Node:
+    node = session.scalar(select(Node).where(Node.site == site, Node.name == name))
+    if node is None:
+        raise NotFoundError(f"no node {site}/{name}")
+    return node
+
+
+def counts(session: Session, node_ids: list[int]) -> dict[int, dict[str, int]]:
+    """Messages received and lost by node, over all its boots."""
+    lost = BootCount.last_seq - BootCount.first_seq + 1 - BootCount.received
+    rows = session.execute(
+        select(BootCount.node_id, func.sum(BootCount.received), func.sum(lost))
+        .where(BootCount.node_id.in_(node_ids))
+        .group_by(BootCount.node_id)
+    )
+    return {node_id: {"received": int(received), "lost": int(missing)} for node_id, received, missing in rows}
+
+
+def boots(session: Session, node_id: int) -> list[dict[str, Any]]:
+    """Per boot what came and what did not."""
+    rows = session.scalars(select(BootCount).where(BootCount.node_id == node_id).order_by(BootCount.boot))
+    return [
+        {"boot": r.boot, "first_seq": r.first_seq, "last_seq": r.last_seq, "received": r.received, "lost": r.lost} for r in rows
+    ]

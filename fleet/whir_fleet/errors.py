@@ -1,0 +1,99 @@
+"""The fleet's error tree. `api.app` maps it to HTTP once, `cli` to one line on stderr.
+
+FleetError
+├── SettingsError          a setting is missing or wrong; the text says which and what to do
+│   └── PortInUseError
+├── BrokerError            the broker cannot be reached or refuses us
+├── LeaseLostError         another process took over; this one must not write any more
+├── DatabaseError          the database is newer than this program, or cannot be opened
+├── NotFoundError          404
+├── ConflictError          409, not possible in the present state
+├── RequestError           422, the request itself is wrong
+├── BundleRefusedError     422, with the core's error name in `code`
+├── CredentialError        401
+├── ForbiddenError         403
+├── TooLargeError          413
+└── ApiError               what the command line got back from the server
+"""
+
+from __future__ import annotations
+
+
+class FleetError(Exception):
+    """Everything that the fleet service raises on purpose."""
+
+    status = 500
+    code = "internal"
+
+
+class SettingsError(FleetError):
+    code = "settings"
+
+
+class PortInUseError(SettingsError):
+    code = "port_in_use"
+
+    def __init__(self, what: str, host: str, port: int, option: str) -> None:
+        super().__init__(f"{what}: port {port} on {host} is in use; stop what listens there or choose another with {option}")
+
+
+class BrokerError(FleetError):
+    status = 503
+    code = "broker"
+
+
+class LeaseLostError(FleetError):
+    status = 503
+    code = "lease_lost"
+
+
+class DatabaseError(FleetError):
+    status = 503
+    code = "database"
+
+
+class NotFoundError(FleetError):
+    status = 404
+    code = "not_found"
+
+
+class ConflictError(FleetError):
+    status = 409
+    code = "conflict"
+
+
+class RequestError(FleetError):
+    status = 422
+    code = "request"
+
+
+class BundleRefusedError(FleetError):
+    """`code` is the core's error name in lower case, e.g. `bundle_signature`."""
+
+    status = 422
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class CredentialError(FleetError):
+    status = 401
+    code = "credential"
+
+
+class ForbiddenError(FleetError):
+    status = 403
+    code = "forbidden"
+
+
+class TooLargeError(FleetError):
+    status = 413
+    code = "too_large"
+
+
+class ApiError(FleetError):
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code

@@ -1,0 +1,326 @@
+"""The tables. Times are milliseconds since 1970 by the fleet's clock (`…_ms`); `ts` is the node's own clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+U32 = BigInteger  # PostgreSQL has no unsigned 32-bit integer
+AUTO = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
+
+
+class Base(DeclarativeBase):
+    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012 (read by SQLAlchemy)
+
+
+def table(model: type[Base]) -> Table:
+    """The Core table behind a model, for bulk statements."""
+    assert isinstance(model.__table__, Table)
+    return model.__table__
+
+
+class Node(Base):
+    """One node as its newest status described it. (lost_boot, lost_conn) is the newest connection whose last will has come."""
+
+    __tablename__ = "node"
+    __table_args__ = (UniqueConstraint("site", "name"),)
+
+    id: Mapped[int] = mapped_column(AUTO, primary_key=True)
+    site: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(32))
+    machine: Mapped[str] = mapped_column(String(64))
+    first_seen_ms: Mapped[int] = mapped_column(BigInteger)
+    last_seen_ms: Mapped[int] = mapped_column(BigInteger)
+    boot: Mapped[int | None] = mapped_column(U32)
+    conn: Mapped[int | None] = mapped_column(U32)
+    status_seq: Mapped[int | None] = mapped_column(U32)
+    status_ms: Mapped[int | None] = mapped_column(BigInteger)
+    lost_boot: Mapped[int | None] = mapped_column(U32)
+    lost_conn: Mapped[int | None] = mapped_column(U32)
+    state: Mapped[str | None] = mapped_column(String(20))
+    next_s: Mapped[int | None] = mapped_column(U32)
+    fw: Mapped[str | None] = mapped_column(Text)
+    hardware: Mapped[str | None] = mapped_column(Text)
+    engine: Mapped[str | None] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    model_version: Mapped[str | None] = mapped_column(Text)
+    counter: Mapped[int | None] = mapped_column(U32)
+    slot: Mapped[str | None] = mapped_column(Text)
+    trial: Mapped[bool | None]
+    sensor: Mapped[str | None] = mapped_column(Text)
+    rate_mhz: Mapped[int | None] = mapped_column(U32)
+    dropped: Mapped[int | None] = mapped_column(U32)
+    reset: Mapped[str | None] = mapped_column(Text)
+
+
+class Message(Base):
+    """The ledger: every (node, boot, seq) that was committed. What is already here changes nothing when it comes again."""
+
+    __tablename__ = "message"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
+    boot: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)
+    topic: Mapped[str] = mapped_column(String(10))
+
+
+class BootCount(Base):
+    """What came of one boot of a node. Lost = last_seq - first_seq + 1 - received."""
+
+    __tablename__ = "boot_count"
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
+    boot: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)
+    first_seq: Mapped[int] = mapped_column(U32)
+    last_seq: Mapped[int] = mapped_column(U32)
+    received: Mapped[int] = mapped_column(U32)
+
+    @property
+    def lost(self) -> int:
+        return self.last_seq - self.first_seq + 1 - self.received
+
+
+class Telemetry(Base):
+    """Aggregated verdicts. `at_ms` is the node's clock where it is synchronized, else the time of arrival."""
+
+    __tablename__ = "telemetry"
+    __table_args__ = (Index("ix_telemetry_node_at", "node_id", "at_ms"),)
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
+    boot: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    received_ms: Mapped[int] = mapped_column(BigInteger)
+    ts: Mapped[int] = mapped_column(BigInteger)
+    synced: Mapped[bool]
+    verdict: Mapped[str] = mapped_column(Text)
+    p: Mapped[int] = mapped_column(U32)
+    windows: Mapped[int] = mapped_column(U32)
+    quality: Mapped[int | None] = mapped_column(U32)
+    novelty: Mapped[int | None] = mapped_column(U32)
+    zone: Mapped[str | None] = mapped_column(Text)
+    rms: Mapped[int | None] = mapped_column(U32)
+    unit: Mapped[str | None] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    counter: Mapped[int | None] = mapped_column(U32)
+    slot: Mapped[str | None] = mapped_column(Text)
+    classes: Mapped[dict[str, Any] | None]
+    verdicts: Mapped[dict[str, Any] | None]
+
+
+class Event(Base):
+    """Update progress, resets, faults."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_node_at", "node_id", "at_ms"),)
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
+    boot: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    received_ms: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(32))
+    code: Mapped[str | None] = mapped_column(Text)
+    text: Mapped[str | None] = mapped_column(Text)
+    action: Mapped[str | None] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    model_version: Mapped[str | None] = mapped_column(Text)
+    counter: Mapped[int | None] = mapped_column(U32)
+    slot: Mapped[str | None] = mapped_column(Text)
+    vector: Mapped[int | None] = mapped_column(U32)
+    byte: Mapped[int | None] = mapped_column(U32)
+    got: Mapped[int | None] = mapped_column(Integer)
+    wanted: Mapped[int | None] = mapped_column(Integer)
+
+
+class DeadLetter(Base):
+    """A message that could not be read, with the reason. The id counts all that ever came; old rows are deleted."""
+
+    __tablename__ = "dead_letter"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(AUTO, primary_key=True)
+    received_ms: Mapped[int] = mapped_column(BigInteger)
+    topic: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Alert(Base):
+    """One per machine and fault class while it is not resolved (the partial index says so)."""
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        Index(
+            "ux_alert_unresolved",
+            "site",
+            "machine",
+            "verdict",
+            unique=True,
+            sqlite_where=text("state <> 'resolved'"),
+            postgresql_where=text("state <> 'resolved'"),
+        ),
+        Index("ix_alert_opened", "opened_ms"),
+    )
+
+    alert_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    site: Mapped[str] = mapped_column(String(32))
+    machine: Mapped[str] = mapped_column(String(64))
+    verdict: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(12))
+    severity: Mapped[str] = mapped_column(String(12))
+    occurrences: Mapped[int] = mapped_column(Integer)
+    opened_ms: Mapped[int] = mapped_column(BigInteger)
+    updated_ms: Mapped[int] = mapped_column(BigInteger)
+    acknowledged_ms: Mapped[int | None] = mapped_column(BigInteger)
+    acknowledged_by: Mapped[str | None] = mapped_column(Text)
+    resolved_ms: Mapped[int | None] = mapped_column(BigInteger)
+    last: Mapped[dict[str, Any]]  # newest message of the node, by the contract's fields
+
+
+class Occurrence(Base):
+    """One raise on one node, as its newest message (boot, seq) describes it."""
+
+    __tablename__ = "occurrence"
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
+    occurrence: Mapped[str] = mapped_column(String(64), primary_key=True)
+    alert_id: Mapped[str | None] = mapped_column(ForeignKey("alert.alert_id"), index=True)
+    boot: Mapped[int] = mapped_column(U32)
+    seq: Mapped[int] = mapped_column(U32)
+    state: Mapped[str] = mapped_column(String(12))
+
+
+class AlertChange(Base):
+    """History of an alert, and the outbox of its messages: `published_ms` is null until the broker has them."""
+
+    __tablename__ = "alert_change"
+    __table_args__ = (
+        Index(
+            "ix_alert_change_outbox",
+            "id",
+            sqlite_where=text("published_ms IS NULL"),
+            postgresql_where=text("published_ms IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(AUTO, primary_key=True)
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alert.alert_id"), index=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    message: Mapped[dict[str, Any]]
+    published_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Lease(Base):
+    """Who does a job that only one may do. The fence grows with each holder; a write with an older one is refused."""
+
+    __tablename__ = "lease"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    fence: Mapped[int] = mapped_column(BigInteger)
+    expires_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class Token(Base):
+    """An API token; only its hash is kept."""
+
+    __tablename__ = "token"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    label: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(12))
+    hash: Mapped[str] = mapped_column(String(64))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    revoked_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Artifact(Base):
+    """A bundle that passed the core's check. The bytes lie in the bundle folder under their SHA-256."""
+
+    __tablename__ = "artifact"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    bytes: Mapped[int] = mapped_column(Integer)
+    model: Mapped[str] = mapped_column(String(32))
+    model_version: Mapped[str] = mapped_column(String(16))
+    counter: Mapped[int] = mapped_column(U32)
+    hardware: Mapped[str] = mapped_column(String(16))
+    key_id: Mapped[int] = mapped_column(U32)
+    classes: Mapped[list[str]]
+    uploaded_ms: Mapped[int] = mapped_column(BigInteger)
+    uploaded_by: Mapped[str] = mapped_column(Text)
+
+
+class Command(Base):
+    """A command to a node. States: pending (goes out again until answered), accepted, done."""
+
+    __tablename__ = "command"
+
+    id: Mapped[str] = mapped_column(String(39), primary_key=True)
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"))
+    c: Mapped[str] = mapped_column(String(16))
+    args: Mapped[dict[str, Any]]
+    exp_s: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(12), index=True)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    sent_ms: Mapped[int | None] = mapped_column(BigInteger)
+    sent_boot: Mapped[int | None] = mapped_column(U32)
+    sent_conn: Mapped[int | None] = mapped_column(U32)
+    result: Mapped[str | None] = mapped_column(String(12))
+    code: Mapped[str | None] = mapped_column(Text)
+
+
+class Rollout(Base):
+    """One bundle to many nodes, group after group. States and transitions: docs/ROLLOUTS.md."""
+
+    __tablename__ = "rollout"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(ForeignKey("artifact.sha256"))
+    state: Mapped[str] = mapped_column(String(12), index=True)
+    reason: Mapped[str | None] = mapped_column(Text)
+    success_percent: Mapped[int] = mapped_column(Integer)
+    abort_percent: Mapped[int] = mapped_column(Integer)
+    abort_min: Mapped[int] = mapped_column(Integer)
+    silence_s: Mapped[int] = mapped_column(Integer)
+    trial_s: Mapped[int] = mapped_column(Integer)
+    on_abort: Mapped[str] = mapped_column(String(8))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    created_by: Mapped[str] = mapped_column(Text)
+    finished_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class RolloutGroup(Base):
+    __tablename__ = "rollout_group"
+
+    rollout_id: Mapped[str] = mapped_column(ForeignKey("rollout.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(12))
+    started_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Action(Base):
+    """One node's part in a rollout. Its id is the id of the `update` command; the rollback's has `-r` behind it."""
+
+    __tablename__ = "action"
+    __table_args__ = (UniqueConstraint("rollout_id", "node_id"),)
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    rollout_id: Mapped[str] = mapped_column(ForeignKey("rollout.id"))
+    number: Mapped[int] = mapped_column(Integer)  # of the group
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), index=True)
+    place: Mapped[int] = mapped_column(Integer)  # in the order of the rollout
+    state: Mapped[str] = mapped_column(String(12))
+    code: Mapped[str | None] = mapped_column(Text)
+    text: Mapped[str | None] = mapped_column(Text)
+    already: Mapped[bool]  # ran the bundle before the rollout: nothing to send, nothing to revert
+    acknowledged: Mapped[bool]  # a failure that a resume has accepted
+    started_ms: Mapped[int | None] = mapped_column(BigInteger)
+    finished_ms: Mapped[int | None] = mapped_column(BigInteger)

@@ -1,0 +1,154 @@
+"""The whole service in one process: broker, ingest, worker and API, each in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import uvicorn
+
+from whir_fleet import auth
+from whir_fleet.api.app import Context, create_app
+from whir_fleet.artifacts import Signer, public_keys
+from whir_fleet.auth import Role, secret_file
+from whir_fleet.broker import EmbeddedBroker, Users
+from whir_fleet.clock import now_ms
+from whir_fleet.db import Database
+from whir_fleet.errors import BrokerError, FleetError, PortInUseError
+from whir_fleet.ingest import Ingest
+from whir_fleet.link import BrokerAddress
+from whir_fleet.settings import Settings
+from whir_fleet.worker import Worker
+
+log = logging.getLogger("whir.fleet")
+
+_START_S = 20.0
+_STOP_S = 10.0
+
+
+class FleetService:
+    """`start()` returns when the API answers and ingest is subscribed; `stop()` ends everything in order.
+
+    Attributes: `url` of the API; `broker` (host, port, the fleet's own account); `users`, the MQTT passwords by user name
+    (embedded broker only); `database`, with `read()` and `write()` sessions.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        settings.prepare()
+        public_keys(settings.keys)  # a wrong key file shows now, not at the first upload
+        self.database = Database(settings.url)
+        self.users: dict[str, str] = {}
+        self._embedded: EmbeddedBroker | None = None
+        self._threads: list[threading.Thread] = []
+        self._failure: BaseException | None = None
+        self._failed = threading.Event()
+        if settings.broker == "embedded":
+            users = Users.load(settings.data_dir / "broker_users.toml")
+            self.users = users.passwords
+            self._embedded = EmbeddedBroker(settings.data_dir, settings.broker_host, settings.broker_port, users)
+            self.broker = self._embedded.address
+        else:
+            self.broker = BrokerAddress.parse(settings.broker, settings.external_password())
+
+    @property
+    def embedded(self) -> bool:
+        return self._embedded is not None
+
+    def start(self) -> FleetService:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self.database.migrate()
+        listener = _listen(self.settings.api_host, self.settings.api_port)
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://{host}:{port}"
+        if self._embedded is not None:
+            self._embedded.start()
+        signer = self._signer()
+        self._worker = Worker(self.settings, self.database, self.broker, signer)
+        self._ingest = Ingest(self.settings, self.database, self.broker, self._worker.wake)
+        context = Context(self.settings, self.database, signer, self._worker.wake, lambda: self._ingest.connected)
+        config = uvicorn.Config(create_app(context), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        self._server = uvicorn.Server(config)
+        self._spawn("ingest", self._ingest.run)
+        self._spawn("worker", self._worker.run)
+        self._spawn("api", lambda: self._server.run(sockets=[listener]))
+        self._await(lambda: self._server.started and self._ingest.connected)
+
+    def _signer(self) -> Signer:
+        secret = secret_file(self.settings.data_dir / "secret")
+        return Signer(secret, self.settings.public_url or self.url, self.settings.url_ttl_s)
+
+    def _spawn(self, name: str, run: Callable[[], None]) -> None:
+        def body() -> None:
+            try:
+                run()
+            except BaseException as error:
+                self._failure = error
+                if not isinstance(error, FleetError):
+                    log.exception("%s ended", name)
+                self._failed.set()
+
+        thread = threading.Thread(target=body, name=f"whir-{name}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _await(self, ready: Callable[[], bool]) -> None:
+        give_up = time.monotonic() + _START_S
+        while not ready():
+            if self._failure is not None:
+                raise self._failure
+            if time.monotonic() > give_up:
+                raise BrokerError(f"broker {self.broker.url}: no connection within {_START_S:.0f} s")
+            time.sleep(0.02)
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Until a part fails (its error is raised here), or for `seconds`."""
+        self._failed.wait(seconds)
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        if self._threads:
+            self._server.should_exit = True
+            self._ingest.stop()
+            self._worker.stop()
+        for thread in self._threads:
+            thread.join(_STOP_S)
+        self._threads.clear()
+        if self._embedded is not None:
+            self._embedded.stop()
+        self.database.close()
+
+    def create_token(self, label: str, role: Role) -> str:
+        """A bearer token for the API."""
+        with self.database.write() as session:
+            return auth.create(session, label, role, now_ms())[1]
+
+    def __enter__(self) -> FleetService:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise PortInUseError("API", host, port, "--port (WHIR_FLEET_API_PORT)") from error
+    return listener

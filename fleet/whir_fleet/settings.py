@@ -1,0 +1,114 @@
+"""Settings of the service: `WHIR_FLEET_…` in the environment over a TOML file over the defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from whir_fleet.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """Everything that an installation chooses. Unknown keys are refused, so a typing error is no silent default."""
+
+    model_config = SettingsConfigDict(env_prefix="WHIR_FLEET_", extra="forbid")
+
+    data_dir: Path = Field(Path("whir-fleet"), description="database, bundles, generated secrets (made with mode 0700)")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; default is SQLite in data_dir")
+    keys_dir: Path | None = Field(None, description="public keys that sign bundles, <key_id>.pem; default data_dir/keys")
+
+    broker: str = Field("embedded", description="`embedded`, or mqtt://user@host:port (mqtts:// for TLS)")
+    broker_password: SecretStr | None = Field(None, description="for a broker of its own; better in broker_password_file")
+    broker_password_file: Path | None = None
+    broker_host: str = Field("127.0.0.1", description="where the embedded broker listens")
+    broker_port: int = Field(1883, ge=0, le=65535, description="0 takes a free one")
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")
+    public_url: str | None = Field(None, description="how nodes reach the API for bundles; default http://api_host:api_port")
+
+    instance: str = Field("0", pattern=r"^[a-z0-9-]{1,20}$", description="name of this ingest; its MQTT session and lease")
+    batch_max: int = Field(500, ge=1, le=10_000, description="messages committed together at most")
+    linger_ms: int = Field(20, ge=0, le=1000, description="how long a batch waits to fill")
+    resend_s: int = Field(15, ge=1, le=3600, description="a command without an answer goes out again after this")
+    dead_letters_max: int = Field(10_000, ge=1, description="older ones are deleted")
+    url_ttl_s: int = Field(3600, ge=10, le=604_800, description="how long a signed bundle URL works")
+
+    @field_validator("broker")
+    @classmethod
+    def _broker(cls, value: str) -> str:
+        if value == "embedded":
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or not parts.username:
+            raise ValueError("is `embedded` or mqtt://user@host:port")
+        if parts.password:
+            raise ValueError("must not hold the password; put it into broker_password_file or WHIR_FLEET_BROKER_PASSWORD")
+        return value
+
+    @classmethod
+    def load(cls, config: Path | None = None, **overrides: object) -> Settings:
+        """Reads the file (`config`, or WHIR_FLEET_CONFIG) and the environment. SettingsError names field and remedy.
+
+        `overrides` with the value None are left out, so that command line options can be handed through.
+        """
+        if config is None and "WHIR_FLEET_CONFIG" in os.environ:
+            config = Path(os.environ["WHIR_FLEET_CONFIG"])
+        values: dict[str, object] = {}
+        if config is not None:
+            try:
+                values = tomllib.loads(config.read_text())
+            except OSError as error:
+                raise SettingsError(f"{config}: cannot be read: {error.strerror}") from error
+            except tomllib.TOMLDecodeError as error:
+                raise SettingsError(f"{config}: not TOML: {error}") from error
+            # pydantic puts arguments above the environment; the environment shall win over the file
+            values = {k: v for k, v in values.items() if f"WHIR_FLEET_{k.upper()}" not in os.environ}
+        values |= {k: v for k, v in overrides.items() if v is not None}
+        try:
+            return cls(**values)  # type: ignore[arg-type]
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]) if first["loc"] else "settings"
+            text = str(first["msg"]).removeprefix("Value error, ")
+            raise SettingsError(f"setting {name} (WHIR_FLEET_{name.upper()}): {text}") from error
+
+    @property
+    def keys(self) -> Path:
+        return self.keys_dir or self.data_dir / "keys"
+
+    @property
+    def bundles(self) -> Path:
+        return self.data_dir / "bundles"
+
+    @property
+    def url(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'fleet.db'}"
+
+    def prepare(self) -> None:
+        """Makes the folders that the service writes to."""
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self.keys, self.bundles):
+                folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"data_dir {self.data_dir}: cannot be made: {error.strerror}; set WHIR_FLEET_DATA_DIR"
+            ) from error
+
+    def external_password(self) -> str:
+        """Password of the broker given by `broker`."""
+        if self.broker_password_file is not None:
+            try:
+                return self.broker_password_file.read_text().strip()
+            except OSError as error:
+                raise SettingsError(f"broker_password_file {self.broker_password_file}: {error.strerror}") from error
+        if self.broker_password is not None:
+            return self.broker_password.get_secret_value()
+        raise SettingsError(f"{self.broker} needs a password: set WHIR_FLEET_BROKER_PASSWORD_FILE (or …_PASSWORD)")

@@ -1,0 +1,144 @@
+"""The worker: advances rollouts, sends commands, publishes what stands in the outbox."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+
+import paho.mqtt.client as mqtt
+from sqlalchemy.exc import DBAPIError
+
+from whir_fleet import alerts, commands, leases, messages, rollouts
+from whir_fleet.artifacts import Signer
+from whir_fleet.clock import now_ms
+from whir_fleet.db import Database
+from whir_fleet.errors import BrokerError, LeaseLostError
+from whir_fleet.link import BrokerAddress, client, connect
+from whir_fleet.models import Command, Node
+from whir_fleet.settings import Settings
+
+log = logging.getLogger("whir.fleet.worker")
+
+LEASE = "worker"
+_POLL_S = 0.2  # another process may have written; in this one `wake()` comes first
+_OUTBOX_BATCH = 200
+_PUBACK_S = 10.0
+
+
+class Worker:
+    """One elected worker; a second one waits as a standby."""
+
+    def __init__(self, settings: Settings, database: Database, address: BrokerAddress, signer: Signer) -> None:
+        self._settings = settings
+        self._database = database
+        self._signer = signer
+        self._address = address
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._fence: int | None = None
+        self._renewed_ms = 0
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._wake.set()
+
+    def wake(self) -> None:
+        """There is something to do now."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """Until `stop()`."""
+        self._client = client(self._address, f"whir-fleet-worker-{self._settings.instance}", persistent=False)
+        connect(self._client, self._address)
+        self._client.loop_start()
+        try:
+            while not self._stop.is_set():
+                self._wake.clear()
+                try:
+                    if self._elected():
+                        self._step()
+                except LeaseLostError:
+                    self._fence = None
+                except (DBAPIError, BrokerError) as error:
+                    log.warning("%s; trying again", error)
+                    self._stop.wait(1.0)
+                self._wake.wait(_POLL_S)
+        finally:
+            self._client.disconnect()
+            self._client.loop_stop()
+            if self._fence is not None:
+                with self._database.write() as session:
+                    leases.release(session, LEASE, self._fence)
+
+    def _elected(self) -> bool:
+        now = now_ms()
+        if self._fence is None:
+            with self._database.write() as session:
+                self._fence = leases.acquire(session, LEASE, f"worker-{self._settings.instance}", now)
+            self._renewed_ms = now
+        elif now - self._renewed_ms > leases.RENEW_MS:
+            with self._database.write() as session:
+                leases.renew(session, LEASE, self._fence, now)
+            self._renewed_ms = now
+        return self._fence is not None
+
+    def _step(self) -> None:
+        with self._database.read() as session:
+            live = rollouts.any_live(session)
+        if live:
+            with self._database.write() as session:
+                leases.check(session, LEASE, self._fence or 0)
+                for rollout in rollouts.advance(session, now_ms()):
+                    log.info("rollout %s (%s) is %s%s", rollout.id, rollout.name, rollout.state, _because(rollout.reason))
+        self._send_commands()
+        self._publish_alerts()
+
+    def _send_commands(self) -> None:
+        with self._database.read() as session:
+            due = commands.due(session, now_ms(), self._settings.resend_s)
+        for command, node in due:
+            payload = messages.command(command.c, id=command.id, exp=command.exp_s, **self._arguments(command))
+            self._publish([(messages.topic(node.site, node.name, "cmd"), payload, False)])
+            with self._database.write() as session:
+                commands.sent(session.get_one(Command, command.id), session.get_one(Node, node.id), now_ms())
+
+    def _arguments(self, command: Command) -> dict[str, object]:
+        """The stored ones; a bundle's URL is signed at the time of sending."""
+        args = dict(command.args)
+        if "sha256" in args:
+            args["url"] = self._signer.url(args.pop("sha256"))
+        return args
+
+    def _publish_alerts(self) -> None:
+        """Alert changes in order. A resolved one is followed by the empty payload that takes the retained message away."""
+        with self._database.read() as session:
+            changes = alerts.unpublished(session, _OUTBOX_BATCH)
+        if not changes:
+            return
+        batch: list[tuple[str, bytes, bool]] = []
+        for change in changes:
+            topic = alerts.topic_of(change.message)
+            batch.append((topic, json.dumps(change.message, separators=(",", ":")).encode(), True))
+            if change.message["state"] == alerts.RESOLVED:
+                batch.append((topic, b"", True))
+        self._publish(batch)
+        with self._database.write() as session:
+            alerts.published(session, [change.id for change in changes], now_ms())
+
+    def _publish(self, batch: list[tuple[str, bytes, bool]]) -> None:
+        """Hands over and waits until the broker has taken all of it."""
+        sent = [self._client.publish(topic, payload, qos=1, retain=retain) for topic, payload, retain in batch]
+        give_up = time.monotonic() + _PUBACK_S
+        for info in sent:
+            if info.rc not in (mqtt.MQTT_ERR_SUCCESS, mqtt.MQTT_ERR_NO_CONN):
+                raise BrokerError(f"broker {self._address.url}: {mqtt.error_string(info.rc)}")
+            while not info.is_published():
+                if self._stop.is_set() or time.monotonic() > give_up:
+                    raise BrokerError(f"broker {self._address.url} does not answer")
+                info.wait_for_publish(0.2)
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""
