@@ -271,7 +271,7 @@ def _read(data: bytes, manifest_bytes: int, key_id: int) -> BundleInfo:
     names = {tag: (name, kind) for name, (tag, kind) in TAGS.items()}
     values: dict[str, Any] = {}
     tlv = b""
-    parts = {kind.name.lower(): b"" for kind in PartKind}
+    parts: dict[str, Any] = {kind.name.lower(): b"" for kind in PartKind}
     at = BUNDLE_HEADER_BYTES
     while at < BUNDLE_HEADER_BYTES + manifest_bytes:
         tag, length = _TLV.unpack_from(data, at)

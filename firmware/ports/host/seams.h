@@ -2,9 +2,12 @@
 #define WHIR_SEAMS_H
 
 #include "host_crypto.h"
+#include "host_flash.h"
 #include "whir/port/crypto.h"
+#include "whir/port/flash.h"
 
 /* The core's view of the objects that Python holds. */
 whir_crypto_t *host_crypto_seam(host_crypto_t *crypto);
+whir_flash_t *host_flash_seam(host_flash_t *flash);
 
 #endif
