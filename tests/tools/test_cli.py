@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import click
 import pytest
-from click.testing import CliRunner
-from whir_tools.cli import GROUPS, SUMMARY, main
+import typer
+from typer.testing import CliRunner
+from whir_tools.cli import GROUPS, SUMMARY, app
 
 
 def test_help_lists_every_command_and_imports_none_of_them():
-    code = "import sys; from whir_tools.cli import main; main(['--help'], standalone_mode=False); print(sorted(sys.modules))"
+    code = "import sys; from whir_tools.cli import app; app(['--help'], standalone_mode=False); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for name, summary in SUMMARY.items():
         assert name in done.stdout
@@ -23,25 +23,24 @@ def test_help_lists_every_command_and_imports_none_of_them():
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_every_command_has_help_with_an_example(name: str):
-    result = CliRunner().invoke(main, [name, "--help"])
+    result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0, result.output
-    group = main.get_command(click.Context(main), name)
+    group = typer.main.get_command(app).get_command(None, name)
     helps = [result.output]
-    if isinstance(group, click.Group):
-        helps += [CliRunner().invoke(main, [name, sub, "--help"]).output for sub in group.commands]
+    helps += [CliRunner().invoke(app, [name, sub, "--help"]).output for sub in getattr(group, "commands", ())]
     assert any("Example" in text for text in helps), f"whir {name}: no example in any help text"
 
 
 def test_unknown_command_is_an_error():
-    result = CliRunner().invoke(main, ["frobnicate"])
+    result = CliRunner().invoke(app, ["frobnicate"])
     assert result.exit_code == 2
     assert "No such command" in result.output
 
 
 def test_node_and_fleet_commands_start_without_tensorflow():
     code = (
-        "import sys; sys.modules['tensorflow'] = None; from click.testing import CliRunner; from whir_tools.cli import main;"
-        "r = [CliRunner().invoke(main, [c, '--help']).exit_code for c in ('node', 'fleet', 'rollout')]; print(r)"
+        "import sys; sys.modules['tensorflow'] = None; from typer.testing import CliRunner; from whir_tools.cli import app;"
+        "r = [CliRunner().invoke(app, [c, '--help']).exit_code for c in ('node', 'fleet', 'rollout')]; print(r)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[0, 0, 0]"
@@ -50,7 +49,7 @@ def test_node_and_fleet_commands_start_without_tensorflow():
 def test_missing_extra_names_the_install_command():
     code = (
         "import sys; sys.modules['fastapi'] = sys.modules['whir_fleet.cli'] = None;"
-        "from whir_tools.cli import main; main(['fleet', '--help'])"
+        "from whir_tools.cli import app; app(['fleet', '--help'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1

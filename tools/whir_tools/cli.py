@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import sys
+from importlib import metadata
+from typing import Annotated, Any
 
-import click
 import typer
+from typer import Context
+from typer.core import TyperGroup
 
 # command → where it is built, and the extra that brings what it needs
 GROUPS = {
@@ -36,13 +38,27 @@ SUMMARY = {
 }
 
 
-class LazyGroup(click.Group):
+SUMMARY = {
+    "data": "list, import, look at and simulate recordings",
+    "train": "train a network from a config",
+    "export": "quantize it to a full-int8 .tflite and prove it equal",
+    "evaluate": "float against int8 on held-out recordings, as JSON and a page",
+    "bundle": "pack and sign what a node takes over the air",
+    "node": "run a virtual node: the firmware's core on this computer",
+    "fleet": "serve, ingest, upload, tokens",
+    "rollout": "roll a bundle out in groups, halt, resume",
+    "bench": "measure the engine, the models and the fleet",
+    "demo": "the main job from training to rollout, in this terminal",
+}
+
+
+class LazyGroup(TyperGroup):
     """Imports a command only when it is asked for: `whir node` must start without TensorFlow, a fleet server without it installed."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Context) -> list[str]:
         return list(GROUPS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Context, cmd_name: str) -> Any:
         if cmd_name not in GROUPS:
             return None
         where, extra = GROUPS[cmd_name]
@@ -51,27 +67,43 @@ class LazyGroup(click.Group):
             target = getattr(importlib.import_module(module_name), attribute)
         except ModuleNotFoundError as error:
             hint = f"pip install 'whir[{extra}]'" if extra else "reinstall whir"
-            raise click.ClickException(f"`whir {cmd_name}` needs the package {error.name}: {hint}") from error
+            typer.echo(f"error: `whir {cmd_name}` needs the package {error.name}: {hint}", err=True)
+            raise typer.Exit(1) from error
         if isinstance(target, typer.Typer):
             return typer.main.get_command(target)
-        app = typer.Typer(add_completion=False)
-        app.command()(target)
-        return typer.main.get_command(app)
+        single = typer.Typer(add_completion=False)
+        single.command()(target)
+        return typer.main.get_command(single)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: Context, formatter: Any) -> None:
         # From the table, so that `whir --help` imports nothing.
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARY.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="whir")
-def main() -> None:
+app = typer.Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None, no_args_is_help=True,
+                  context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"whir {metadata.version('whir')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
     """Whir: a node hears a motor begin to fail and raises the alarm itself.
 
     Example: whir data synth build/synth --seed 1 && whir train synth12k
     """
 
 
+def main() -> None:
+    app()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,7 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Measure; results go to build/bench/ as JSON and to the terminal as a table.")
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def root() -> None:
+    """Measure; results go to build/bench/ as JSON and to the terminal as a table."""
+
 
 Quick = Annotated[bool, typer.Option("--quick", help="fewer models and seeds: for a look, not for a record")]
 AsJson = Annotated[bool, typer.Option("--json", help="print the JSON instead of the table")]
@@ -35,7 +41,7 @@ def engine(
     from rich.console import Console
     from rich.table import Table
 
-    from whir_tools.bench import engine as bench
+    from whir_tools.bench import rv32 as bench
 
     try:
         rows = bench.measure(models or bench.default_models(), opts=("-O2",) if quick else ("-O2", "-Os"))

@@ -21,7 +21,7 @@ GCC = "riscv64-unknown-elf-gcc"
 SIZE = "riscv64-unknown-elf-size"
 QEMU = "qemu-system-riscv32"
 FLAGS = [
-    "-std=gnu99", "-march=rv32imc_zicsr", "-mabi=ilp32", "--specs=picolibc.specs", "-nostartfiles",
+    "-std=gnu99", "-march=rv32imac_zicsr", "-mabi=ilp32", "--specs=picolibc.specs", "-nostartfiles",
     "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections",
     "-Wl,--defsym=__flash=0x80000000", "-Wl,--defsym=__flash_size=1M",
     "-Wl,--defsym=__ram=0x80100000", "-Wl,--defsym=__ram_size=1M",
@@ -48,6 +48,9 @@ def measure(models: list[Path], opts: tuple[str, ...]) -> list[dict[str, Any]]:
         if shutil.which(tool) is None:
             packages = "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc"
             raise EngineBenchError(f"{tool} is missing: apt-get install {packages}")
+    for model in models:
+        if not model.is_file():
+            raise EngineBenchError(f"{model}: no such file")
     return [_row(model, opt) for model in models for opt in opts]
 
 
