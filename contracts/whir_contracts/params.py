@@ -7,6 +7,7 @@ One object travels from training to the node: `FeatureParams` is written into th
 from __future__ import annotations
 
 import hashlib
+import itertools
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -72,7 +73,9 @@ class FeatureParams:
     def _check_fit(self) -> None:
         """What one limit cannot say; the core's whir_params_parse checks the same."""
         if self.axes.bit_count() != self.channels:
-            raise ParamsError("axes", f"the mask {self.axes:#05b} has {self.axes.bit_count()} axes, channels says {self.channels}")
+            raise ParamsError(
+                "axes", f"the mask {self.axes:#05b} has {self.axes.bit_count()} axes, channels says {self.channels}"
+            )
         if self.window_samples.bit_count() != 1:
             raise ParamsError("window_samples", f"{self.window_samples} is not a power of two")
         edges = self.band_edges_bins
@@ -84,10 +87,12 @@ class FeatureParams:
         else:
             if not 2 <= len(edges) <= FEATURE_BANDS_PER_AXIS_MAX + 1:
                 raise ParamsError("band_edges_bins", f"{len(edges)} edges, needs 2 .. {FEATURE_BANDS_PER_AXIS_MAX + 1}")
-            if any(a >= b for a, b in zip(edges, edges[1:], strict=False)):
+            if any(a >= b for a, b in itertools.pairwise(edges)):
                 raise ParamsError("band_edges_bins", "must ascend strictly")
             if edges[-1] > self.window_samples // 2:
-                raise ParamsError("band_edges_bins", f"last edge {edges[-1]} is above half the window of {self.window_samples} samples")
+                raise ParamsError(
+                    "band_edges_bins", f"last edge {edges[-1]} is above half the window of {self.window_samples} samples"
+                )
         if len(self.offset) != len(self.gain_q16):
             raise ParamsError("gain_q16", f"{len(self.gain_q16)} entries, offset has {len(self.offset)}")
         if len(self.offset) not in (0, self.scaler_count):

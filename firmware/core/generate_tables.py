@@ -52,8 +52,8 @@ def sinc_q14() -> list[int]:
     """Kaiser-windowed sinc, cut-off at half the output rate, from the centre outwards in 1/32 output periods."""
     t = np.arange(SINC_LOBES * SINC_STEPS + 1) / SINC_STEPS
     window = np.i0(SINC_BETA * np.sqrt(1 - (t / SINC_LOBES) ** 2)) / np.i0(SINC_BETA)
-    # one entry more, so that interpolation may read past the end
-    return [round(v) for v in np.sinc(t) * window * 2**14][:-1] + [0, 0]
+    # the end is zero, and one entry more, so that interpolation may read past it
+    return [*(round(v) for v in (np.sinc(t) * window * 2**14)[:-1]), 0, 0]
 
 
 def array(kind: str, name: str, values: Sequence[int]) -> str:

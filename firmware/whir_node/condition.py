@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from whir_contracts.params import FeatureParams
 
+from whir_contracts.params import FeatureParams
 from whir_node.errors import check
 from whir_node.library import ffi, lib
 
@@ -83,7 +83,13 @@ def condition(params: FeatureParams, sensor: SensorInfo, samples: NDArray[np.int
     )
     clipped = ffi.new("uint32_t *")
     made = lib.host_condition(
-        tlv, len(tlv), info, ffi.from_buffer("int16_t[]", source), len(source), ffi.from_buffer("int16_t[]", out), clipped
+        tlv,
+        len(tlv),
+        info,
+        ffi.from_buffer("int16_t[]", source.data),
+        len(source),
+        ffi.from_buffer("int16_t[]", out.data),
+        clipped,
     )
     return out[: check(made, f"sensor {sensor.name}")].copy()
 
@@ -104,10 +110,10 @@ def windows_with_quality(
         tlv,
         len(tlv),
         step,
-        ffi.from_buffer("int16_t[]", source),
+        ffi.from_buffer("int16_t[]", source.data),
         len(source),
-        ffi.from_buffer("int16_t[]", out),
-        ffi.from_buffer("uint8_t[]", quality),
+        ffi.from_buffer("int16_t[]", out.data),
+        ffi.from_buffer("uint8_t[]", quality.data),
         most,
     )
     made = check(made, "windows")

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from whir_contracts.params import FeatureParams
 
+from whir_contracts.params import FeatureParams
 from whir_node.errors import check
 from whir_node.library import ffi, lib
 
@@ -43,7 +43,7 @@ def extract(params: FeatureParams, windows: NDArray[np.int16]) -> NDArray[np.int
     out = np.empty((len(source), params.feature_count), np.int32)
     tlv = params.to_tlv()
     code = lib.host_features_extract(
-        tlv, len(tlv), ffi.from_buffer("int16_t[]", source), len(source), ffi.from_buffer("int32_t[]", out)
+        tlv, len(tlv), ffi.from_buffer("int16_t[]", source.data), len(source), ffi.from_buffer("int32_t[]", out.data)
     )
     check(code, "features")
     return out
@@ -69,7 +69,7 @@ def quantize(params: FeatureParams, features: NDArray[np.int32]) -> NDArray[np.i
     out = np.empty(source.shape, np.int8)
     tlv = params.to_tlv()
     code = lib.host_features_quantize(
-        tlv, len(tlv), ffi.from_buffer("int32_t[]", source), len(source), ffi.from_buffer("int8_t[]", out)
+        tlv, len(tlv), ffi.from_buffer("int32_t[]", source.data), len(source), ffi.from_buffer("int8_t[]", out.data)
     )
     check(code, "scaler (offset, gain_q16)")
     return out
@@ -88,7 +88,7 @@ def rms(params: FeatureParams, windows: NDArray[np.int16]) -> NDArray[np.uint32]
     out = np.empty(len(source), np.uint32)
     tlv = params.to_tlv()
     code = lib.host_features_rms(
-        tlv, len(tlv), ffi.from_buffer("int16_t[]", source), len(source), ffi.from_buffer("uint32_t[]", out)
+        tlv, len(tlv), ffi.from_buffer("int16_t[]", source.data), len(source), ffi.from_buffer("uint32_t[]", out.data)
     )
     check(code, "features")
     return out

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from whir_contracts.contract import FeatureKind, Level, Unit
 from whir_contracts.params import FeatureParams
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from whir_contracts.contract import PARAMS, ErrorCode, FeatureKind
 from whir_contracts.params import FeatureParams, ParamsError
 from whir_node.library import lib

@@ -43,7 +43,7 @@ static int gain_set(whir_condition_t *c, uint64_t num, uint64_t den)
     uint64_t rest = num % den;
     uint32_t shift = 0;
 
-    if (num > den << 15 || num < den >> 15) {
+    if (num > den << 15 || num << 15 < den) {
         return 0;
     }
     while (quotient < (uint64_t)1 << 30) {
