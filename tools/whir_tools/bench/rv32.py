@@ -21,7 +21,7 @@ GCC = "riscv64-unknown-elf-gcc"
 SIZE = "riscv64-unknown-elf-size"
 QEMU = "qemu-system-riscv32"
 FLAGS = [
-    "-std=gnu99", "-march=rv32imac_zicsr", "-mabi=ilp32", "--specs=picolibc.specs", "-nostartfiles",
+    "-std=gnu99", "-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs", "-nostartfiles",
     "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections",
     "-Wl,--defsym=__flash=0x80000000", "-Wl,--defsym=__flash_size=1M",
     "-Wl,--defsym=__ram=0x80100000", "-Wl,--defsym=__ram_size=1M",
