@@ -52,13 +52,17 @@ def engine(
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    columns = ["model", "opt", "flash_bytes", "arena_bytes", "state_bytes", "stack_bytes", "model_bytes"]
-    columns += ["instructions_setup", "instructions_invoke", "macs", "bit_exact"]
-    table = Table(title="whir_nn on RV32IMC (retired instructions in QEMU)")
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="right")
+    columns = {
+        "model": "model", "opt": "opt", "flash_bytes": "flash", "arena_bytes": "arena", "state_bytes": "state",
+        "stack_run_bytes": "stack", "model_bytes": "model B", "instructions_setup": "set-up", "instructions_invoke": "invoke",
+        "macs": "MACs", "bit_exact": "exact",
+    }  # fmt: skip
+    table = Table(title="whir_nn on RV32IMC: bytes, and retired instructions in QEMU")
+    for heading in columns.values():
+        table.add_column(heading, justify="left" if heading in ("model", "opt") else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*(f"{row[c]:,}" if isinstance(row[c], int) and not isinstance(row[c], bool) else str(row[c]) for c in columns))
+        cells = (row[name] for name in columns)
+        table.add_row(*("yes" if c is True else "NO" if c is False else f"{c:,}" if isinstance(c, int) else str(c) for c in cells))
     Console().print(table)
     if path:
         typer.echo(f"written: {path}")
