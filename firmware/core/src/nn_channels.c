@@ -14,17 +14,11 @@ static uint32_t table_bytes(uint32_t count, uint32_t factors)
 static int factor_of(whir_nn_reader_t *reader, const whir_nn_weights_t *weights, uint32_t i, whir_nn_real_t input_scale,
                      whir_nn_real_t output_scale, whir_nn_factor_t *factor)
 {
-    whir_nn_real_t scale, product;
+    whir_nn_real_t scale;
     int err = whir_nn_tensor_scale(reader, &weights->tensor, i, &scale);
 
     if (err < 0) {
         return err;
-    }
-    if (weights->single_product && weights->tensor.scales.count == 1) {
-        if (!whir_nn_real_multiply(input_scale, scale, &product)) {
-            return WHIR_ERR_NN_QUANT;
-        }
-        return whir_nn_factor(product, WHIR_NN_ONE, output_scale, factor) ? 0 : WHIR_ERR_NN_QUANT;
     }
     return whir_nn_factor(input_scale, scale, output_scale, factor) ? 0 : WHIR_ERR_NN_QUANT;
 }

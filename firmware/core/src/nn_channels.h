@@ -22,7 +22,6 @@ typedef struct whir_nn_weights {
     uint32_t per_channel;
     uint32_t channel_stride;
     uint32_t weight_stride;
-    int single_product; /* with one scale for all: TFLM multiplies input and filter scale in single precision */
 } whir_nn_weights_t;
 
 /* Checks scales and bias (input 2 of the operator, optional) and, once the arena is bound, fills the table. */

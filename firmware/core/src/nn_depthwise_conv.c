@@ -55,7 +55,6 @@ static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
     weights.per_channel = weights.tensor.elements / window->out_c;
     weights.channel_stride = 1;
     weights.weight_stride = window->out_c;
-    weights.single_product = 0;
     return whir_nn_channels_read(reader, layer, &weights, input_scale, output_scale);
 }
 

@@ -43,7 +43,6 @@ static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
     weights.per_channel = dense->depth;
     weights.channel_stride = dense->depth;
     weights.weight_stride = 1;
-    weights.single_product = 1;
     return whir_nn_channels_read(reader, layer, &weights, input_scale, output_scale);
 }
 

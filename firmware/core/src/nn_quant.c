@@ -19,7 +19,7 @@ bool whir_nn_real_read(uint32_t bits, whir_nn_real_t *real)
     return true;
 }
 
-/* Rounds mantissa * 2^exponent to 24 bits, halves (of an exact mantissa) to even. */
+/* Rounds mantissa * 2^exponent to 24 bits, halves to even; `inexact` when there are more bits below the mantissa. */
 static bool round_to_single(uint64_t mantissa, int32_t exponent, bool inexact, whir_nn_real_t *real)
 {
     int32_t drop = 0;
@@ -43,16 +43,6 @@ static bool round_to_single(uint64_t mantissa, int32_t exponent, bool inexact, w
     real->mantissa = (uint32_t)mantissa;
     real->exponent = exponent + drop;
     return real->exponent >= 1 - 150 && real->exponent <= 254 - 150;
-}
-
-bool whir_nn_real_multiply(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t *product)
-{
-    if (a.mantissa == 0 || b.mantissa == 0) {
-        product->mantissa = 0;
-        product->exponent = 0;
-        return true;
-    }
-    return round_to_single((uint64_t)a.mantissa * b.mantissa, a.exponent + b.exponent, false, product);
 }
 
 uint64_t whir_nn_divide(uint64_t value, uint32_t divisor, uint32_t *remainder)

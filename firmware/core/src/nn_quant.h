@@ -22,8 +22,7 @@ typedef struct whir_nn_factor {
 /* False for negative, subnormal, infinite and NaN; zero is read as zero. */
 bool whir_nn_real_read(uint32_t bits, whir_nn_real_t *real);
 
-/* a * b and a / b in single precision, rounded to nearest even; false when the result is not a normal number. */
-bool whir_nn_real_multiply(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t *product);
+/* a / b in single precision, rounded to nearest even; false when the result is not a normal number. */
 bool whir_nn_real_divide(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t *quotient);
 
 /* real, rounded to the nearest integer, halves up; at most 512. */

@@ -26,15 +26,14 @@ static int read_tensors(whir_nn_reader_t *reader, whir_nn_layer_t *layer, whir_n
 
 static int read_relu(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
 {
-    whir_nn_real_t input_scale, output_scale, ratio;
+    whir_nn_real_t input_scale, output_scale;
     whir_nn_factor_t factor;
     int err = read_tensors(reader, layer, &input_scale, &output_scale);
 
     if (err < 0) {
         return err;
     }
-    /* TFLM divides these two in single precision. */
-    if (!whir_nn_real_divide(input_scale, output_scale, &ratio) || !whir_nn_factor(ratio, WHIR_NN_ONE, WHIR_NN_ONE, &factor)) {
+    if (!whir_nn_factor(input_scale, WHIR_NN_ONE, output_scale, &factor)) {
         return WHIR_ERR_NN_QUANT;
     }
     layer->as.unary.multiplier = factor.multiplier;

@@ -85,26 +85,21 @@ int32_t host_nn_run(host_nn_t *engine, const int8_t *inputs, int8_t *outputs, ui
     return 0;
 }
 
-static int factor_of(uint32_t a_bits, uint32_t b_bits, uint32_t c_bits, int single_product, whir_nn_factor_t *factor)
+static int factor_of(uint32_t a_bits, uint32_t b_bits, uint32_t c_bits, whir_nn_factor_t *factor)
 {
     whir_nn_real_t a, b, c;
 
-    if (!whir_nn_real_read(a_bits, &a) || !whir_nn_real_read(b_bits, &b) || !whir_nn_real_read(c_bits, &c)) {
-        return 0;
-    }
-    if (single_product) {
-        return whir_nn_real_multiply(a, b, &a) && whir_nn_factor(a, WHIR_NN_ONE, c, factor);
-    }
-    return whir_nn_factor(a, b, c, factor);
+    return whir_nn_real_read(a_bits, &a) && whir_nn_real_read(b_bits, &b) && whir_nn_real_read(c_bits, &c) &&
+           whir_nn_factor(a, b, c, factor);
 }
 
-void host_nn_factors(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t count, uint8_t single_product,
-                     int32_t *multipliers, int32_t *shifts)
+void host_nn_factors(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t count, int32_t *multipliers,
+                     int32_t *shifts)
 {
     for (uint32_t i = 0; i < count; i++) {
         whir_nn_factor_t factor = {0, 0};
 
-        shifts[i] = factor_of(a[i], b[i], c[i], single_product, &factor) ? factor.shift : 127;
+        shifts[i] = factor_of(a[i], b[i], c[i], &factor) ? factor.shift : 127;
         multipliers[i] = factor.multiplier;
     }
 }

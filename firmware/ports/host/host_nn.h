@@ -20,10 +20,9 @@ void host_nn_close(host_nn_t *engine);
 int32_t host_nn_run(host_nn_t *engine, const int8_t *inputs, int8_t *outputs, uint32_t count);
 
 /*
- * Multiplier and shift for a * b / c, from the bits of float32 scales; `single_product` rounds a * b to single precision first.
- * Shift 127 marks a factor that the engine refuses.
+ * Multiplier and shift for a * b / c, from the bits of float32 scales. Shift 127 marks a factor that the engine refuses.
  */
-void host_nn_factors(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t count, uint8_t single_product,
-                     int32_t *multipliers, int32_t *shifts);
+void host_nn_factors(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t count, int32_t *multipliers,
+                     int32_t *shifts);
 
 #endif
