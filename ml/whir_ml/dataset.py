@@ -143,6 +143,12 @@ def examples(
     return Examples(np.concatenate(features), np.concatenate(target), np.concatenate(index), tuple(recs))
 
 
+def training_examples(config: Config, split: Split, *, cache: Path | None = None, progress: Progress = silent) -> Examples:
+    """What the network learns from: overlapping windows of the training recordings, at every time scale."""
+    t = config.training
+    return examples(config, split.train, hop_samples=t.hop_samples, time_scales=t.time_scales, cache=cache, progress=progress)
+
+
 def windows(params: FeatureParams, rec: Recording, hop_samples: int, time_scale: float = 1.0) -> NDArray[np.int16]:
     """Conditioned windows int16 (k, samples, channels) of one recording, as a node would cut them."""
     facts = rec.sensor()

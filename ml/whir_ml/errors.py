@@ -40,6 +40,14 @@ class EngineMismatchError(ExportError):
         )
 
 
+class ArtifactError(MlError):
+    """A file of an earlier stage is missing, broken, or of another config."""
+
+
+class ScopeError(MlError):
+    """The scope promises more than the data can carry."""
+
+
 class BudgetError(MlError):
     """The model needs more than the hardware class offers."""
 

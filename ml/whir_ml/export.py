@@ -8,15 +8,16 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from whir_node.engine import Engine, TflmEngine
 
 from whir_contracts.params import FeatureParams
-from whir_ml import networks
+from whir_ml import golden, networks
+from whir_ml.artifact import Artifact
 from whir_ml.backend import quiet, tf
 from whir_ml.config import Config
-from whir_ml.dataset import Examples
+from whir_ml.dataset import Examples, windows
 from whir_ml.errors import EngineMismatchError, ExportError
 from whir_ml.train import Scaler, Trained
+from whir_node.engine import Engine, TflmEngine
 from whir_node.features import quantize
 
 PROVEN_MIN: Final = 1000  # windows on which the engines must agree
@@ -51,8 +52,13 @@ class Exported:
 
     def described(self) -> dict[str, Any]:
         """Figures without the model and its parameters, for JSON."""
-        left_out = {"model", "params", "output_scale", "output_zero_point"}
-        return {key: value for key, value in asdict(self).items() if key not in left_out} | {"model_bytes": len(self.model)}
+        return {
+            "model_bytes": len(self.model),
+            "float_bytes": self.float_bytes,
+            "arena_bytes": self.arena_bytes,
+            "operators": list(self.operators),
+            "agreement": asdict(self.agreement),
+        }
 
     def permille(self, outputs: NDArray[np.int8]) -> NDArray[np.int64]:
         """Class probabilities in permille (n, classes), as whir_permille dequantizes: halves round up."""
@@ -63,6 +69,24 @@ class Exported:
         """Outputs int8 (n, classes) of features int32 (n, f), all by the core's code."""
         return np.asarray(Engine(self.model).run(quantize(self.params, features)))
 
+    def artifact(self, config: Config, examples: Examples) -> Artifact:
+        """Its files, with golden vectors from the windows of `examples`."""
+        inputs, hop = quantize(self.params, examples.features), self.params.hop_samples
+        permille = self.permille(np.asarray(Engine(self.model).run(inputs)))
+        some = golden.choose(examples.target, permille, config.classes, golden.TENSORS_PER_CLASS)
+        vectors = np.concatenate([inputs[some], golden.saturating(inputs.shape[1])])
+        shown = golden.choose(examples.target, permille, config.classes, 1)
+        place = [int(index - np.flatnonzero(examples.recording == examples.recording[index])[0]) for index in shown]
+        owner = [examples.recordings[examples.recording[index]] for index in shown]
+        raw = np.stack([windows(self.params, rec, hop)[at] for rec, at in zip(owner, place, strict=True)])
+        return Artifact(
+            model=self.model,
+            params=self.params,
+            golden_tensors=golden.tensors(vectors, np.asarray(Engine(self.model).run(vectors))),
+            golden_windows=golden.windows(self.params, raw, permille[shown]),
+            facts=self.described(),
+        )
+
 
 def export(trained: Trained, train: Examples, held_out: Examples, calibration_windows: int | None = None) -> Exported:
     """Quantize, calibrated on stratified training windows, and prove the result on windows of both sides."""
@@ -70,20 +94,18 @@ def export(trained: Trained, train: Examples, held_out: Examples, calibration_wi
     count = config.calibration_windows if calibration_windows is None else calibration_windows
     chosen = stratified(train, count, config.training.seed)
     model = convert(trained, train.features[chosen])
-    details = _details(model)
-    params = with_scaler(config, trained.scaler, *details.input_quantization)
     engine = Engine(model)
-    proof = np.concatenate(
-        [held_out.features, train.features[stratified(train, max(PROVEN_MIN, count), config.training.seed + 1)]]
-    )
+    params = with_scaler(config, trained.scaler, engine.info.input_scale, engine.info.input_zero_point)
+    others = stratified(train, max(PROVEN_MIN, count), config.training.seed + 1)
+    proof = np.concatenate([held_out.features, train.features[others]])
     return Exported(
         model=model,
         params=params,
         float_bytes=len(convert(trained, None)),
         arena_bytes=engine.info.arena_bytes,
-        output_scale=details.output_quantization[0],
-        output_zero_point=details.output_quantization[1],
-        operators=details.operators,
+        output_scale=engine.info.output_scale,
+        output_zero_point=engine.info.output_zero_point,
+        operators=tuple(op["op_name"] for op in _interpreter(model)._get_ops_details()),
         agreement=agree(model, quantize(params, proof), len(held_out.features)),
     )
 
@@ -153,13 +175,6 @@ def agree(model: bytes, inputs: NDArray[np.int8], held_out: int) -> Agreement:
     )
 
 
-@dataclass(frozen=True)
-class _Details:
-    input_quantization: tuple[float, int]
-    output_quantization: tuple[float, int]
-    operators: tuple[str, ...]
-
-
 def _interpreter(model: bytes) -> Any:
     with quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -167,16 +182,6 @@ def _interpreter(model: bytes) -> Any:
         interpreter = tf.lite.Interpreter(model_content=model, num_threads=1, experimental_op_resolver_type=resolver)
         interpreter.allocate_tensors()
         return interpreter
-
-
-def _details(model: bytes) -> _Details:
-    interpreter = _interpreter(model)
-    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
-    if source["dtype"] != np.int8 or target["dtype"] != np.int8:
-        raise ExportError(f"input is {source['dtype'].__name__}, output {target['dtype'].__name__}; both must be int8")
-    operators = tuple(op["op_name"] for op in interpreter._get_ops_details())
-    pair = [(float(d["quantization"][0]), int(d["quantization"][1])) for d in (source, target)]
-    return _Details(pair[0], pair[1], operators)
 
 
 def _tflite(model: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int16]:

@@ -12,7 +12,7 @@ from whir_ml.config import Config
 
 
 def build(config: Config) -> Any:
-    """A keras.Model from float input (batch, *input_shape) to class probabilities (batch, classes); noise and dropout are inside."""
+    """keras.Model from float input (batch, *input_shape) to class probabilities (batch, classes), with noise and dropout."""
     keras.backend.clear_session()
     inputs = keras.Input(input_shape(config), name="input")
     x = inputs

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whir_ml import networks
+from whir_ml import artifact, networks
 from whir_ml.backend import keras, tf
 from whir_ml.config import Config
 from whir_ml.dataset import Examples, Progress, silent
+from whir_ml.errors import ArtifactError
 
 INPUT_LIMIT = 8.0  # standard deviations; further out says nothing more and would cost int8 resolution
 
@@ -44,6 +46,28 @@ class Trained:
         x = self.scaler.apply(self.config, features)
         return np.concatenate([np.asarray(self.model(part, training=False)) for part in np.array_split(x, len(x) // 4096 + 1)])
 
+    def save(self, folder: Path) -> None:
+        """Write training.npz and training.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {f"w{number}": weights for number, weights in enumerate(self.model.get_weights())}
+        np.savez(folder / "training.npz", mean=self.scaler.mean, std=self.scaler.std, losses=self.losses, **arrays)
+        t = self.config.training
+        facts = {"config": artifact.config_digest(self.config), "epochs": t.epochs, "seed": t.seed, "loss": self.losses[-1]}
+        artifact.write_json(folder / "training.json", facts)
+
+    @classmethod
+    def load(cls, config: Config, folder: Path) -> Trained:
+        """Read what `save` wrote. Epochs and seed are those of the training; any other change of the config since is an
+        ArtifactError."""
+        facts = artifact.read_json(folder / "training.json", f"whir train {config.name}")
+        config = config.reduced(epochs=facts["epochs"], seed=facts["seed"])
+        if facts["config"] != artifact.config_digest(config):
+            raise ArtifactError(f"{folder}: the config has changed since training: run `whir train {config.name}` again")
+        model = networks.build(config)
+        with np.load(folder / "training.npz") as saved:
+            model.set_weights([saved[f"w{number}"] for number in range(len(model.get_weights()))])
+            return cls(config, model, Scaler(saved["mean"], saved["std"]), tuple(float(v) for v in saved["losses"]))
+
 
 def fit_scaler(config: Config, features: NDArray[np.int32]) -> Scaler:
     """Mean and standard deviation of training features (n, f); a feature that never moves gets one count."""
@@ -57,15 +81,16 @@ def fit(config: Config, examples: Examples, progress: Progress = silent) -> Trai
     t = config.training
     keras.utils.set_random_seed(t.seed)
     scaler = fit_scaler(config, examples.features)
-    x = scaler.apply(config, examples.features)
+    x: NDArray[np.float32] = scaler.apply(config, examples.features)
     classes = len(config.classes)
     targets = np.eye(classes, dtype=np.float32)[examples.target] * (1 - t.label_smoothing) + t.label_smoothing / classes
     # Every class counts the same, however many recordings it has.
     weights = (len(x) / (classes * np.bincount(examples.target, minlength=classes)))[examples.target].astype(np.float32)
 
-    centre, turn = _whitener(x, examples.target, t.whitening) if t.whitening > 0 else (None, None)
-    if turn is not None:
-        x = (x - centre) @ turn
+    whitener = _whitener(x, examples.target, t.whitening) if t.whitening > 0 else None
+    if whitener is not None:
+        centre, turn = whitener
+        x = ((x - centre) @ turn).astype(np.float32)
     model = networks.build(config)
     steps = -(-len(x) // t.batch_windows)
     rate = keras.optimizers.schedules.CosineDecay(t.learning_rate, max(1, t.epochs * steps))
@@ -73,7 +98,7 @@ def fit(config: Config, examples: Examples, progress: Progress = silent) -> Trai
     optimizer.build(model.trainable_variables)
     data = tf.constant(x), tf.constant(targets), tf.constant(weights)
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def epoch(order: Any) -> Any:
         total = tf.constant(0.0)
         for step in tf.range(steps):
@@ -92,7 +117,8 @@ def fit(config: Config, examples: Examples, progress: Progress = silent) -> Trai
     for number in range(t.epochs):
         losses.append(float(epoch(tf.constant(rng.permutation(len(x))))))
         progress(f"train {config.name}", number + 1, t.epochs)
-    if turn is not None:
+    if whitener is not None:
+        centre, turn = whitener
         first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
         kernel, bias = first.get_weights()
         first.set_weights([turn @ kernel, bias - centre @ turn @ kernel])

@@ -1,0 +1,251 @@
+"""`whir train | export | evaluate | bundle`: the stages from a config to a signed file, in one folder per model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from whir_contracts.recording import RecordingError
+from whir_ml import artifact, bundle, dataset
+from whir_ml import config as configs
+from whir_ml.artifact import Artifact
+from whir_ml.config import Config
+from whir_ml.dataset import Progress
+from whir_ml.errors import MlError
+from whir_node.bundle import inspect
+from whir_node.crypto import KeyFileError, load_private_key, load_public_key
+from whir_node.errors import CoreError
+
+ConfigName = Annotated[str, typer.Argument(metavar="CONFIG", help="A name in ml/configs, or the path of a TOML file.")]
+ModelFolder = Annotated[Path | None, typer.Option("--out", help="The model's folder; default: build/models/NAME.")]
+DataRoot = Annotated[Path | None, typer.Option("--data", help="Folder of data sets; default: $WHIR_DATA or ../shared/data.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def train(
+    config: ConfigName,
+    out: ModelFolder = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the config's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the config's.")] = None,
+    data: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network on the training recordings of a config.
+
+    Example: whir train adi4k
+    """
+    with _one_line_errors(), _bars(as_json) as progress:
+        chosen = configs.load(config).reduced(epochs=epochs, seed=seed)
+        from whir_ml.train import fit
+
+        split = dataset.load(chosen, dataset.folder_of(chosen, data, progress))
+        examples = dataset.training_examples(chosen, split, cache=dataset.cache_folder(), progress=progress)
+        trained = fit(chosen, examples, progress)
+        folder = _folder(chosen, out)
+        trained.save(folder)
+    facts = {
+        "folder": str(folder),
+        "recordings": len(split.train),
+        "windows": len(examples.target),
+        "parameters": int(trained.model.count_params()),
+        "loss": trained.losses[-1],
+    }
+    _tell(as_json, facts, f"{chosen.name}: loss {trained.losses[-1]:.4f} on {len(examples.target):,} windows → {folder}")
+
+
+def export(config: ConfigName, out: ModelFolder = None, data: DataRoot = None, as_json: AsJson = False) -> None:
+    """Quantize a trained network to a full-int8 .tflite and prove it equal in whir_nn and TensorFlow Lite Micro.
+
+    Example: whir export adi4k
+    """
+    with _one_line_errors(), _bars(as_json) as progress:
+        chosen = configs.load(config)
+        folder = _folder(chosen, out)
+        from whir_ml.export import export as run
+        from whir_ml.train import Trained
+
+        trained = Trained.load(chosen, folder)
+        plain, held_out = _both_sides(chosen, data, progress)
+        exported = run(trained, plain, held_out)
+        exported.artifact(chosen, held_out).save(folder)
+    facts = {"folder": str(folder), **exported.described()}
+    agreement = exported.agreement
+    _tell(
+        as_json,
+        facts,
+        f"{chosen.name}: {len(exported.model):,} bytes, arena {exported.arena_bytes:,}, {' → '.join(exported.operators)}\n"
+        f"whir_nn = tflite-micro on every byte of {agreement.windows:,} windows; TFLite differs on "
+        f"{agreement.tflite_different_windows}, by at most {agreement.tflite_lsb_max} LSB",
+    )
+
+
+def evaluate(
+    config: ConfigName,
+    out: ModelFolder = None,
+    folds: Annotated[bool, typer.Option("--folds", help="Also cross-validate over the config's folds, beside rivals.")] = False,
+    data: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare float and int8 on held-out recordings; writes evaluation.json and evaluation.html.
+
+    Example: whir evaluate adi4k
+    """
+    with _one_line_errors(), _bars(as_json) as progress:
+        chosen = configs.load(config)
+        folder = _folder(chosen, out)
+        from whir_ml import evaluate as stage
+        from whir_ml import report
+        from whir_ml.export import export as run
+        from whir_ml.train import Trained
+
+        trained = Trained.load(chosen, folder)
+        artifact.read_json(folder / "export.json", f"whir export {chosen.name}")
+        plain, held_out = _both_sides(chosen, data, progress)
+        figures = stage.evaluate(trained, run(trained, plain, held_out), plain, held_out, progress=progress)
+        if folds:
+            figures["folds"] = stage.cross_validate(chosen, data_root=data, progress=progress)
+        artifact.write_json(folder / "evaluation.json", figures)
+        (folder / "evaluation.html").write_text(report.page(figures), encoding="utf-8")
+    lines = [
+        f"{chosen.name} {kind:5} {figures[kind]['bytes']:>9,} bytes, balanced accuracy: "
+        f"windows {figures[kind]['window']['balanced_accuracy']:.3f}, verdicts {figures[kind]['verdict']['balanced_accuracy']:.3f}"
+        for kind in ("float", "int8")
+    ]
+    if folds:
+        scores = {name: value["verdict"]["balanced_accuracy"] for name, value in figures["folds"]["scores"].items()}
+        lines.append("folds, verdicts: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    lines += [f"wrong: {row['recording']} said {', '.join(row['said'])}" for row in figures["wrong_recordings"]]
+    _tell(as_json, figures, "\n".join([*lines, str(folder / "evaluation.html")]))
+
+
+bundle_app = typer.Typer(help="Pack, sign and read what a node takes over the air.", no_args_is_help=True, add_completion=False)
+
+
+@bundle_app.command("build")
+def bundle_build(
+    config: ConfigName,
+    key: Annotated[Path, typer.Option(help="PEM file of the P-256 private key; `whir bundle new-key` makes one.")],
+    key_id: Annotated[int, typer.Option(min=0, help="By which the nodes know its public key.")] = 1,
+    version: Annotated[str, typer.Option(help="The model's version.")] = "1.0.0",
+    counter: Annotated[int, typer.Option(min=1, help="Security counter; a node takes none below its own.")] = 1,
+    file: Annotated[Path | None, typer.Option(help="Where to; default: NAME-VERSION.whir in the model's folder.")] = None,
+    out: ModelFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pack an exported and evaluated model, check it against its hardware class, and sign it.
+
+    Example: whir bundle build adi4k --key build/key.pem --version 1.1.0 --counter 2
+    """
+    with _one_line_errors():
+        chosen = configs.load(config)
+        folder = _folder(chosen, out)
+        evaluation = artifact.read_json(folder / "evaluation.json", f"whir evaluate {chosen.name}")
+        loaded = Artifact.load(folder)
+        packed = bundle.pack(
+            chosen,
+            loaded,
+            bundle.summary(evaluation),
+            key=load_private_key(key),
+            key_id=key_id,
+            version=version,
+            counter=counter,
+        )
+        target = file or folder / f"{chosen.name}-{version}.whir"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(packed)
+    facts = {"file": str(target), "bytes": len(packed), "features_hash": loaded.params.features_hash().hex()}
+    _tell(as_json, facts, f"{target}: {len(packed):,} bytes, signed by key {key_id}")
+
+
+@bundle_app.command("inspect")
+def bundle_inspect(
+    file: Annotated[Path, typer.Argument(help="A bundle.")],
+    public_key: Annotated[Path, typer.Option(help="PEM file of the public key that it must be signed with.")],
+    key_id: Annotated[int, typer.Option(min=0, help="Of that key.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Check a bundle as a node would and show what it says.
+
+    Example: whir bundle inspect adi4k-1.0.0.whir --public-key build/key.pub.pem
+    """
+    with _one_line_errors():
+        info = inspect(file.read_bytes(), {key_id: load_public_key(public_key)})
+    facts = {
+        "model": info.model_name,
+        "version": info.model_version,
+        "counter": info.security_counter,
+        "hardware_class": info.hardware_class,
+        "scope": info.scope.name.lower(),
+        "classes": list(info.classes),
+        "features_hash": info.features_hash.hex(),
+        "kernel_sets": [kernel.name.lower() for kernel in info.kernel_sets if kernel.name],
+        "bytes": info.total_bytes,
+        "model_bytes": len(info.model),
+        "arena_bytes": info.arena_bytes,
+        "golden_bytes": len(info.golden_tensors) + len(info.golden_windows),
+    }
+    _tell(as_json, facts, "\n".join(f"{name:15} {value}" for name, value in facts.items()))
+
+
+@bundle_app.command("new-key")
+def bundle_new_key(
+    file: Annotated[Path, typer.Argument(help="PEM file to write; the public key goes beside it as .pub.pem.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a P-256 key pair for signing; an existing key is never overwritten.
+
+    Example: whir bundle new-key build/key.pem
+    """
+    with _one_line_errors():
+        public = bundle.new_key(file)
+    _tell(as_json, {"private": str(file), "public": str(public)}, f"{file} (keep it secret), {public} (for nodes and fleet)")
+
+
+def _folder(config: Config, out: Path | None) -> Path:
+    return out or dataset.cache_folder().parent / "models" / config.name
+
+
+def _both_sides(config: Config, data: Path | None, progress: Progress) -> tuple[dataset.Examples, dataset.Examples]:
+    """Plain windows of training and of held-out recordings."""
+    split = dataset.load(config, dataset.folder_of(config, data, progress))
+    cache = dataset.cache_folder()
+    train_side = dataset.examples(config, split.train, cache=cache, progress=progress)
+    return train_side, dataset.examples(config, split.held_out, cache=cache, progress=progress)
+
+
+def _tell(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    print(json.dumps(facts, indent=1, sort_keys=True) if as_json else text)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What the user can mend is one line on stderr and exit code 1, not a traceback."""
+    try:
+        yield
+    except (MlError, RecordingError, CoreError, KeyFileError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Progress]:
+    """One progress bar per piece of work, on stderr, gone when done."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Bars(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bars:
+        tasks: dict[str, Any] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield progress
