@@ -172,7 +172,7 @@ static int32_t kernel(int32_t position)
     int32_t step = WHIR_SINC_Q14[index + 1] - low;
 
     /* Q14 + Q16 to Q13 */
-    return ((low << 16) + step * (int32_t)(distance & 0xFFFF) + (1 << 16)) >> (14 + 16 - COEFFICIENT_BITS);
+    return (low * (1 << 16) + step * (int32_t)(distance & 0xFFFF) + (1 << 16)) >> (14 + 16 - COEFFICIENT_BITS);
 }
 
 /*
