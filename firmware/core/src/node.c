@@ -32,7 +32,7 @@ static void tell_boot(whir_node_t *node, int opened, uint8_t was_trial, uint64_t
     whir_event_t boot = {.kind = WHIR_EVENT_KIND_BOOT, .text = node->config.reset_reason};
     whir_event_t reverted = {.kind = WHIR_EVENT_KIND_UPDATE_REVERTED, .text = "restarted on trial", .action = node->action};
 
-    boot.code = opened < 0 && node->slots.state.active <= 1 ? opened : 0; /* no slot in service is no error */
+    boot.code = opened < 0 && node->slots.state.active != WHIR_SLOT_NONE ? opened : 0; /* no slot in service is no error */
     whir_node_tell_event(node, &boot, now_ms);
     if (was_trial && !node->slots.state.trial) {
         whir_node_tell_event(node, &reverted, now_ms);

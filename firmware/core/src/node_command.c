@@ -55,17 +55,17 @@ static int is_expired(const whir_node_t *node, const whir_command_t *command, ui
 /* Does it; 0 or the reason, and in *result what is answered. */
 static int execute(whir_node_t *node, const whir_command_t *command, uint64_t now_ms, uint8_t *result)
 {
+    /* What changed the slots last was this very command, before a restart: its outcome stands. */
+    int done = strcmp(command->id, node->slots.state.action) == 0;
     int err = 0;
 
-    *result = WHIR_ACK_RESULT_OK;
+    *result = command->kind == WHIR_COMMAND_KIND_UPDATE ? WHIR_ACK_RESULT_ACCEPTED : WHIR_ACK_RESULT_OK;
     switch (command->kind) {
     case WHIR_COMMAND_KIND_UPDATE:
-        *result = WHIR_ACK_RESULT_ACCEPTED;
-        /* Done before a restart: its trial or its outcome stands in the slots' state. */
-        err = strcmp(command->id, node->slots.state.action) == 0 ? 0 : whir_node_update_start(node, command, now_ms);
+        err = done ? 0 : whir_node_update_start(node, command, now_ms);
         break;
     case WHIR_COMMAND_KIND_ROLLBACK:
-        err = whir_node_rollback(node, command, now_ms);
+        err = done ? 0 : whir_node_rollback(node, command, now_ms);
         break;
     default: /* measure */
         node->status_due = 1;
@@ -107,7 +107,9 @@ int whir_node_command(whir_node_t *node, const void *payload, uint32_t bytes, ui
     } else {
         err = execute(node, &command, now_ms, &result);
     }
-    remember(node, &command, result, err);
+    if (err != WHIR_ERR_BUSY) { /* busy may be over the next time */
+        remember(node, &command, result, err);
+    }
     answer(node, &command, result, err, now_ms);
     return err;
 }

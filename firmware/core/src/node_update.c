@@ -173,10 +173,20 @@ void whir_node_trial_receipt(whir_node_t *node, uint64_t now_ms)
 
 int whir_node_rollback(whir_node_t *node, const whir_command_t *command, uint64_t now_ms)
 {
-    uint8_t was_trial = node->slots.state.trial;
-    int err = node->updating ? WHIR_ERR_BUSY : revert(node);
+    whir_slots_state_t *state = &node->slots.state;
+    uint8_t was_trial = state->trial;
+    char before[sizeof state->action];
+    int err;
 
+    if (node->updating) {
+        return WHIR_ERR_BUSY;
+    }
+    /* Stored by the same commit that changes the slot: sent again after a restart, the command must not go back twice. */
+    memcpy(before, state->action, sizeof before);
+    memcpy(state->action, command->id, sizeof state->action);
+    err = revert(node);
     if (err < 0) {
+        memcpy(state->action, before, sizeof before);
         return err;
     }
     if (was_trial) {

@@ -1,0 +1,415 @@
+"""The virtual node: the core with a simulated flash, stepped by whoever holds it, without threads or a clock of its own.
+
+Time is injected: `push` makes as much of it pass as its samples last, `wait` makes it pass without samples. What the node
+publishes goes to a `Link`.
+
+NodeError(RuntimeError)
+├── PowerError        the node has no power: it was cut, and `reboot` has not been called
+├── FlashFileError    the flash file cannot be used
+└── BootError         the core cannot start on this flash
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from whir_contracts.contract import (
+    HARDWARE,
+    MESSAGE_MESSAGE_MAX_BYTES,
+    MESSAGE_RESEND_INTERVAL_MS_DEFAULT,
+    MESSAGE_STATUS_INTERVAL_MS_DEFAULT,
+    MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT,
+    ErrorCode,
+    NodeState,
+    Quality,
+    Severity,
+)
+from whir_contracts.recording import SensorFacts
+from whir_node.bundle import inspect
+from whir_node.crypto import CryptoSeam
+from whir_node.engine import TflmEngine
+from whir_node.errors import CoreError, check
+from whir_node.library import ffi, lib
+
+SECTOR_BYTES = 4096
+VERDICTS_PER_SECOND_MAX = 12
+ENGINES = ("whir_nn", "tflm")
+
+
+class NodeError(RuntimeError):
+    """The virtual node cannot do that."""
+
+
+class PowerError(NodeError):
+    """The node has no power."""
+
+
+class FlashFileError(NodeError):
+    """The flash file cannot be used: in use, of another geometry, or unreadable."""
+
+
+class BootError(NodeError):
+    """The core cannot start on this flash."""
+
+
+class Link(Protocol):
+    """Where messages go and bundles come from. Called inside `push`, `wait` and the other calls; must not block."""
+
+    def publish(self, topic: str, payload: bytes, retained: bool) -> bool:
+        """`topic` is the last part only. False = not now, the node keeps it."""
+
+    def fetch(self, url: str, size: int) -> bool:
+        """Start fetching a bundle; bytes go to `bundle_data`, the end to `bundle_end`. False = not possible now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeConfig:
+    """Who the node is, what it hears, how often it talks. Intervals in ms of the node's clock."""
+
+    site: str
+    name: str
+    sensor: SensorFacts
+    hardware_class: str = "host"
+    firmware_version: str = "0.1.0"
+    telemetry_interval_ms: int = MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT
+    status_interval_ms: int = MESSAGE_STATUS_INTERVAL_MS_DEFAULT
+    resend_interval_ms: int = MESSAGE_RESEND_INTERVAL_MS_DEFAULT
+    flash_write_bytes: int = 16
+    flash_erase_ms: int = 45
+    engine: str = "whir_nn"
+
+    @property
+    def arena_bytes(self) -> int:
+        return HARDWARE[self.hardware_class]["arena_bytes"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One verdict as the core gave it; `top` -1 is unknown, and `quality` says why."""
+
+    at_ms: int
+    top: int
+    permille: tuple[int, ...]
+    windows: int
+    quality: Quality
+    rms_counts: int
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """What stands inside the node at the moment."""
+
+    state: NodeState
+    boot: int
+    conn: int
+    seq: int
+    verdicts: int
+    slot: str | None
+    trial: bool
+    model: str | None
+    model_version: str | None
+    security_counter: int
+    severity: Severity
+    updating: bool
+    pending_alerts: int
+    pending_telemetry: int
+    dropped: int
+    state_bytes: int
+
+
+class VirtualNode:
+    """The node's core on a flash of its own, booted on construction.
+
+    Args:
+        config: identity, sensor and intervals.
+        public_keys: P-256 keys by `key_id`, for bundles.
+        link: where messages go.
+        flash: file that keeps the flash, None = in memory.
+        first_bundle: what the factory writes into slot a when the flash has no model yet.
+        output: called with the severity that the local alarm shows, on each change.
+
+    Raises:
+        FlashFileError: the file is in use, or of another geometry.
+        BundleError: the first bundle is not for this node.
+        BootError: the core refuses to start.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        *,
+        public_keys: Mapping[int, ec.EllipticCurvePublicKey],
+        link: Link,
+        flash: Path | None = None,
+        first_bundle: bytes | None = None,
+        output: Callable[[Severity], None] | None = None,
+    ) -> None:
+        if config.engine not in ENGINES:
+            raise ValueError(f"engine {config.engine!r}: one of {', '.join(ENGINES)}")
+        self.config = config
+        self._link = link
+        self._output = output or (lambda severity: None)
+        self._crypto = CryptoSeam(public_keys)
+        self._engine: TflmEngine | None = None
+        self._now_us = 0
+        self._core: Any = None
+        self._callbacks = self._make_callbacks()
+        self._flash = self._open_flash(flash)
+        if first_bundle is not None:
+            self._factory(first_bundle, public_keys)
+        self._boot("power_on")
+
+    # --- flash and power ---
+
+    def _open_flash(self, path: Path | None) -> Any:
+        name = ffi.NULL if path is None else ffi.new("char[]", str(path).encode())
+        size = lib.host_node_flash_bytes()
+        raw = lib.host_flash_open(name, size, SECTOR_BYTES, self.config.flash_write_bytes, self.config.flash_erase_ms)
+        if raw == ffi.NULL:
+            reasons = {
+                errno.EBUSY: "another node has it open",
+                errno.EINVAL: f"not a flash of {size} bytes written in units of {self.config.flash_write_bytes}",
+            }
+            raise FlashFileError(f"{path}: {reasons.get(ffi.errno, f'cannot be opened (errno {ffi.errno})')}")
+        return raw
+
+    def _factory(self, bundle: bytes, public_keys: Mapping[int, ec.EllipticCurvePublicKey]) -> None:
+        info = inspect(bundle, public_keys, hardware_class=self.config.hardware_class)
+        code = lib.host_node_factory(self._flash, bundle, len(bundle), info.security_counter)
+        if code != ErrorCode.STATE:  # a model is there already: that one counts
+            check(code, "writing the first bundle")
+
+    def cut_power_at(self, operation: int, seed: int) -> None:
+        """Cuts the power inside the `operation`-th flash operation from now (1 = the next), at a byte drawn from `seed`."""
+        lib.host_flash_cut(self._flash, operation, seed)
+
+    @property
+    def powered(self) -> bool:
+        return self._core is not None and not lib.host_flash_is_off(self._flash)
+
+    @property
+    def cut_bytes(self) -> int:
+        """Whole bytes of the write in which the power was cut that reached the flash; 0 for an erase."""
+        return int(lib.host_flash_cut_bytes(self._flash))
+
+    @property
+    def flash_operations(self) -> int:
+        """Writes and erases since the flash was opened."""
+        return int(lib.host_flash_operations(self._flash))
+
+    def reboot(self, reason: str = "power_on") -> None:
+        """Starts again from the flash as it is; the node's clock begins at 0.
+
+        Raises:
+            BootError: the core refuses to start.
+        """
+        self._halt()
+        lib.host_flash_reboot(self._flash)
+        self._boot(reason)
+
+    def close(self) -> None:
+        """Frees the node; what it wrote stays in its flash file."""
+        self._halt()
+        if self._flash is not None:
+            lib.host_flash_close(self._flash)
+            self._flash = None
+
+    def __enter__(self) -> VirtualNode:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _halt(self) -> None:
+        if self._core is not None:
+            lib.host_node_free(self._core)
+            self._core = None
+
+    def _boot(self, reason: str) -> None:
+        config, sensor = self.config, self.config.sensor
+        names = (config.site, config.name, config.hardware_class, config.firmware_version, reason, sensor.name)
+        texts = [ffi.new("char[]", text.encode()) for text in names]
+        numbers = (sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano)
+        intervals = (config.telemetry_interval_ms, config.status_interval_ms, config.resend_interval_ms)
+        setup = ffi.new(
+            "host_node_setup_t *", [*texts, *numbers, int(sensor.unit), sensor.channels, *intervals, config.arena_bytes]
+        )
+        calls = ffi.new("host_node_calls_t *", self._callbacks)
+        error: Any = ffi.new("int32_t *")
+        core = lib.host_node_boot(self._flash, self._crypto.handle, setup, calls, error)
+        if core == ffi.NULL:
+            raise BootError(f"{config.site}/{config.name}: {CoreError(error[0])}")
+        self._core = core
+        self._now_us = 0
+
+    def _running(self) -> Any:
+        if not self.powered:
+            raise PowerError(f"{self.config.site}/{self.config.name}: no power")
+        return self._core
+
+    # --- what the core calls ---
+
+    def _make_callbacks(self) -> list[Any]:
+        publish = ffi.callback("int(const char *, const uint8_t *, uint32_t, int)", self._on_publish, error=ErrorCode.BUSY)
+        fetch = ffi.callback("int(const char *, uint32_t)", self._on_fetch, error=ErrorCode.BUSY)
+        output = ffi.callback("void(uint8_t)", lambda severity: self._output(Severity(severity)))
+        if self.config.engine != "tflm":
+            return [publish, fetch, output, ffi.NULL, ffi.NULL]
+        load = ffi.callback("int(const uint8_t *, uint32_t, struct host_nn_info *)", self._on_load, error=ErrorCode.NN_ENGINE)
+        invoke = ffi.callback("int(const int8_t *, uint32_t, int8_t *, uint32_t)", self._on_invoke, error=ErrorCode.NN_ENGINE)
+        return [publish, fetch, output, load, invoke]
+
+    def _on_publish(self, topic: Any, payload: Any, size: int, retained: int) -> int:
+        sent = self._link.publish(_text(topic), bytes(ffi.buffer(payload, size)), bool(retained))
+        return 0 if sent else int(ErrorCode.BUSY)
+
+    def _on_fetch(self, url: Any, size: int) -> int:
+        return 0 if self._link.fetch(_text(url), size) else int(ErrorCode.BUSY)
+
+    def _on_load(self, model: Any, size: int, found: Any) -> int:
+        try:
+            self._engine = TflmEngine(bytes(ffi.buffer(model, size)))
+        except CoreError as error:
+            return error.code
+        info = self._engine.info
+        found.input_bytes, found.output_bytes, found.arena_bytes = info.input_bytes, info.output_bytes, info.arena_bytes
+        found.input_scale_bits = int(np.float32(info.input_scale).view(np.uint32))
+        found.output_scale_bits = int(np.float32(info.output_scale).view(np.uint32))
+        found.input_zero_point, found.output_zero_point = info.input_zero_point, info.output_zero_point
+        return 0
+
+    def _on_invoke(self, input_: Any, input_bytes: int, output: Any, output_bytes: int) -> int:
+        if self._engine is None:
+            return int(ErrorCode.NN_ENGINE)
+        given = np.frombuffer(bytes(ffi.buffer(input_, input_bytes)), np.int8)
+        ffi.memmove(output, self._engine.run(given).tobytes(), output_bytes)
+        return 0
+
+    # --- time and samples ---
+
+    @property
+    def now_ms(self) -> int:
+        """The node's clock, ms since its boot."""
+        return self._now_us // 1000
+
+    def push(self, samples: npt.NDArray[np.int16]) -> list[Verdict]:
+        """Feeds samples at the sensor's rate; their time passes on the node's clock. Ends early at a power cut.
+
+        Args:
+            samples: int16 (n, channels) in the sensor's counts.
+
+        Raises:
+            ValueError: another type or number of channels.
+            CoreError: the inference engine failed.
+            PowerError: no power.
+        """
+        block = np.ascontiguousarray(samples)
+        channels = self.config.sensor.channels
+        if block.dtype != np.int16 or block.ndim != 2 or block.shape[1] != channels:
+            raise ValueError(f"samples are {block.dtype} {block.shape}, the sensor gives int16 (n, {channels})")
+        return self._run(ffi.from_buffer("int16_t *", block.data), len(block))
+
+    def wait(self, ms: int) -> list[Verdict]:
+        """Time passes without samples; the node does its periodic work."""
+        return self._run(ffi.NULL, max(1, ms * self.config.sensor.rate_mhz // 1_000_000))
+
+    def _run(self, samples: Any, frames: int) -> list[Verdict]:
+        core = self._running()
+        rate_mhz = self.config.sensor.rate_mhz
+        room = frames * 1000 * VERDICTS_PER_SECOND_MAX // rate_mhz + 4
+        found: Any = ffi.new("host_verdict_t[]", room)
+        count = lib.host_node_run(core, samples, frames, self._now_us, found, room)
+        self._now_us += frames * 1_000_000_000 // rate_mhz
+        check(count, "pushing samples")
+        return [
+            Verdict(v.at_ms, v.top, tuple(v.permille)[: v.class_count], v.windows, Quality(v.quality), v.rms_counts)
+            for v in found[0:count]
+        ]
+
+    def step(self) -> None:
+        """Periodic work without time passing, e.g. after a connection."""
+        check(lib.host_node_step(self._running(), self.now_ms), "step")
+
+    def gap(self) -> None:
+        """Samples were lost before the next ones."""
+        lib.host_node_gap(self._running())
+
+    def set_clock(self, unix_ms: int) -> None:
+        """The wall clock is known: ms since 1970, now."""
+        lib.host_node_clock(self._running(), unix_ms, self.now_ms)
+
+    # --- link ---
+
+    def will(self) -> bytes:
+        """The last will for the connection about to be made; call before each attempt."""
+        out: Any = ffi.new("uint8_t[]", MESSAGE_MESSAGE_MAX_BYTES)
+        size = check(lib.host_node_will(self._running(), out, MESSAGE_MESSAGE_MAX_BYTES), "last will")
+        return bytes(ffi.buffer(out, size))
+
+    def connected(self, up: bool) -> None:
+        """The link is up, with `cmd` subscribed, or down."""
+        lib.host_node_connected(self._running(), int(up), self.now_ms)
+
+    def command(self, payload: bytes | Mapping[str, object]) -> int:
+        """One message from `cmd`: 0, or the error that was answered."""
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        return int(lib.host_node_command(self._running(), data, len(data), self.now_ms))
+
+    def bundle_data(self, data: bytes) -> bool:
+        """The next bytes of the bundle that was asked for. False: not now, offer them again after the next step.
+
+        Raises:
+            CoreError: the node does not want it any more; stop fetching.
+        """
+        code = lib.host_node_bundle_data(self._running(), data, len(data), self.now_ms)
+        if code == ErrorCode.BUSY:
+            return False
+        check(code, "bundle")
+        return True
+
+    def bundle_end(self, failed: bool = False) -> None:
+        """The fetch is over."""
+        lib.host_node_bundle_end(self._running(), ErrorCode.DOWNLOAD if failed else 0, self.now_ms)
+
+    def stop(self) -> None:
+        """Tells that the node is about to be shut down in order."""
+        lib.host_node_stop(self._running(), self.now_ms)
+
+    def look(self) -> NodeView:
+        """State at the moment."""
+        view: Any = ffi.new("host_node_view_t *")
+        lib.host_node_look(self._running(), view)
+        serving = bool(view.serving)
+        return NodeView(
+            state=NodeState(view.state),
+            boot=view.boot,
+            conn=view.conn,
+            seq=view.seq,
+            verdicts=view.verdicts,
+            slot={0: "a", 1: "b"}.get(view.slot),
+            trial=bool(view.trial),
+            model=_text(view.model) if serving else None,
+            model_version=_text(view.model_version) if serving else None,
+            security_counter=view.security_counter,
+            severity=Severity(view.severity),
+            updating=bool(view.updating),
+            pending_alerts=view.pending_alerts,
+            pending_telemetry=view.pending_telemetry,
+            dropped=view.dropped,
+            state_bytes=view.state_bytes,
+        )
+
+
+def _text(chars: Any) -> str:
+    text = ffi.string(chars)
+    assert isinstance(text, bytes)
+    return text.decode()
