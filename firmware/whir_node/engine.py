@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from whir_contracts.contract import ErrorCode
 
+from whir_contracts.contract import ErrorCode
 from whir_node.errors import CoreError, EngineError
 from whir_node.library import ffi, lib
 
@@ -61,8 +61,8 @@ class Engine:
     name = "whir_nn"
 
     def __init__(self, model: bytes) -> None:
-        found = ffi.new("host_nn_info_t *")
-        error = ffi.new("int32_t *")
+        found: Any = ffi.new("host_nn_info_t *")
+        error: Any = ffi.new("int32_t *")
         handle = lib.host_nn_open(model, len(model), found, error)
         if handle == ffi.NULL:
             where = "file offset" if error[0] in ERROR_AT_A_FILE_OFFSET else "operator"
@@ -92,7 +92,9 @@ class Engine:
         """
         rows = _rows(inputs, self.info.input_bytes)
         outputs = np.empty((len(rows), self.info.output_bytes), dtype=np.int8)
-        code = lib.host_nn_run(self._handle, ffi.from_buffer("int8_t *", rows), ffi.from_buffer("int8_t *", outputs), len(rows))
+        code = lib.host_nn_run(
+            self._handle, ffi.from_buffer("int8_t[]", rows.data), ffi.from_buffer("int8_t[]", outputs.data), len(rows)
+        )
         if code < 0:
             raise CoreError(code, "inference")
         return outputs

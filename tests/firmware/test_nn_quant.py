@@ -1,0 +1,87 @@
+"""Multipliers worked out from the bits of the scales equal those that TensorFlow Lite Micro works out in floating point."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from whir_node.library import ffi, lib
+
+Scales = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
+PAIRS = 1_000_000
+REFUSED = 127
+
+
+def factors(a: Scales, b: Scales, c: Scales) -> tuple[Integers, Integers]:
+    """Multipliers and shifts for a * b / c, from the core."""
+    multipliers, shifts = np.empty(len(a), np.int32), np.empty(len(a), np.int32)
+    bits = [ffi.from_buffer("uint32_t[]", np.ascontiguousarray(x).view(np.uint32).data) for x in (a, b, c)]
+    lib.host_nn_factors(
+        *bits, len(a), ffi.from_buffer("int32_t[]", multipliers.data), ffi.from_buffer("int32_t[]", shifts.data)
+    )
+    return multipliers.astype(np.int64), shifts.astype(np.int64)
+
+
+def oracle(a: Scales, b: Scales, c: Scales) -> tuple[Integers, Integers]:
+    """TFLM's QuantizeMultiplier of double(a) * double(b) / double(c)."""
+    fraction, exponent = np.frexp(a.astype(np.float64) * b.astype(np.float64) / c.astype(np.float64))
+    multipliers = np.floor(fraction * 2.0**31 + 0.5).astype(np.int64)  # exact: the fraction has 53 bits
+    shifts = exponent.astype(np.int64)
+    carried = multipliers == 1 << 31
+    multipliers[carried] >>= 1
+    shifts[carried] += 1
+    vanished = shifts < -31
+    multipliers[vanished] = shifts[vanished] = 0
+    return multipliers, shifts
+
+
+@pytest.mark.parametrize("octaves", [(-20, 4), (-60, 60)])
+def test_a_million_random_scales_give_tflm_multipliers(octaves: tuple[int, int]) -> None:
+    rng = np.random.default_rng(7)
+    a, b, c = (np.exp2(rng.uniform(*octaves, PAIRS)).astype(np.float32) for _ in range(3))
+    multipliers, shifts = factors(a, b, c)
+    wanted, wanted_shifts = oracle(a, b, c)
+    usable = wanted_shifts <= 30
+    assert usable.sum() > PAIRS / 2
+    assert (shifts[~usable] == REFUSED).all()
+    assert (multipliers[usable] == wanted[usable]).all()
+    assert (shifts[usable] == wanted_shifts[usable]).all()
+
+
+def test_quotients_so_close_under_a_tie_that_the_double_is_the_tie_are_rounded_up() -> None:
+    """a / c * 2^32 = m - r / c with an odd m of 32 bits: the multiplier is m / 2 less r / 2c, which the double cannot hold."""
+    rng = np.random.default_rng(8)
+    pairs = []
+    while len(pairs) < 5000:
+        c = int(rng.integers(1 << 23, 1 << 24)) | 1
+        a = -int(rng.integers(1, 9)) * pow(1 << 32, -1, c) % c
+        if a >= (c + 1) // 2 and ((a << 32) // c + 1) % 2 == 1:
+            pairs.append((a, c))
+    a, c = np.array(pairs, np.float32).T
+    one = np.ones_like(a)
+    multipliers, shifts = factors(a, one, c)
+    wanted, wanted_shifts = oracle(a, one, c)
+    exact = np.array([((a << 32) // c + 1) // 2 for a, c in pairs])  # what one rounding would give
+    assert (wanted != exact).any()
+    assert (multipliers == wanted).all()
+    assert (shifts == wanted_shifts).all()
+
+
+def test_a_scale_of_zero_gives_a_factor_of_zero() -> None:
+    zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
+    assert [int(x[0]) for x in factors(one, zero, one)] == [0, 0]
+
+
+@pytest.mark.parametrize("scale", [np.inf, -np.inf, np.nan, -1.0, -0.0, 1e-40])
+def test_what_cannot_be_a_scale_is_refused(scale: float) -> None:
+    bad, one = np.array([scale], np.float32), np.ones(1, np.float32)
+    for arguments in ((bad, one, one), (one, bad, one), (one, one, bad)):
+        assert factors(*arguments)[1][0] == REFUSED
+
+
+def test_an_output_scale_of_zero_is_refused() -> None:
+    zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
+    assert factors(one, one, zero)[1][0] == REFUSED
