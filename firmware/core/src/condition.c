@@ -2,6 +2,9 @@
 
 #include "tables.h"
 
+/* The filters always run all channels, unused ones on zeros: three sums in registers
+ * cost less than one in a loop. */
+#define CHANNELS WHIR_WINDOW_CHANNELS_MAX
 #define HALFBAND_TAPS 23
 #define KERNEL_Q16 ((int32_t)WHIR_SINC_LOBES * WHIR_SINC_STEPS << 16) /* half its length, in entries */
 #define COEFFICIENT_BITS 13
@@ -124,9 +127,9 @@ void whir_condition_reset(whir_condition_t *c)
     c->due = 2 * WHIR_SINC_LOBES * c->output_ticks + c->input_ticks;
 }
 
-static uint8_t ring_next(uint8_t i, uint8_t length)
+static uint8_t ring_next(uint8_t i, uint32_t length)
 {
-    return (uint8_t)(i + 1 == length ? 0 : i + 1);
+    return (uint8_t)(i + 1u == length ? 0 : i + 1);
 }
 
 /*
@@ -137,29 +140,41 @@ static int stage_push(whir_condition_t *c, whir_condition_stage_t *s, int16_t *x
 {
     int tapped = s->seen & 1;
     int16_t *entry = tapped ? s->tapped[s->tapped_head] : s->delayed[s->delayed_head];
+    const int16_t *centre;
+    int32_t x_sum, y_sum, z_sum;
+    uint32_t old, young;
 
-    for (uint32_t ch = 0; ch < c->channels; ch++) {
+    for (uint32_t ch = 0; ch < CHANNELS; ch++) {
         entry[ch] = x[ch];
     }
-    s->seen = (uint8_t)(s->seen + 1 > HALFBAND_TAPS + 1 ? s->seen - 1 : s->seen + 1); /* full: only the parity goes on */
+    s->seen = (uint8_t)(s->seen > HALFBAND_TAPS ? HALFBAND_TAPS : s->seen + 1);
     if (!tapped) {
         s->delayed_head = ring_next(s->delayed_head, WHIR_CONDITION_HALFBAND_DELAYED);
         return 0;
     }
+    young = s->tapped_head;
     s->tapped_head = ring_next(s->tapped_head, WHIR_CONDITION_HALFBAND_TAPPED);
+    old = s->tapped_head;
     if (s->seen < HALFBAND_TAPS) {
         return 0;
     }
-    for (uint32_t ch = 0; ch < c->channels; ch++) {
-        uint32_t old = s->tapped_head, young = s->tapped_head;
-        int32_t sum = s->delayed[s->delayed_head][ch] * (1 << 14) + (1 << 14); /* the centre is one half; rounding */
-        for (uint32_t pair = WHIR_HALFBAND_PAIRS; pair-- != 0;) {
-            young = young == 0 ? WHIR_CONDITION_HALFBAND_TAPPED - 1 : young - 1;
-            sum += WHIR_HALFBAND_Q15[pair] * (s->tapped[old][ch] + s->tapped[young][ch]);
-            old = old + 1 == WHIR_CONDITION_HALFBAND_TAPPED ? 0 : old + 1;
-        }
-        x[ch] = saturated(c, sum >> 15);
+    centre = s->delayed[s->delayed_head];
+    x_sum = (centre[0] + 1) * (1 << 14); /* its tap is one half; rounding */
+    y_sum = (centre[1] + 1) * (1 << 14);
+    z_sum = (centre[2] + 1) * (1 << 14);
+    for (uint32_t pair = WHIR_HALFBAND_PAIRS; pair-- != 0;) {
+        int32_t tap = WHIR_HALFBAND_Q15[pair];
+        const int16_t *a = s->tapped[old];
+        const int16_t *b = s->tapped[young];
+        x_sum += tap * (a[0] + b[0]);
+        y_sum += tap * (a[1] + b[1]);
+        z_sum += tap * (a[2] + b[2]);
+        old = old + 1 == WHIR_CONDITION_HALFBAND_TAPPED ? 0 : old + 1;
+        young = young == 0 ? WHIR_CONDITION_HALFBAND_TAPPED - 1 : young - 1;
     }
+    x[0] = saturated(c, x_sum >> 15);
+    x[1] = saturated(c, y_sum >> 15);
+    x[2] = saturated(c, z_sum >> 15);
     return 1;
 }
 
@@ -182,13 +197,13 @@ static int32_t kernel(int32_t position)
 static int resample_push(whir_condition_t *c, const int16_t *x, int16_t *out)
 {
     int16_t *entry = c->taps[c->taps_head];
-    int32_t sums[WHIR_WINDOW_CHANNELS_MAX] = {0, 0, 0};
-    int32_t weights = 0;
+    int32_t x_sum = 0, y_sum = 0, z_sum = 0, weights = 0;
+    int32_t sums[CHANNELS];
     int32_t position, step;
     uint32_t at = c->taps_head;
     int64_t gain;
 
-    for (uint32_t ch = 0; ch < c->channels; ch++) {
+    for (uint32_t ch = 0; ch < CHANNELS; ch++) {
         entry[ch] = x[ch];
     }
     c->taps_head = ring_next(c->taps_head, WHIR_CONDITION_TAPS_MAX);
@@ -201,13 +216,17 @@ static int resample_push(whir_condition_t *c, const int16_t *x, int16_t *out)
     c->due += c->output_ticks;
     for (uint32_t i = 0; i < WHIR_CONDITION_TAPS_MAX && position > -KERNEL_Q16; i++) {
         int32_t weight = kernel(position);
-        for (uint32_t ch = 0; ch < c->channels; ch++) {
-            sums[ch] += weight * c->taps[at][ch];
-        }
+        const int16_t *a = c->taps[at];
+        x_sum += weight * a[0];
+        y_sum += weight * a[1];
+        z_sum += weight * a[2];
         weights += weight;
         position -= step;
         at = at == 0 ? WHIR_CONDITION_TAPS_MAX - 1 : at - 1;
     }
+    sums[0] = x_sum;
+    sums[1] = y_sum;
+    sums[2] = z_sum;
     gain = (int64_t)(((uint64_t)c->gain << COEFFICIENT_BITS) / (uint32_t)weights);
     for (uint32_t ch = 0; ch < c->channels; ch++) {
         uint32_t shift = c->gain_shift + COEFFICIENT_BITS;
@@ -218,7 +237,7 @@ static int resample_push(whir_condition_t *c, const int16_t *x, int16_t *out)
 
 int whir_condition_push(whir_condition_t *c, const int16_t *in, int16_t *out)
 {
-    int16_t x[WHIR_WINDOW_CHANNELS_MAX];
+    int16_t x[CHANNELS] = {0};
     int at_rail = 0;
 
     for (uint32_t ch = 0; ch < c->channels; ch++) {

@@ -106,6 +106,13 @@ static uint32_t headroom(const axis_t *axis)
     return whir_clz64(axis->peak) - 34;
 }
 
+static int32_t windowed(const axis_t *axis, uint32_t i, uint32_t up, uint32_t down)
+{
+    int32_t x = whir_mulh((int32_t)((uint32_t)deviation(axis, i) << up), whir_fft_hann(i, axis->n));
+
+    return (x + (1 << (down - 1))) >> down;
+}
+
 /*
  * Hann window and FFT of one axis. Block scaling: the largest sample uses all the bits that the FFT has room for, so that
  * precision does not depend on the level. The result is scaled by 2^scale against the deviations' own spectrum.
@@ -115,10 +122,12 @@ static int32_t axis_spectrum(const axis_t *axis, int32_t *z)
     uint32_t n = axis->n;
     uint32_t up = headroom(axis);
     uint32_t down = (uint32_t)(log2_of(n) >> 16) - 1; /* the window sums to n / 2: sum(|x|) stays under 2^28 */
+    uint32_t word = 0;
 
-    for (uint32_t i = 0; i < n; i++) {
-        int32_t x = whir_mulh((int32_t)((uint32_t)deviation(axis, i) << up), whir_fft_hann(i, n));
-        z[whir_fft_slot(i, n)] = (x + (1 << (down - 1))) >> down;
+    for (uint32_t i = 0; i < n; i += 2) {
+        z[word] = windowed(axis, i, up, down);
+        z[word + 1] = windowed(axis, i + 1, up, down);
+        word = whir_fft_next(word, n);
     }
     whir_fft_run(z, n);
     return (int32_t)up - 2 - (int32_t)down;

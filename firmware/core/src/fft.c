@@ -24,16 +24,16 @@ static int32_t scaled(int32_t a, int32_t t)
     return whir_mulh((int32_t)((uint32_t)a << 2), t);
 }
 
-uint32_t whir_fft_slot(uint32_t i, uint32_t n)
+uint32_t whir_fft_next(uint32_t word, uint32_t n)
 {
-    uint32_t pair = i >> 1;
-    uint32_t reversed = 0;
+    uint32_t bit = n / 2;
 
-    for (uint32_t bit = n >> 2; bit != 0; bit >>= 1) {
-        reversed |= (pair & 1) != 0 ? bit : 0;
-        pair >>= 1;
+    /* adds one from the top, the carry running down */
+    while ((word & bit) != 0) {
+        word ^= bit;
+        bit >>= 1;
     }
-    return 2 * reversed + (i & 1);
+    return word | bit;
 }
 
 void whir_fft_run(int32_t *z, uint32_t n)

@@ -8,10 +8,10 @@
  * sum(|x|) <= 2^28, so that nothing can overflow.
  */
 
-/* Where real sample i goes: word whir_fft_slot(i, n) of z (bit-reversed pairs). */
-uint32_t whir_fft_slot(uint32_t i, uint32_t n);
+/* Real samples come in pairs, in bit-reversed order: the first at word 0 of z, each next one at the word given here. */
+uint32_t whir_fft_next(uint32_t word, uint32_t n);
 
-/* z: n words, filled by whir_fft_slot. */
+/* z: n words, filled as said. */
 void whir_fft_run(int32_t *z, uint32_t n);
 
 /* |2 X[k]|^2 of the real input, k < n / 2, after whir_fft_run. */
