@@ -166,7 +166,7 @@ def test_a_depthwise_convolution_without_bias_or_with_one_scale_gives_tflm_bytes
 
 
 def test_one_scale_for_all_rows_is_multiplied_in_double_precision() -> None:
-    """The product of the scales gives a factor of 3/4 in single precision and a little less in double: 2 * 3/4 is a tie, or not."""
+    """The scales give a factor of 3/4 in single precision and a little less in double: 2 * 3/4 is a tie, or not."""
     rng = np.random.default_rng(4)
     checked = 0
     while checked < 20:
