@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -83,6 +83,8 @@ class NodeRunner:
         self._lock = threading.RLock()
         self._connection: MqttConnection | None = None
         self._download: Download | None = None
+        # how a bundle is fetched; replaced where a bad line is to be played
+        self.open_download: Callable[[str, int], Download] = Download
         self._held: bytes | None = None
         self._last_will = b""
         self._was_up = False
@@ -117,7 +119,7 @@ class NodeRunner:
     def fetch(self, url: str, size: int) -> bool:
         if self._download is not None:
             return False
-        self._download = Download(url, size)
+        self._download = self.open_download(url, size)
         return True
 
     # --- the loop ---
