@@ -84,7 +84,7 @@ def create(session: Session, plan: Plan, who: str, now_ms: int) -> Rollout:
     rollout = Rollout(
         id=str(ULID()),
         name=plan.name,
-        sha256=plan.sha256,
+        sha256=artifact.sha256,
         state="ready",
         success_percent=plan.success_percent,
         abort_percent=plan.abort_percent,
@@ -327,8 +327,6 @@ def _advance(session: Session, rollout: Rollout, now_ms: int) -> None:
         mine = [action for action in actions if action.number == group.number]
         if group.state == "waiting":
             _start_group(session, rollout, group, mine, now_ms)
-        if group.state != "running":
-            continue
         counted = [action for action in mine if not action.acknowledged]
         failed = sum(action.state == "failed" for action in counted)
         succeeded = sum(action.state == "succeeded" for action in counted)
@@ -336,6 +334,8 @@ def _advance(session: Session, rollout: Rollout, now_ms: int) -> None:
             _change(rollout, "abort", f"group {group.number}: {failed} of {len(counted)} failed")
             _settle(session, rollout, groups, actions, now_ms)
             return
+        if group.state != "running":
+            continue  # past its gate, but a success that was taken back may still have aborted the rollout above
         passed = succeeded * 100 >= rollout.success_percent * len(counted)
         over = all(action.state not in ("waiting", *OPEN_ACTIONS) for action in mine)
         if over and passed:

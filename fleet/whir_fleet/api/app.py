@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from whir_fleet.api import alerts, artifacts, health, nodes, rollouts, tokens
 from whir_fleet.api.context import Context, Viewer
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES
-from whir_fleet.errors import FleetError, TooLargeError
+from whir_fleet.errors import FleetError, RequestError, TooLargeError
 
 __all__ = ["Context", "create_app"]
+
+log = logging.getLogger("whir.fleet.api")
 
 JSON_MAX_BYTES = 64 * 1024
 
@@ -86,8 +91,19 @@ def create_app(context: Context) -> FastAPI:
     async def fleet_error(_: Request, error: FleetError) -> JSONResponse:
         return _problem(error)
 
-    @app.exception_handler(DBAPIError)
-    async def database_error(_: Request, _error: DBAPIError) -> JSONResponse:
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        return _problem(RequestError(f"{place}: {first['msg']}"))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"code": "http", "text": str(error.detail)}, error.status_code, error.headers)
+
+    @app.exception_handler(OperationalError)
+    async def database_error(_: Request, error: OperationalError) -> JSONResponse:
+        log.error("database: %s", error)
         return JSONResponse({"code": "database", "text": "the database does not answer; try again"}, 503)
 
     return app

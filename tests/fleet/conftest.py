@@ -1,0 +1,140 @@
+"""A migrated database, and nodes' messages as bytes."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from whir_contracts.contract import FeatureKind, KernelSet, Level, Scope, Unit
+from whir_contracts.params import FeatureParams
+from whir_fleet.db import Database
+from whir_fleet.messages import Inbound
+from whir_fleet.models import Artifact
+from whir_node.bundle import BundleFields, build
+
+T0 = 1_790_000_000_000  # ms since 1970
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "status": {"conn": 1, "state": "ok", "next_s": 60, "hardware": "host", "model": "old", "model_version": "1", "counter": 1},
+    "telemetry": {"verdict": "normal", "p": 930, "windows": 8},
+    "alert": {"occurrence": "n1-1-5", "state": "active", "severity": "warning", "verdict": "bearing", "p": 910},
+    "event": {"kind": "boot"},
+    "ack": {"id": "01J", "c": "measure", "result": "ok"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path / 'fleet.db'}")
+    made.migrate()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def says() -> Callable[..., Inbound]:
+    """One message of a node: `says("telemetry", seq=3, p=900)`. A field given as `...` is left out."""
+
+    def make(topic: str, *, node: str = "n1", site: str = "lab", received_ms: int = T0, **fields: Any) -> Inbound:
+        body = {"v": 1, "boot": 1, "ts": received_ms, "synced": True, **DEFAULTS[topic], **fields}
+        body = {name: value for name, value in body.items() if value is not ...}
+        return Inbound(f"whir/v1/{site}/{node}/{topic}", json.dumps(body).encode(), received_ms)
+
+    return make
+
+
+@pytest.fixture
+def artifact(database: Database) -> str:
+    """A bundle of model `new`, version 2, counter 2 for hardware `host`; its SHA-256."""
+    sha256 = "ab" * 32
+    with database.write() as session:
+        session.add(
+            Artifact(
+                sha256=sha256,
+                bytes=1000,
+                model="new",
+                model_version="2",
+                counter=2,
+                hardware="host",
+                key_id=1,
+                classes=["normal", "bearing"],
+                uploaded_ms=T0,
+                uploaded_by="test",
+            )
+        )
+    return sha256
+
+
+KEY_ID = 7
+_KEY = ec.derive_private_key(0x5EED, ec.SECP256R1())
+_PARAMS = FeatureParams(
+    rate_hz=1000,
+    bandwidth_hz=400,
+    range_mg=2000,
+    noise_ug_rthz_max=500,
+    channels=1,
+    axes=1,
+    unit=Unit.G,
+    lsb_nano=61000,
+    window_samples=64,
+    hop_samples=64,
+    verdict_windows=7,
+    kind=FeatureKind.BANDS,
+    level=Level.RELATIVE,
+    stats=0,
+    band_edges_bins=(1, 4, 8, 16, 32),
+    offset=(100, -100, 50, 0),
+    gain_q16=(65536, 70000, 1, 65536),
+)
+_FIELDS = BundleFields(
+    model_name="new",
+    model_version="2",
+    security_counter=2,
+    hardware_class="host",
+    classes=("normal", "bearing"),
+    arena_bytes=96,
+    kernel_sets=KernelSet.WHIR_NN | KernelSet.TFLM_REFERENCE,
+    scope=Scope.ANY_MACHINE,
+    raise_permille=800,
+    clear_permille=500,
+    raise_count=3,
+    raise_of=5,
+    off_rms_counts=12,
+)
+
+
+@pytest.fixture(scope="session")
+def make_bundle() -> Callable[..., bytes]:
+    """A signed bundle that the core accepts: `make_bundle(security_counter=3)`. Another `key` makes it a stranger's."""
+
+    def make(key: ec.EllipticCurvePrivateKey = _KEY, key_id: int = KEY_ID, **fields: Any) -> bytes:
+        tensors = struct.pack("<IHH", 2, 4, 2) + bytes(range(12))
+        windows = struct.pack("<IIHH", 1, 128, 4, 2) + bytes(range(128)) + b"\1\2\3\4" + struct.pack("<HH", 900, 100)
+        return build(
+            replace(_FIELDS, **fields),
+            params=_PARAMS,
+            model=b"model" * 100,
+            golden_tensors=tensors,
+            golden_windows=windows,
+            private_key=key,
+            key_id=key_id,
+        )
+
+    return make
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """A folder with the public key of `make_bundle`."""
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    pem = _KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (folder / f"{KEY_ID}.pem").write_bytes(pem)
+    return folder

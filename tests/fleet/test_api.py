@@ -1,0 +1,270 @@
+"""The API over real HTTP: nothing without a token, roles, pages, one shape of errors, uploads, signed URLs, the stream."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from whir_fleet import auth
+from whir_fleet.api.app import JSON_MAX_BYTES
+from whir_fleet.artifacts import UPLOAD_MAX_BYTES, Signer
+from whir_fleet.auth import Role
+from whir_fleet.messages import Inbound
+from whir_fleet.service import FleetService
+from whir_fleet.settings import Settings
+from whir_fleet.store import store
+
+Says = Callable[..., Inbound]
+MakeBundle = Callable[..., bytes]
+
+
+@pytest.fixture
+def service(tmp_path: Path, keys: Path) -> Iterator[FleetService]:
+    settings = Settings.load(data_dir=tmp_path / "data", keys_dir=keys, api_port=0, broker_port=0)
+    with FleetService(settings) as started:
+        yield started
+
+
+@pytest.fixture
+def client(service: FleetService) -> Iterator[Callable[[Role | None], httpx.Client]]:
+    made: list[httpx.Client] = []
+
+    def make(role: Role | None) -> httpx.Client:
+        headers = {} if role is None else {"Authorization": f"Bearer {service.create_token(role.name, role)}"}
+        made.append(httpx.Client(base_url=f"{service.url}/api/v1", headers=headers, timeout=10))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def put(service: FleetService, *messages: Inbound) -> None:
+    with service.database.write() as session:
+        store(session, list(messages), 100)
+
+
+def upload(http: httpx.Client, bundle: bytes) -> dict[str, Any]:
+    answer = http.post("/artifacts", content=bundle)
+    assert answer.status_code == 201, answer.text
+    result: dict[str, Any] = answer.json()
+    return result
+
+
+def test_every_route_but_health_needs_a_token_and_writing_ones_a_role(
+    service: FleetService, client: Callable[[Role | None], httpx.Client]
+) -> None:
+    paths = client(Role.VIEWER).get("/openapi.json").json()["paths"]
+    assert len(paths) > 15
+    for path, methods in paths.items():
+        url = service.url + re.sub(r"\{\w+\}", "x" * 64, path)
+        for method, operation in methods.items():
+            anonymous = httpx.request(method, url)
+            if path.endswith("/health"):
+                assert anonymous.json() == {"status": "ok"}
+                continue
+            assert anonymous.status_code == 401, (method, path)
+            assert set(anonymous.json()) == {"code", "text"}
+            assert httpx.request(method, url, headers={"Authorization": "Bearer whir_x_y"}).status_code == 401
+            if method != "get":
+                viewer = client(Role.VIEWER).request(method, url)
+                assert viewer.status_code == 403, (method, path, operation["operationId"])
+
+
+def test_there_is_nothing_else_to_read(service: FleetService) -> None:
+    for path in ("/", "/docs", "/redoc", "/openapi.json", "/api/v1/openapi.json", "/api/v1/", "/metrics"):
+        assert httpx.get(service.url + path).status_code in (401, 404), path
+
+
+def test_tokens_are_for_admins_and_a_revoked_one_stops_working_at_once(client: Callable[[Role | None], httpx.Client]) -> None:
+    admin, operator = client(Role.ADMIN), client(Role.OPERATOR)
+    assert operator.get("/tokens").status_code == 403
+    made = admin.post("/tokens", json={"label": "panel", "role": "viewer"}).json()
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    assert operator.get("/nodes", headers=headers).status_code == 200
+    listed = admin.get("/tokens").json()
+    assert {"token", "hash"}.isdisjoint(listed[0])
+    assert admin.delete(f"/tokens/{made['id']}").status_code == 204
+    assert operator.get("/nodes", headers=headers).status_code == 401
+    assert admin.post("/tokens", json={"label": "x", "role": "king"}).status_code == 422
+
+
+def test_pages_neither_repeat_nor_skip_while_rows_come_in(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says
+) -> None:
+    put(service, *(says("telemetry", seq=seq, received_ms=1000 + seq // 3) for seq in range(1, 51)))
+    http = client(Role.VIEWER)
+    seen: list[int] = []
+    cursor = None
+    while True:
+        answer = http.get("/telemetry", params={"limit": 7, **({"cursor": cursor} if cursor else {})}).json()
+        seen += [item["seq"] for item in answer["items"]]
+        put(service, says("telemetry", seq=100 + len(seen), received_ms=5000))
+        cursor = answer["next"]
+        if cursor is None:
+            break
+    assert seen == list(range(50, 0, -1))
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "cursor=%00", "cursor=W10", "cursor=!!", "since_ms=-1"])
+def test_a_wrong_query_is_a_4xx_in_one_shape(client: Callable[[Role | None], httpx.Client], query: str) -> None:
+    answer = client(Role.VIEWER).get(f"/telemetry?{query}")
+    assert answer.status_code == 422
+    assert set(answer.json()) == {"code", "text"}
+
+
+def test_telemetry_and_events_are_filtered_by_node_and_time(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says
+) -> None:
+    put(service, *(says("telemetry", node=node, seq=seq, ts=seq * 10) for node in ("n1", "n2") for seq in range(1, 6)))
+    put(service, says("event", seq=6, kind="update_refused", code="bundle_golden", vector=3, byte=7, got=-1, wanted=2))
+    http = client(Role.VIEWER)
+    found = http.get("/telemetry", params={"site": "lab", "node": "n2", "since_ms": 20, "until_ms": 40}).json()["items"]
+    assert [(item["node"], item["at_ms"]) for item in found] == [("n2", 30), ("n2", 20)]
+    (event,) = http.get("/events", params={"node": "n1"}).json()["items"]
+    assert (event["kind"], event["code"], event["vector"], event["byte"], event["got"], event["wanted"]) == (
+        "update_refused", "bundle_golden", 3, 7, -1, 2,
+    )  # fmt: skip
+    assert http.get("/telemetry", params={"node": "n3"}).json() == {"items": [], "next": None}
+
+
+def test_a_node_shows_what_was_lost(service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says) -> None:
+    put(service, says("status", seq=1), says("telemetry", seq=4))
+    http = client(Role.VIEWER)
+    node = http.get("/nodes/lab/n1").json()
+    assert (node["received"], node["lost"], node["boots"][0]["lost"]) == (2, 2, 2)
+    assert http.get("/nodes").json()["items"][0]["name"] == "n1"
+    assert http.get("/nodes/lab/nobody").json()["code"] == "not_found"
+
+
+def test_a_bundle_is_uploaded_and_fetched_by_its_signed_url_whole_and_in_parts(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], make_bundle: MakeBundle
+) -> None:
+    bundle = make_bundle()
+    http = client(Role.OPERATOR)
+    artifact = upload(http, bundle)
+    assert http.get("/artifacts").json()["items"] == [artifact] == [http.get(f"/artifacts/{artifact['sha256'][:8]}").json()]
+    url = service.url + "/api/v1" + f"/artifacts/{artifact['sha256']}/bundle"
+    assert httpx.get(url).status_code == httpx.get(url, params={"token": "x"}).status_code == 401
+    secret = auth.secret_file(service.settings.data_dir / "secret")
+    signed = artifacts_url(secret, service.url, artifact["sha256"])
+    whole, part = httpx.get(signed), httpx.get(signed, headers={"Range": "bytes=100-199"})
+    assert whole.content == bundle
+    assert (part.status_code, part.content) == (206, bundle[100:200])
+
+
+def artifacts_url(secret: str, url: str, sha256: str) -> str:
+    return Signer(secret, url, 60).url(sha256)
+
+
+def test_a_refused_bundle_is_a_4xx_with_the_cores_name(
+    client: Callable[[Role | None], httpx.Client], make_bundle: MakeBundle
+) -> None:
+    bad = bytearray(make_bundle())
+    bad[60] ^= 1
+    answer = client(Role.OPERATOR).post("/artifacts", content=bytes(bad))
+    assert (answer.status_code, answer.json()["code"]) == (422, "bundle_signature")
+    assert "signature does not verify" in answer.json()["text"]
+
+
+def test_too_long_a_body_is_refused_also_without_a_stated_length(client: Callable[[Role | None], httpx.Client]) -> None:
+    http = client(Role.OPERATOR)
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(UPLOAD_MAX_BYTES // 65536 + 2):
+            yield bytes(65536)
+
+    for answer in (
+        http.post("/artifacts", content=bytes(UPLOAD_MAX_BYTES + 1)),
+        http.post("/artifacts", content=endless()),
+        http.post("/rollouts", content=b" " * (JSON_MAX_BYTES + 1)),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_a_rollout_by_http_and_what_is_wrong_with_one(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], make_bundle: MakeBundle, says: Says
+) -> None:
+    http = client(Role.OPERATOR)
+    sha256 = upload(http, make_bundle())["sha256"]
+    request = {"name": "better", "sha256": sha256[:12], "canary": ["n2"], "start": False}
+    assert http.post("/rollouts", json=request).json()["code"] == "request"
+    put(service, *(says("status", node=node, seq=1) for node in ("n1", "n2", "n3")))
+    for change in (
+        {"groups": ["x"]},
+        {"groups": []},
+        {"sha256": "0" * 64},
+        {"success_percent": 0},
+        {"colour": "red"},
+        {"name": ""},
+    ):
+        answer = http.post("/rollouts", json=request | change)
+        assert answer.status_code in (404, 422), change
+        assert set(answer.json()) == {"code", "text"}
+    made = http.post("/rollouts", json=request).json()
+    assert (made["state"], [(a["node"], a["group"]) for a in made["actions"]]) == ("ready", [("n2", 0), ("n1", 1), ("n3", 1)])
+    assert http.post(f"/rollouts/{made['id']}/resume").status_code == 409
+    assert http.post(f"/rollouts/{made['id']}/start").json()["state"] == "running"
+    assert http.post(f"/rollouts/{made['id']}/halt").json()["state"] == "halted"
+    assert http.post(f"/rollouts/{made['id']}/abort").json()["state"] in ("aborting", "aborted")
+    assert [r["id"] for r in http.get("/rollouts").json()["items"]] == [made["id"]]
+
+
+def test_alerts_are_listed_acknowledged_and_resolved(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says
+) -> None:
+    put(service, says("alert", seq=5), says("alert", seq=6, verdict="imbalance", occurrence="n1-1-6"))
+    http = client(Role.OPERATOR)
+    found = http.get("/alerts", params={"state": "open"}).json()["items"]
+    assert {alert["verdict"] for alert in found} == {"bearing", "imbalance"}
+    alert_id = found[0]["alert_id"]
+    assert http.post(f"/alerts/{alert_id}/acknowledge").json()["acknowledged_by"] == "OPERATOR"
+    assert http.post(f"/alerts/{alert_id}/acknowledge").status_code == 409
+    assert http.post(f"/alerts/{alert_id}/resolve").json()["state"] == "resolved"
+    changes = http.get(f"/alerts/{alert_id}").json()["changes"]
+    assert [change["message"]["state"] for change in changes] == ["open", "acknowledged", "resolved"]
+    assert len(http.get("/alerts", params={"state": "open"}).json()["items"]) == 1
+
+
+def test_the_stream_gives_changes_as_they_come_and_goes_on_where_it_was_left(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says
+) -> None:
+    http = client(Role.VIEWER)
+    put(service, says("alert", seq=5))
+    later = threading.Timer(0.5, lambda: put(service, says("alert", seq=6, severity="critical")))
+    later.start()
+    assert [m["severity"] for m in stream(http, 1)] == ["critical"]  # from now on
+    later.join()
+    assert [m["severity"] for m in stream(http, 2, {"Last-Event-ID": "0"})] == ["warning", "critical"]
+    assert http.get("/alerts/stream", headers={"Last-Event-ID": "x"}).status_code == 422
+
+
+def stream(http: httpx.Client, count: int, headers: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    give_up = time.monotonic() + 10
+    with http.stream("GET", "/alerts/stream", headers=headers or {}) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data:"):
+                found.append(json.loads(line[5:]))
+            if len(found) == count or time.monotonic() > give_up:
+                return found
+    return found
+
+
+def test_dead_letters_are_listed_with_reason(service: FleetService, client: Callable[[Role | None], httpx.Client]) -> None:
+    put(service, Inbound("whir/v1/lab/n1/telemetry", b"{", 5))
+    answer = client(Role.VIEWER).get("/dead-letters").json()
+    assert (answer["total"], answer["items"][0]["payload"]) == (1, "7b")
+    assert "JSON" in answer["items"][0]["reason"]
+
+
+def test_ready_says_that_messages_are_being_stored(client: Callable[[Role | None], httpx.Client]) -> None:
+    assert client(Role.VIEWER).get("/ready").json() == {"ready": True, "database": True, "ingest": "here"}

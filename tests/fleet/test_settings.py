@@ -1,0 +1,57 @@
+"""Settings: file under environment under options, and errors that name field and remedy."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from whir_fleet.errors import SettingsError
+from whir_fleet.settings import Settings
+
+
+def test_environment_wins_over_file_and_options_over_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "fleet.toml"
+    config.write_text('api_port = 1111\nbroker_port = 2222\ninstance = "file"\n')
+    monkeypatch.setenv("WHIR_FLEET_API_PORT", "3333")
+    monkeypatch.setenv("WHIR_FLEET_BROKER_PORT", "4444")
+    settings = Settings.load(config, broker_port=5555, api_host=None)
+    assert (settings.instance, settings.api_port, settings.broker_port, settings.api_host) == ("file", 3333, 5555, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("api_port = 70000", "api_port"),
+        ("apiport = 1", "apiport"),
+        ('broker = "localhost"', "mqtt://user@host:port"),
+        ('broker = "mqtt://host"', "mqtt://user@host:port"),
+        ('broker = "mqtt://user:secret@host"', "must not hold the password"),
+        ("api_port = ", "not TOML"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, wanted: str) -> None:
+    config = tmp_path / "fleet.toml"
+    config.write_text(text)
+    with pytest.raises(SettingsError, match=wanted):
+        Settings.load(config)
+
+
+def test_a_broker_of_ones_own_needs_a_password_and_its_file_may_hold_it(tmp_path: Path) -> None:
+    settings = Settings.load(broker="mqtt://fleet@plant:1883")
+    with pytest.raises(SettingsError, match="WHIR_FLEET_BROKER_PASSWORD_FILE"):
+        settings.external_password()
+    (tmp_path / "password").write_text("secret\n")
+    settings = Settings.load(broker="mqtt://fleet@plant:1883", broker_password_file=tmp_path / "password")
+    assert settings.external_password() == "secret"
+    assert "secret" not in repr(Settings.load(broker_password="secret"))
+
+
+def test_the_data_folder_is_for_its_owner_only_and_an_impossible_one_is_named(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path / "data")
+    settings.prepare()
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="WHIR_FLEET_DATA_DIR"):
+        Settings.load(data_dir=tmp_path / "file" / "data").prepare()
