@@ -66,8 +66,16 @@ def condition(params: FeatureParams, sensor: SensorInfo, samples: NDArray[np.int
         SensorError: the sensor hears less than the parameters ask for.
         FeaturesError: the rates are too far apart, or the parameters are not supported.
     """
+    return condition_with_marks(params, sensor, samples)[0]
+
+
+def condition_with_marks(
+    params: FeatureParams, sensor: SensorInfo, samples: NDArray[np.int16]
+) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+    """As `condition`, with a mark per output sample, uint8 (m,): Quality.CLIPPED where it rests on clipped input, else 0."""
     source = _as_samples(samples, sensor.channels)
-    out = np.empty((len(source) + 1, params.channels), np.int16)
+    out = np.empty((len(source), params.channels), np.int16)
+    marks = np.empty(len(source), np.uint8)
     tlv = params.to_tlv()
     info = ffi.new(
         "host_sensor_t *",
@@ -81,43 +89,17 @@ def condition(params: FeatureParams, sensor: SensorInfo, samples: NDArray[np.int
             "channels": int(sensor.channels),
         },
     )
-    clipped = ffi.new("uint32_t *")
-    made = lib.host_condition(
+    code = lib.host_condition(
         tlv,
         len(tlv),
         info,
         ffi.from_buffer("int16_t[]", source.data),
         len(source),
         ffi.from_buffer("int16_t[]", out.data),
-        clipped,
+        ffi.from_buffer("uint8_t[]", marks.data),
     )
-    return out[: check(made, f"sensor {sensor.name}")].copy()
-
-
-def windows_with_quality(
-    params: FeatureParams, samples: NDArray[np.int16], hop: int | None = None
-) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-    """Windows as `windows` gives them, with the quality bits of each (whir_contracts.contract.Quality), uint8 (k,)."""
-    if hop is not None and hop < 1:
-        raise ValueError(f"hop: {hop} is not positive")
-    step = params.hop_samples if hop is None else hop
-    source = _as_samples(samples, params.channels)
-    most = max(0, (len(source) - params.window_samples) // step + 1)
-    out = np.empty((most, params.window_samples, params.channels), np.int16)
-    quality = np.empty(most, np.uint8)
-    tlv = params.to_tlv()
-    made = lib.host_windows(
-        tlv,
-        len(tlv),
-        step,
-        ffi.from_buffer("int16_t[]", source.data),
-        len(source),
-        ffi.from_buffer("int16_t[]", out.data),
-        ffi.from_buffer("uint8_t[]", quality.data),
-        most,
-    )
-    made = check(made, "windows")
-    return out[:made], quality[:made]
+    made = check(code, f"sensor {sensor.name}")
+    return out[:made].copy(), marks[:made].copy()
 
 
 def windows(params: FeatureParams, samples: NDArray[np.int16], hop: int | None = None) -> NDArray[np.int16]:
@@ -131,3 +113,39 @@ def windows(params: FeatureParams, samples: NDArray[np.int16], hop: int | None =
         int16, (k, window_samples, channels).
     """
     return windows_with_quality(params, samples, hop)[0]
+
+
+def windows_with_quality(
+    params: FeatureParams, samples: NDArray[np.int16], hop: int | None = None, marks: NDArray[np.uint8] | None = None
+) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+    """As `windows`, with the quality bits of each (whir_contracts.contract.Quality), uint8 (k,).
+
+    Args:
+        marks: uint8 (n,), per sample: Quality.CLIPPED as `condition_with_marks` gives it, Quality.GAP where samples were lost
+            before it; None = none.
+    """
+    step = params.hop_samples if hop is None else hop
+    if step < 1:
+        raise ValueError(f"hop: {hop} is not positive")
+    source = _as_samples(samples, params.channels)
+    told = np.zeros(len(source), np.uint8) if marks is None else np.ascontiguousarray(marks)
+    if told.dtype != np.uint8 or told.shape != (len(source),):
+        raise ValueError(f"marks: uint8 ({len(source)},) is needed, got {told.dtype} {told.shape}")
+    # a gap makes the next window due at once, however long the hop
+    most = max(0, (len(source) - params.window_samples) // min(step, params.window_samples) + 1)
+    out = np.empty((most, params.window_samples, params.channels), np.int16)
+    quality = np.empty(most, np.uint8)
+    tlv = params.to_tlv()
+    code = lib.host_windows(
+        tlv,
+        len(tlv),
+        step,
+        ffi.from_buffer("int16_t[]", source.data),
+        ffi.from_buffer("uint8_t[]", told.data),
+        len(source),
+        ffi.from_buffer("int16_t[]", out.data),
+        ffi.from_buffer("uint8_t[]", quality.data),
+        most,
+    )
+    made = check(code, "windows")
+    return out[:made], quality[:made]

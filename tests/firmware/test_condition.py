@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from whir_contracts.contract import ErrorCode, Unit
+from whir_contracts.contract import ErrorCode, Quality, Unit
 from whir_contracts.params import FeatureParams
-from whir_node.condition import SensorInfo, condition
+from whir_node.condition import SensorInfo, condition, condition_with_marks
 from whir_node.errors import CoreError, FeaturesError, SensorError
-from whir_node.library import ffi, lib
+from whir_node.library import lib
 
 Make = Callable[..., FeatureParams]
 Array = NDArray[Any]
@@ -51,18 +51,6 @@ def fitted(samples: Array, rate_hz: float, frequency_hz: float) -> tuple[float, 
     basis = np.stack([np.cos(2 * np.pi * frequency_hz * t), np.sin(2 * np.pi * frequency_hz * t), np.ones_like(t)], 1)
     weights, *_ = np.linalg.lstsq(basis, samples, rcond=None)
     return float(np.hypot(weights[0], weights[1])), float(np.std(samples - basis @ weights))
-
-
-def clipped_samples(params: FeatureParams, sensor: SensorInfo, samples: NDArray[np.int16]) -> int:
-    """What the core counts as clipped."""
-    tlv = params.to_tlv()
-    fields = {n: getattr(sensor, n) for n in ("rate_mhz", "bandwidth_hz", "range_milli", "noise_ug_rthz", "lsb_nano", "unit")}
-    info = ffi.new("host_sensor_t *", {**fields, "channels": sensor.channels})
-    out = np.empty((len(samples) + 1, params.channels), np.int16)
-    count = ffi.new("uint32_t *")
-    source = ffi.from_buffer("int16_t[]", np.ascontiguousarray(samples))
-    assert lib.host_condition(tlv, len(tlv), info, source, len(samples), ffi.from_buffer("int16_t[]", out), count) >= 0
-    return int(count[0])
 
 
 @pytest.mark.parametrize(("rate_in", "rate_out"), RATES)
@@ -211,28 +199,44 @@ def test_rates_128_times_apart_are_refused(make_params: Make) -> None:
         condition(params, replace(SENSOR, rate_hz=12_800), samples)
 
 
-@pytest.mark.parametrize("rate_in", [1000, 2000, 26_667])
-def test_input_at_the_sensors_full_scale_is_counted_as_clipped(make_params: Make, rate_in: int) -> None:
-    params = make_params(bandwidth_hz=40)
-    sensor = replace(SENSOR, rate_hz=rate_in)
+def test_at_equal_rates_exactly_the_samples_at_the_sensors_full_scale_are_marked(make_params: Make) -> None:
     samples = np.zeros((200, 3), np.int16)
-    assert clipped_samples(params, sensor, samples) == 0
     for axis, value in ((0, 32_767), (1, -32_768), (2, -32_767)):
         samples[50 + axis, axis] = value
-    assert clipped_samples(params, sensor, samples) == 3
+    _, marks = condition_with_marks(make_params(), SENSOR, samples)
+    assert np.flatnonzero(marks).tolist() == [50, 51, 52]
+    assert marks[50] == Quality.CLIPPED
     # a 13-bit sensor of +-16 g ends at 4095 counts
-    coarse = replace(sensor, range_milli=16_000, lsb_nano=3_906_250)
-    params = make_params(bandwidth_hz=40, lsb_nano=3_906_250)
-    assert clipped_samples(params, coarse, np.full((2000, 3), 4094, np.int16)) == 0
-    assert clipped_samples(params, coarse, np.full((2000, 3), 4095, np.int16)) == 2000
+    coarse = replace(SENSOR, range_milli=16_000, lsb_nano=3_906_250)
+    samples[:, 0] = 4094
+    samples[7, 0], samples[9, 0] = 4095, -4095
+    _, marks = condition_with_marks(make_params(axes=0b001, channels=1, lsb_nano=3_906_250), coarse, samples)
+    assert np.flatnonzero(marks).tolist() == [7, 9]
 
 
-def test_output_that_leaves_16_bits_saturates_and_is_counted(make_params: Make) -> None:
-    fine = make_params(lsb_nano=10_000)
-    samples = np.full((50, 3), 10_000, np.int16)
-    assert np.all(condition(fine, SENSOR, samples) == 32_767)
-    assert np.all(condition(fine, SENSOR, -samples) == -32_768)
-    assert clipped_samples(fine, SENSOR, samples) == 150
+@pytest.mark.parametrize(("rate_in", "rate_out"), RATES)
+def test_every_output_that_a_clipped_input_reaches_is_marked(make_params: Make, rate_in: float, rate_out: int) -> None:
+    params = make_params(rate_hz=rate_out, bandwidth_hz=40, **ONE_AXIS)
+    sensor = replace(SENSOR, rate_hz=rate_in, channels=1)
+    quiet = np.zeros((int(200 * rate_in / rate_out), 1), np.int16)
+    spike = quiet.copy()
+    spike[len(spike) // 2 :][: int(rate_in / rate_out)] = 32_767
+    before, unmarked = condition_with_marks(params, sensor, quiet)
+    after, marks = condition_with_marks(params, sensor, spike)
+    assert not unmarked.any()
+    reached = np.flatnonzero(before != after)
+    marked = np.flatnonzero(marks)
+    assert len(reached) > 5
+    assert set(reached) <= set(marked)
+    assert len(marked) <= 40  # and not the whole stream
+
+
+def test_output_that_leaves_16_bits_saturates(make_params: Make) -> None:
+    for rate_in in (1000, 9000):
+        sensor = replace(SENSOR, rate_hz=rate_in)
+        samples = np.full((1000, 3), 10_000, np.int16)
+        assert np.all(condition(make_params(lsb_nano=10_000), sensor, samples) == 32_767)
+        assert np.all(condition(make_params(lsb_nano=10_000), sensor, -samples) == -32_768)
 
 
 @pytest.mark.parametrize(("rate_in", "rate_out"), RATES)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from whir_contracts.contract import Quality
@@ -72,3 +73,41 @@ def test_clipped_marks_exactly_the_windows_that_hold_the_sample(make_params: Mak
         assert quality.tolist() == expected
     _, quality = windows_with_quality(params, np.clip(moving(256) * 100, -32_766, 32_766).astype(np.int16), 16)
     assert not quality.any()
+
+
+def test_a_marked_sample_counts_as_clipped_wherever_it_lies(make_params: Make) -> None:
+    params = make_params(window_samples=64, band_edges_bins=(0, 32))
+    for at in (0, 63, 64, 100, 255):
+        marks = np.zeros(256, np.uint8)
+        marks[at] = Quality.CLIPPED
+        _, quality = windows_with_quality(params, moving(256), 16, marks)
+        expected = [Quality.CLIPPED if start <= at < start + 64 else 0 for start in range(0, 256 - 63, 16)]
+        assert quality.tolist() == expected
+
+
+@settings(max_examples=80, deadline=None)
+@given(gaps=st.sets(st.integers(0, 399), max_size=4), hop=st.integers(1, 100))
+@example(gaps={64, 128, 192, 256}, hop=100)
+def test_no_window_spans_a_gap_and_the_first_after_it_says_so(make_params: Make, gaps: set[int], hop: int) -> None:
+    params = make_params(window_samples=64, band_edges_bins=(0, 32))
+    samples = moving(400)
+    marks = np.zeros(400, np.uint8)
+    marks[list(gaps)] = Quality.GAP
+    starts: list[int] = []
+    expected: list[int] = []
+    lost = False  # since the last whole window
+    for begin, end in itertools.pairwise([0, *sorted(gaps), 400]):
+        lost = lost or begin in gaps
+        for start in range(begin, end - 63, hop):
+            starts.append(start)
+            expected.append(Quality.GAP if lost else 0)
+            lost = False
+    cut, quality = windows_with_quality(params, samples, hop, marks)
+    assert quality.tolist() == expected
+    for window, start in zip(cut, starts, strict=True):
+        assert np.array_equal(window, samples[start : start + 64])
+
+
+def test_marks_of_the_wrong_shape_are_refused(make_params: Make) -> None:
+    with pytest.raises(ValueError, match="marks"):
+        windows_with_quality(make_params(), moving(300), 16, np.zeros(299, np.uint8))

@@ -9,13 +9,20 @@
 #define KERNEL_Q16 ((int32_t)WHIR_SINC_LOBES * WHIR_SINC_STEPS << 16) /* half its length, in entries */
 #define COEFFICIENT_BITS 13
 
-static int16_t saturated(whir_condition_t *c, int64_t value)
+static int16_t saturated(int64_t value)
 {
-    if (value > INT16_MAX || value < INT16_MIN) {
-        c->clipped++;
-        return value > 0 ? INT16_MAX : INT16_MIN;
+    return (int16_t)(value > INT16_MAX ? INT16_MAX : value < INT16_MIN ? INT16_MIN : value);
+}
+
+/* Saturates between two filters, where nobody sees the rail afterwards. */
+static int16_t stage_output(whir_condition_t *c, int32_t value)
+{
+    int16_t kept = saturated(value);
+
+    if (kept != value) {
+        c->tainted = c->taint_outputs;
     }
-    return (int16_t)value;
+    return kept;
 }
 
 /* Ratio of the sensor's unit to the bundle's as num / den; 0 when there is none. */
@@ -110,7 +117,8 @@ int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const 
     c->input_ticks = output_mhz << c->stages;
     c->output_ticks = sensor->rate_mhz;
     c->entries_q48 = ((uint64_t)WHIR_SINC_STEPS << 48) / c->output_ticks;
-    c->clipped = 0;
+    /* an input reaches the outputs within its kernel, and half-band filters of 23 taps at 4, 8, 16 … times the rate */
+    c->taint_outputs = (uint8_t)(c->direct ? 1 : 2 * WHIR_SINC_LOBES + 1 + (c->stages != 0 ? HALFBAND_TAPS / 2 + 1 : 0));
     whir_condition_reset(c);
     return 0;
 }
@@ -123,6 +131,7 @@ void whir_condition_reset(whir_condition_t *c)
         c->stage[i].delayed_head = 0;
     }
     c->taps_head = 0;
+    c->tainted = 0;
     /* the first output is the one whose kernel begins at the first input */
     c->due = 2 * WHIR_SINC_LOBES * c->output_ticks + c->input_ticks;
 }
@@ -172,9 +181,9 @@ static int stage_push(whir_condition_t *c, whir_condition_stage_t *s, int16_t *x
         old = old + 1 == WHIR_CONDITION_HALFBAND_TAPPED ? 0 : old + 1;
         young = young == 0 ? WHIR_CONDITION_HALFBAND_TAPPED - 1 : young - 1;
     }
-    x[0] = saturated(c, x_sum >> 15);
-    x[1] = saturated(c, y_sum >> 15);
-    x[2] = saturated(c, z_sum >> 15);
+    x[0] = stage_output(c, x_sum >> 15);
+    x[1] = stage_output(c, y_sum >> 15);
+    x[2] = stage_output(c, z_sum >> 15);
     return 1;
 }
 
@@ -230,32 +239,44 @@ static int resample_push(whir_condition_t *c, const int16_t *x, int16_t *out)
     gain = (int64_t)(((uint64_t)c->gain << COEFFICIENT_BITS) / (uint32_t)weights);
     for (uint32_t ch = 0; ch < c->channels; ch++) {
         uint32_t shift = c->gain_shift + COEFFICIENT_BITS;
-        out[ch] = saturated(c, (sums[ch] * gain + ((int64_t)1 << (shift - 1))) >> shift);
+        out[ch] = saturated((sums[ch] * gain + ((int64_t)1 << (shift - 1))) >> shift);
     }
     return 1;
+}
+
+static void direct_push(const whir_condition_t *c, const int16_t *x, int16_t *out)
+{
+    for (uint32_t ch = 0; ch < c->channels; ch++) {
+        int64_t value = (int64_t)x[ch] * c->gain + ((int64_t)1 << (c->gain_shift - 1));
+        out[ch] = saturated(value >> c->gain_shift);
+    }
 }
 
 int whir_condition_push(whir_condition_t *c, const int16_t *in, int16_t *out)
 {
     int16_t x[CHANNELS] = {0};
-    int at_rail = 0;
 
     for (uint32_t ch = 0; ch < c->channels; ch++) {
         x[ch] = in[c->axis[ch]];
-        at_rail |= x[ch] >= c->rail || x[ch] <= -c->rail;
-    }
-    c->clipped += (uint32_t)at_rail;
-    if (c->direct) {
-        for (uint32_t ch = 0; ch < c->channels; ch++) {
-            int64_t value = (int64_t)x[ch] * c->gain + ((int64_t)1 << (c->gain_shift - 1));
-            out[ch] = saturated(c, value >> c->gain_shift);
+        if (x[ch] >= c->rail || x[ch] <= -c->rail) {
+            c->tainted = c->taint_outputs;
         }
-        return 1;
     }
-    for (uint32_t i = 0; i < c->stages; i++) {
-        if (!stage_push(c, &c->stage[i], x)) {
+    if (c->direct) {
+        direct_push(c, x, out);
+    } else {
+        for (uint32_t i = 0; i < c->stages; i++) {
+            if (!stage_push(c, &c->stage[i], x)) {
+                return 0;
+            }
+        }
+        if (!resample_push(c, x, out)) {
             return 0;
         }
     }
-    return resample_push(c, x, out);
+    if (c->tainted != 0) {
+        c->tainted--;
+        return WHIR_CONDITION_CLIPPED;
+    }
+    return WHIR_CONDITION_SAMPLE;
 }

@@ -98,8 +98,7 @@ static void skip_gap(whir_node_t *node)
 int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
 {
     int16_t conditioned[WHIR_WINDOW_CHANNELS_MAX];
-    uint32_t clipped = node->condition.clipped;
-    int due;
+    int kind, due;
 
     node->now_ms = now_ms;
     if (node->gap) {
@@ -109,12 +108,13 @@ int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
     if (!node->serving) {
         return 0;
     }
-    due = whir_condition_push(&node->condition, sample, conditioned);
-    if (due) {
-        node->signal_samples++;
-        due = whir_window_push(&node->window, conditioned);
+    kind = whir_condition_push(&node->condition, sample, conditioned);
+    if (kind == 0) {
+        return 0;
     }
-    if (node->condition.clipped != clipped) {
+    node->signal_samples++;
+    due = whir_window_push(&node->window, conditioned);
+    if (kind == WHIR_CONDITION_CLIPPED) {
         whir_window_clip(&node->window);
     }
     return due ? whir_node_classify(node, now_ms) : 0;

@@ -74,7 +74,7 @@ int32_t host_features_rms(const uint8_t *tlv, uint32_t bytes, const int16_t *win
 }
 
 int32_t host_condition(const uint8_t *tlv, uint32_t bytes, const host_sensor_t *sensor, const int16_t *samples, uint32_t count,
-                       int16_t *out, uint32_t *clipped)
+                       int16_t *out, uint8_t *marks)
 {
     whir_condition_t condition;
     whir_params_t params;
@@ -97,9 +97,11 @@ int32_t host_condition(const uint8_t *tlv, uint32_t bytes, const host_sensor_t *
     }
     for (uint32_t i = 0; i < count; i++) {
         const int16_t *sample = samples + (uint64_t)i * sensor->channels;
-        made += whir_condition_push(&condition, sample, out + (uint64_t)made * params.channels);
+        int kind = whir_condition_push(&condition, sample, out + (uint64_t)made * params.channels);
+        if (kind != 0) {
+            marks[made++] = kind == WHIR_CONDITION_CLIPPED ? WHIR_QUALITY_CLIPPED : 0;
+        }
     }
-    *clipped = condition.clipped;
     return made;
 }
 
@@ -108,8 +110,8 @@ uint32_t host_condition_state_bytes(void)
     return (uint32_t)sizeof(whir_condition_t);
 }
 
-int32_t host_windows(const uint8_t *tlv, uint32_t bytes, uint32_t hop, const int16_t *samples, uint32_t count, int16_t *out,
-                     uint8_t *quality, uint32_t max)
+int32_t host_windows(const uint8_t *tlv, uint32_t bytes, uint32_t hop, const int16_t *samples, const uint8_t *marks,
+                     uint32_t count, int16_t *out, uint8_t *quality, uint32_t max)
 {
     int16_t buffer[WHIR_WINDOW_SAMPLES_MAX * WHIR_WINDOW_CHANNELS_MAX];
     whir_window_t window;
@@ -127,7 +129,15 @@ int32_t host_windows(const uint8_t *tlv, uint32_t bytes, uint32_t hop, const int
     words = (uint32_t)params.window_samples * params.channels;
     whir_window_init(&window, &params, buffer);
     for (uint32_t i = 0; i < count && made < max; i++) {
-        if (whir_window_push(&window, samples + (uint64_t)i * params.channels)) {
+        int due;
+        if ((marks[i] & WHIR_QUALITY_GAP) != 0) {
+            whir_window_gap(&window);
+        }
+        due = whir_window_push(&window, samples + (uint64_t)i * params.channels);
+        if ((marks[i] & WHIR_QUALITY_CLIPPED) != 0) {
+            whir_window_clip(&window);
+        }
+        if (due) {
             quality[made] = whir_window_read(&window, out + (uint64_t)made * words);
             made++;
         }

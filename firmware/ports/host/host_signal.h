@@ -27,14 +27,17 @@ typedef struct host_sensor {
     uint8_t channels;
 } host_sensor_t;
 
-/* Number of output samples; `out` holds at least `count` of them. *clipped: see whir_condition_t. */
+/* Number of output samples; `out` and `marks` hold at least `count` of them. marks: WHIR_QUALITY_CLIPPED or 0 for each. */
 int32_t host_condition(const uint8_t *tlv, uint32_t bytes, const host_sensor_t *sensor, const int16_t *samples, uint32_t count,
-                       int16_t *out, uint32_t *clipped);
+                       int16_t *out, uint8_t *marks);
 /* Bytes of state that one stream's conditioning takes. */
 uint32_t host_condition_state_bytes(void);
 
-/* Number of windows, `hop` samples apart. quality: one byte each. At most `max` are written. */
-int32_t host_windows(const uint8_t *tlv, uint32_t bytes, uint32_t hop, const int16_t *samples, uint32_t count, int16_t *out,
-                     uint8_t *quality, uint32_t max);
+/*
+ * Number of windows, `hop` samples apart. marks: for each sample, WHIR_QUALITY_CLIPPED when it rests on clipped input,
+ * WHIR_QUALITY_GAP when samples were lost before it. quality: one byte per window. At most `max` windows are written.
+ */
+int32_t host_windows(const uint8_t *tlv, uint32_t bytes, uint32_t hop, const int16_t *samples, const uint8_t *marks,
+                     uint32_t count, int16_t *out, uint8_t *quality, uint32_t max);
 
 #endif

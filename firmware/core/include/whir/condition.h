@@ -29,10 +29,15 @@ int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const 
 /* Forget history, e.g. after a gap. */
 void whir_condition_reset(whir_condition_t *c);
 
+/* What a push gives. */
+#define WHIR_CONDITION_SAMPLE 1
+#define WHIR_CONDITION_CLIPPED 2 /* a sample, and it rests on input at the sensor's full scale, which the filters would hide   \
+                                  */
+
 /*
- * One sensor sample in (`sensor.channels` counts), at most one sample out (`params.channels` counts).
- * Returns 1 when `out` holds a sample, 0 when not: between two outputs, and until the filters are full of real samples.
- * Saturates to int16. c->clipped counts that, and inputs at the sensor's full scale, which the filters would hide.
+ * One sensor sample in (`sensor.channels` counts), at most one sample out (`params.channels` counts), saturated to int16.
+ * Returns WHIR_CONDITION_… when `out` holds a sample, 0 when not: between two outputs, and until the filters are full of real
+ * samples.
  */
 int whir_condition_push(whir_condition_t *c, const int16_t *in, int16_t *out);
 

@@ -16,18 +16,18 @@ typedef struct whir_condition_stage {
     uint8_t seen;                      /* inputs since reset; once the filter is full, only the parity goes on */
 } whir_condition_stage_t;
 
-/* 1.1 KB; nothing in it is for callers but `clipped`. */
+/* 1.1 KB; nothing in it is for callers. */
 struct whir_condition {
-    uint32_t clipped; /* samples since init that were at the sensor's rail, or left the int16 range on the way */
-
     uint8_t axis[WHIR_WINDOW_CHANNELS_MAX]; /* of the sensor, for each channel */
     uint8_t channels;
     uint8_t direct; /* equal rates: scale only */
     uint8_t stages;
-    uint8_t taps_head;  /* the oldest of `taps` */
-    uint8_t gain_shift; /* counts out = counts in * gain / 2^gain_shift */
-    uint32_t gain;      /* 2^30 .. 2^31 */
-    int32_t rail;       /* counts at which the sensor is taken to be at its full scale */
+    uint8_t taps_head;     /* the oldest of `taps` */
+    uint8_t gain_shift;    /* counts out = counts in * gain / 2^gain_shift */
+    uint32_t gain;         /* 2^30 .. 2^31 */
+    int32_t rail;          /* counts at which the sensor is taken to be at its full scale */
+    uint8_t taint_outputs; /* outputs that one clipped input reaches */
+    uint8_t tainted;       /* of them, still to come */
 
     /* The output's clock, exact: one input of the last filter lasts `input_ticks`, one output `output_ticks`. */
     uint32_t input_ticks, output_ticks;

@@ -32,7 +32,7 @@ int whir_window_push(whir_window_t *w, const int16_t *sample);
  */
 uint8_t whir_window_read(const whir_window_t *w, int16_t *out);
 
-/* The sample pushed last was clipped before conditioning (whir_condition_t.clipped has counted up). */
+/* The sample pushed last rests on clipped input (WHIR_CONDITION_CLIPPED). */
 void whir_window_clip(whir_window_t *w);
 
 /* Samples were lost: the windows that would contain the gap are dropped, never classified. */
