@@ -16,28 +16,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what C++ and Keras print off the terminal; it comes back on stderr when the block fails."""
+    """Keep what Keras prints and C++ writes off the terminal; it comes back on stderr when the block fails."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile("w+") as log:
         try:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-            yield
-            failed = False
+            with contextlib.redirect_stdout(log):
+                yield
         except BaseException:
-            failed = True
+            log.seek(0)
+            os.write(saved[1], log.read().encode())
             raise
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
             for target, copy in zip((1, 2), saved, strict=True):
                 os.dup2(copy, target)
                 os.close(copy)
-            if failed:
-                log.seek(0)
-                os.write(2, log.read())
 
 
 with quiet():

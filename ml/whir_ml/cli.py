@@ -115,11 +115,11 @@ def evaluate(
             figures["folds"] = stage.cross_validate(chosen, data_root=data, progress=progress)
         artifact.write_json(folder / "evaluation.json", figures)
         (folder / "evaluation.html").write_text(report.page(figures), encoding="utf-8")
-    lines = [
-        f"{chosen.name} {kind:5} {figures[kind]['bytes']:>9,} bytes, balanced accuracy: "
-        f"windows {figures[kind]['window']['balanced_accuracy']:.3f}, verdicts {figures[kind]['verdict']['balanced_accuracy']:.3f}"
-        for kind in ("float", "int8")
-    ]
+    lines = []
+    for kind in ("float", "int8"):
+        window, verdict = (figures[kind][unit]["balanced_accuracy"] for unit in ("window", "verdict"))
+        size = f"{figures[kind]['bytes']:,} bytes"
+        lines.append(f"{chosen.name} {kind:5} {size:>15}, balanced accuracy: windows {window:.3f}, verdicts {verdict:.3f}")
     if folds:
         scores = {name: value["verdict"]["balanced_accuracy"] for name, value in figures["folds"]["scores"].items()}
         lines.append("folds, verdicts: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))

@@ -19,10 +19,9 @@ from whir_ml.errors import EngineMismatchError, ExportError
 from whir_ml.train import Scaler, Trained
 from whir_node.engine import Engine, TflmEngine
 from whir_node.features import quantize
+from whir_node.library import ffi, lib
 
 PROVEN_MIN: Final = 1000  # windows on which the engines must agree
-TFLITE_LSB_MAX: Final = 2
-MARGIN_LSB_MAX: Final = 4
 
 
 @dataclass(frozen=True)
@@ -57,13 +56,15 @@ class Exported:
             "float_bytes": self.float_bytes,
             "arena_bytes": self.arena_bytes,
             "operators": list(self.operators),
-            "agreement": asdict(self.agreement),
+            "agreement": {**asdict(self.agreement), "top_change_margins": list(self.agreement.top_change_margins)},
         }
 
     def permille(self, outputs: NDArray[np.int8]) -> NDArray[np.int64]:
-        """Class probabilities in permille (n, classes), as whir_permille dequantizes: halves round up."""
-        exact = (outputs.astype(np.float64) - self.output_zero_point) * float(np.float32(self.output_scale)) * 1000
-        return np.clip(np.floor(exact + 0.5), 0, 1000).astype(np.int64)
+        """Class probabilities in permille (n, classes), dequantized by the core."""
+        table: NDArray[np.uint16] = np.empty(256, np.uint16)
+        bits = int(np.float32(self.output_scale).view(np.uint32))
+        lib.host_permille_all(bits, self.output_zero_point, ffi.from_buffer("uint16_t[]", table))
+        return table[outputs.astype(np.int64) + 128].astype(np.int64)
 
     def run(self, features: NDArray[np.int32]) -> NDArray[np.int8]:
         """Outputs int8 (n, classes) of features int32 (n, f), all by the core's code."""
@@ -97,7 +98,10 @@ def export(trained: Trained, train: Examples, held_out: Examples, calibration_wi
     engine = Engine(model)
     params = with_scaler(config, trained.scaler, engine.info.input_scale, engine.info.input_zero_point)
     others = stratified(train, max(PROVEN_MIN, count), config.training.seed + 1)
-    proof = np.concatenate([held_out.features, train.features[others]])
+    proof = quantize(params, np.concatenate([held_out.features, train.features[others]]))
+    rng = np.random.default_rng(config.training.seed)
+    short = max(0, PROVEN_MIN - len(proof))  # a small set is filled up with random inputs
+    proof = np.concatenate([proof, rng.integers(-128, 128, (short, proof.shape[1])).astype(np.int8)])
     return Exported(
         model=model,
         params=params,
@@ -106,7 +110,7 @@ def export(trained: Trained, train: Examples, held_out: Examples, calibration_wi
         output_scale=engine.info.output_scale,
         output_zero_point=engine.info.output_zero_point,
         operators=tuple(op["op_name"] for op in _interpreter(model)._get_ops_details()),
-        agreement=agree(model, quantize(params, proof), len(held_out.features)),
+        agreement=agree(model, proof, len(held_out.features)),
     )
 
 

@@ -82,7 +82,7 @@ def _recall(evaluation: dict[str, Any]) -> str:
     axes.set_xticks(place, names, rotation=15, ha="right")
     axes.set_ylim(0, 112)
     axes.set_ylabel("verdict recall, %")
-    axes.legend(frameon=False, loc="lower right", fontsize=9)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9)
     return _svg(figure)
 
 
@@ -111,7 +111,7 @@ def _calibration(evaluation: dict[str, Any]) -> str:
     axes.set_xscale("log")
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, 1.15 * max(row["loss"] for row in curve))
     axes.set_xlabel("calibration windows")
     axes.set_ylabel("held-out loss of int8, nats")
     return _svg(figure)
@@ -122,7 +122,7 @@ def _loss(evaluation: dict[str, Any]) -> str:
     losses = evaluation["training"]["loss"]
     figure, axes = _axes(4.8, 3.2)
     axes.plot(range(1, len(losses) + 1), losses, color=BLUE)
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, 1.05 * max(losses))
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss")
     return _svg(figure)

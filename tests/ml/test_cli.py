@@ -1,0 +1,73 @@
+"""`whir train | export | evaluate | bundle`, as typed in a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from whir_tools.cli import app
+
+
+@pytest.fixture
+def whir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    monkeypatch.setenv("WHIR_BUILD", str(tmp_path / "build"))
+
+    def run(*words: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(word) for word in words])
+
+    return run
+
+
+def test_from_config_to_signed_bundle(rig: Path, tmp_path: Path, whir) -> None:  # type: ignore[no-untyped-def]
+    config, data = rig / "rig.toml", ("--data", rig, "--json")
+    trained = json.loads(whir("train", config, "--epochs", "6", "--seed", "5", *data).stdout)
+    folder = tmp_path / "build/models/rig"
+    assert trained["folder"] == str(folder)
+    assert trained["parameters"] == 18 * 8 + 8 + 8 * 3 + 3
+    assert json.loads(whir("export", config, *data).stdout)["agreement"]["tflm_different_bytes"] == 0
+    figures = json.loads(whir("evaluate", config, *data).stdout)
+    assert figures["training"]["seed"] == 5
+    assert json.loads((folder / "evaluation.json").read_text()) == figures
+    assert "<svg" in (folder / "evaluation.html").read_text()
+    assert whir("bundle", "new-key", tmp_path / "key.pem").exit_code == 0
+    made = whir("bundle", "build", config, "--key", tmp_path / "key.pem", "--version", "2.0.0", "--counter", "4", "--json")
+    file = Path(json.loads(made.stdout)["file"])
+    assert file.stat().st_size == json.loads(made.stdout)["bytes"]
+    shown = json.loads(whir("bundle", "inspect", file, "--public-key", tmp_path / "key.pub.pem", "--json").stdout)
+    assert (shown["version"], shown["counter"]) == ("2.0.0", 4)
+    assert shown["kernel_sets"] == ["whir_nn", "tflm_reference"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("train", "adi5k"), "no such config; there are adi4k"),
+        (("export", "adi4k"), "run `whir train adi4k` first"),
+        (("evaluate", "adi4k"), "run `whir train adi4k` first"),
+        (("bundle", "build", "adi4k", "--key", "nowhere.pem"), "run `whir evaluate adi4k` first"),
+    ],
+)
+def test_what_is_missing_is_one_line_that_says_what_to_do(whir, words: tuple[str, ...], text: str) -> None:  # type: ignore[no-untyped-def]
+    result = whir(*words)
+    assert result.exit_code == 1
+    assert text in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_missing_data_folder_is_one_line(whir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("WHIR_DATA", str(tmp_path / "nothing"))
+    result = whir("train", "adi4k")
+    assert result.exit_code == 1
+    assert "WHIR_DATA" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [("train",), ("export",), ("evaluate",), ("bundle", "build"), ("bundle", "new-key")])
+def test_help_shows_an_example(whir, words: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+    result = whir(*words, "--help")
+    assert result.exit_code == 0
+    assert "Example: whir" in result.stdout
