@@ -30,6 +30,9 @@ static int32_t fold_bias(const uint8_t *model, const whir_nn_weights_t *weights,
     const int8_t *weight = (const int8_t *)(model + weights->tensor.data) + (size_t)channel * weights->channel_stride;
     int32_t sum = 0;
 
+    if (zero_point == 0) {
+        return (int32_t)bias;
+    }
     for (uint32_t i = 0; i < weights->per_channel; i++) {
         sum += *weight;
         weight += weights->weight_stride;

@@ -1,147 +1,79 @@
-#include "nn_channels.h"
+#include "nn_conv_common.h"
 #include "nn_dot.h"
-#include "nn_window.h"
 
 /* BuiltinOptions_Conv2DOptions */
 #define OPTIONS 1
 
-enum {
-    OPTION_PADDING = 0,
-    OPTION_STRIDE_W = 1,
-    OPTION_STRIDE_H = 2,
-    OPTION_ACTIVATION = 3,
-    OPTION_DILATION_W = 4,
-    OPTION_DILATION_H = 5,
-};
-
 static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
 {
-    whir_nn_window_t *window = &layer->as.window;
-    whir_nn_tensor_t input, output;
-    whir_nn_real_t input_scale, output_scale;
-    whir_nn_weights_t weights;
-    int err;
-
-    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, &input_scale)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0 ||
-        (err = whir_nn_tensor_constant(reader, whir_nn_reader_input(reader, 1), WHIR_NN_TYPE_INT8, &weights.tensor)) < 0 ||
-        (err = whir_nn_window_option(reader, OPTION_STRIDE_W, 0, &window->stride_w)) < 0 ||
-        (err = whir_nn_window_option(reader, OPTION_STRIDE_H, 0, &window->stride_h)) < 0 ||
-        (err = whir_nn_window_option(reader, OPTION_DILATION_W, 1, &window->dilation_w)) < 0 ||
-        (err = whir_nn_window_option(reader, OPTION_DILATION_H, 1, &window->dilation_h)) < 0) {
-        return err;
-    }
-    if (weights.tensor.rank != 4) {
-        return WHIR_ERR_NN_SHAPE;
-    }
-    window->k_h = weights.tensor.dims[1];
-    window->k_w = weights.tensor.dims[2];
-    window->depth_multiplier = 1;
-    err = whir_nn_window_fit(window, whir_fb_get_u8(&reader->fb, reader->options, OPTION_PADDING, 0), &input, &output);
-    if (err < 0) {
-        return err;
-    }
-    if (weights.tensor.dims[0] != window->out_c || weights.tensor.dims[3] != window->in_c) {
-        return WHIR_ERR_NN_SHAPE; /* grouped convolution included */
-    }
-    layer->input_zero_point = (int8_t)input.zero_point;
-    layer->output_zero_point = (int8_t)output.zero_point;
-    err = whir_nn_activation_range(whir_fb_get_u8(&reader->fb, reader->options, OPTION_ACTIVATION, 0), output_scale,
-                                   output.zero_point, &layer->low, &layer->high);
-    if (err < 0) {
-        return err;
-    }
-    weights.count = window->out_c;
-    weights.per_channel = weights.tensor.elements / window->out_c;
-    weights.channel_stride = weights.per_channel;
-    weights.weight_stride = 1;
-    return whir_nn_channels_read(reader, layer, &weights, input_scale, output_scale);
+    return whir_nn_conv_read(reader, layer, 0);
 }
 
-/*
- * The padding stands for the input's zero point. The bias table has -zero point * weight for every weight, so each tap that
- * falls outside is given back zero point * weight: the reference leaves such taps out.
- */
-static int32_t outside(const int8_t *w, uint32_t n, int32_t zero_point)
+/* One output channel with all its borders; `w` begins at the channel. */
+static int32_t channel_sum(const whir_nn_layer_t *layer, const whir_nn_place_t *place, const int8_t *in, const int8_t *w,
+                           int32_t sum)
 {
-    int32_t sum = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        sum += w[i];
-    }
-    return sum * zero_point;
-}
-
-/* One output channel at one place with all its borders. `in` is the input, `w` the channel's weights. */
-static int32_t channel_sum(const whir_nn_window_t *win, whir_nn_taps_t rows, whir_nn_taps_t columns, const int8_t *in,
-                           const int8_t *w, int32_t zero_point, int32_t sum)
-{
+    const whir_nn_window_t *win = &layer->as.window;
     uint32_t total = (uint32_t)sum;
 
     for (uint32_t ky = 0; ky < win->k_h; ky++) {
-        int32_t y = rows.origin + (int32_t)(ky * win->dilation_h);
-
         for (uint32_t kx = 0; kx < win->k_w; kx++, w += win->in_c) {
-            if (ky >= rows.first && ky < rows.end && kx >= columns.first && kx < columns.end) {
-                int32_t x = columns.origin + (int32_t)(kx * win->dilation_w);
+            const int8_t *x = whir_nn_conv_tap(win, place, in, ky, kx);
 
-                total = (uint32_t)whir_nn_dot1((int32_t)total, in + ((uint32_t)y * win->in_w + (uint32_t)x) * win->in_c, w,
-                                               win->in_c);
-            } else {
-                total += (uint32_t)outside(w, win->in_c, zero_point);
+            for (uint32_t c = 0; c < win->in_c; c++) {
+                total += (uint32_t)((x != NULL ? x[c] : layer->input_zero_point) * w[c]);
             }
         }
     }
     return (int32_t)total;
 }
 
-/* All output channels at one place. */
-static void run_place(const whir_nn_window_t *win, const whir_nn_layer_t *layer, const whir_nn_channels_t *channels,
-                      whir_nn_taps_t rows, whir_nn_taps_t columns, const int8_t *in, const int8_t *w, int8_t *out)
+/* Four output channels from channel c on, where all taps are inside; `w` begins at channel c. */
+static void inner_sums(const whir_nn_window_t *win, const int8_t *first, const int8_t *w, int32_t sums[4])
 {
-    uint32_t run = (uint32_t)win->k_w * win->in_c; /* weights of one kernel row, beside each other in the input too */
-    uint32_t per_channel = win->k_h * run;
+    uint32_t run = (uint32_t)win->k_w * win->in_c; /* weights of a kernel row */
+    uint32_t row = (uint32_t)win->dilation_h * win->in_w * win->in_c;
+
+    for (uint32_t ky = 0; ky < win->k_h; ky++) {
+        if (win->dilation_w == 1) { /* what they meet lies beside each other too */
+            whir_nn_dot4(sums, first + ky * row, w + ky * run, win->k_h * run, run);
+            continue;
+        }
+        for (uint32_t kx = 0; kx < win->k_w; kx++) {
+            const int8_t *x = first + ky * row + kx * win->dilation_w * win->in_c;
+
+            whir_nn_dot4(sums, x, w + ky * run + kx * win->in_c, win->k_h * run, win->in_c);
+        }
+    }
+}
+
+static void run_place(const whir_nn_layer_t *layer, const whir_nn_channels_t *channels, const whir_nn_place_t *place,
+                      const int8_t *in, const int8_t *w, int8_t *out)
+{
+    const whir_nn_window_t *win = &layer->as.window;
+    uint32_t per_channel = (uint32_t)win->k_h * win->k_w * win->in_c;
     uint32_t c = 0;
 
-    if (rows.end - rows.first == win->k_h && columns.end - columns.first == win->k_w && win->dilation_w == 1) {
-        const int8_t *start = in + ((uint32_t)rows.origin * win->in_w + (uint32_t)columns.origin) * win->in_c;
-        uint32_t row_stride = (uint32_t)win->dilation_h * win->in_w * win->in_c;
+    if (place->whole) {
+        const int8_t *first = whir_nn_conv_tap(win, place, in, 0, 0);
 
         for (; c + 4 <= win->out_c; c += 4, w += 4 * per_channel) {
             int32_t sums[4] = {channels->bias[c], channels->bias[c + 1], channels->bias[c + 2], channels->bias[c + 3]};
 
-            for (uint32_t ky = 0; ky < win->k_h; ky++) {
-                whir_nn_dot4(sums, start + ky * row_stride, w + ky * run, per_channel, run);
-            }
+            inner_sums(win, first, w, sums);
             for (uint32_t i = 0; i < 4; i++) {
                 out[c + i] = whir_nn_channels_output(channels, layer, c + i, sums[i]);
             }
         }
     }
     for (; c < win->out_c; c++, w += per_channel) {
-        int32_t sum = channel_sum(win, rows, columns, in, w, layer->input_zero_point, channels->bias[c]);
-
-        out[c] = whir_nn_channels_output(channels, layer, c, sum);
+        out[c] = whir_nn_channels_output(channels, layer, c, channel_sum(layer, place, in, w, channels->bias[c]));
     }
 }
 
 static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
-    const whir_nn_window_t *win = &layer->as.window;
-    whir_nn_channels_t channels = whir_nn_channels_of(nn, layer, win->out_c);
-    const int8_t *in = (const int8_t *)(nn->arena + layer->input);
-    const int8_t *w = (const int8_t *)(nn->model + layer->weights);
-    int8_t *out = (int8_t *)(nn->arena + layer->output);
-
-    for (uint32_t y = 0; y < win->out_h; y++) {
-        whir_nn_taps_t rows = whir_nn_taps(y, win->stride_h, win->pad_h, win->dilation_h, win->k_h, win->in_h);
-
-        for (uint32_t x = 0; x < win->out_w; x++, out += win->out_c) {
-            whir_nn_taps_t columns = whir_nn_taps(x, win->stride_w, win->pad_w, win->dilation_w, win->k_w, win->in_w);
-
-            run_place(win, layer, &channels, rows, columns, in, w, out);
-        }
-    }
+    whir_nn_conv_run(nn, layer, run_place);
 }
 
 const whir_nn_op_t whir_nn_op_conv = {3, OPTIONS, 1, read, run};

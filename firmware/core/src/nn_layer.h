@@ -14,7 +14,6 @@ typedef struct whir_nn_window {
     uint16_t stride_h, stride_w;
     uint16_t dilation_h, dilation_w;
     uint16_t pad_h, pad_w;
-    uint16_t depth_multiplier;
 } whir_nn_window_t;
 
 typedef struct whir_nn_dense {

@@ -30,7 +30,6 @@ static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
     }
     window->dilation_h = 1;
     window->dilation_w = 1;
-    window->depth_multiplier = 1;
     err = whir_nn_window_fit(window, whir_fb_get_u8(&reader->fb, reader->options, OPTION_PADDING, 0), &input, &output);
     if (err < 0) {
         return err;

@@ -45,19 +45,27 @@ static bool round_to_single(uint64_t mantissa, int32_t exponent, bool inexact, w
     return real->exponent >= 1 - 150 && real->exponent <= 254 - 150;
 }
 
+/* Divides (rest : word) by the divisor one byte at a time, which keeps within the 32-bit divider of the small cores. */
+static uint32_t divide_word(uint32_t word, uint32_t divisor, uint32_t *rest)
+{
+    uint32_t quotient = 0;
+
+    for (int32_t i = 0; i < 4; i++) {
+        *rest = (*rest << 8) | (word >> 24);
+        word <<= 8;
+        quotient = (quotient << 8) | (*rest / divisor);
+        *rest %= divisor;
+    }
+    return quotient;
+}
+
 uint64_t whir_nn_divide(uint64_t value, uint32_t divisor, uint32_t *remainder)
 {
-    uint64_t quotient = 0;
-    uint32_t rest = 0;
+    uint64_t quotient;
 
-    /* One byte at a time keeps every step within the 32-bit divider of the small cores. */
-    for (int32_t bit = 56; bit >= 0; bit -= 8) {
-        rest = (rest << 8) | (uint32_t)((value >> bit) & 0xff);
-        quotient = (quotient << 8) | (rest / divisor);
-        rest %= divisor;
-    }
-    *remainder = rest;
-    return quotient;
+    *remainder = 0;
+    quotient = (uint64_t)divide_word((uint32_t)(value >> 32), divisor, remainder) << 32;
+    return quotient | divide_word((uint32_t)value, divisor, remainder);
 }
 
 bool whir_nn_real_divide(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t *quotient)
@@ -99,15 +107,10 @@ bool whir_nn_factor(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t c, whir_n
     if (product == 0) {
         return true;
     }
-    /* 54 leading bits of product / c: bits 16 and more at once, then as many as are missing. */
-    quotient = whir_nn_divide(product << 16, c.mantissa, &rest);
-    exponent -= 16;
-    for (int32_t i = 0; i < 2; i++) {
-        rest <<= 8;
-        quotient = (quotient << 8) | (rest / c.mantissa);
-        rest %= c.mantissa;
-        exponent -= 8;
-    }
+    /* 55 to 57 leading bits of product / c. */
+    quotient = whir_nn_divide(product, c.mantissa, &rest) << 32;
+    quotient |= divide_word(0, c.mantissa, &rest);
+    exponent -= 32;
     while (quotient >= ((uint64_t)1 << 54)) {
         quotient >>= 1;
         exponent++;

@@ -16,7 +16,7 @@ typedef struct whir_nn_taps {
 int whir_nn_window_fit(whir_nn_window_t *window, uint8_t padding, const whir_nn_tensor_t *input,
                        const whir_nn_tensor_t *output);
 
-/* Reads an option that must be 1..65535. */
+/* Reads an option that must be 1..65535; `absent` is the schema's default. */
 int whir_nn_window_option(whir_nn_reader_t *reader, uint32_t field, uint32_t absent, uint16_t *value);
 
 static inline whir_nn_taps_t whir_nn_taps(uint32_t out, uint32_t stride, uint32_t pad, uint32_t dilation, uint32_t kernel,
