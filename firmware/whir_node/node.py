@@ -369,10 +369,12 @@ class VirtualNode:
 
         Raises:
             CoreError: the node does not want it any more; stop fetching.
+            PowerError: the power was cut while it was written.
         """
         code = lib.host_node_bundle_data(self._running(), data, len(data), self.now_ms)
         if code == ErrorCode.BUSY:
             return False
+        self._running()  # without power the code says nothing
         check(code, "bundle")
         return True
 

@@ -20,7 +20,7 @@ from whir_contracts.contract import Severity
 from whir_node.download import Download
 from whir_node.errors import CoreError
 from whir_node.mqtt import BrokerAddress, BrokerRefusedError, Command, Down, MqttConnection, Refused, Up
-from whir_node.node import NodeConfig, Verdict, VirtualNode
+from whir_node.node import NodeConfig, PowerError, Verdict, VirtualNode
 from whir_node.replay import Block, Replay
 
 BLOCK_MS = 50  # of the node's clock at speed 1
@@ -186,7 +186,7 @@ class NodeRunner:
                 if self._held is None or not self.node.bundle_data(self._held):
                     return
                 self._held = None
-            except CoreError:  # the node has refused it and says why in an event
+            except (CoreError, PowerError):  # refused, and the node says why in an event; or its power was cut
                 self._stop_download()
                 return
 

@@ -35,6 +35,7 @@ static void on_receipt(whir_node_t *node, const whir_command_t *command, uint64_
 {
     uint8_t confirms = 0;
 
+    node->resend_doublings = 0;
     for (uint32_t i = 0; i < command->seq_count; i++) {
         (void)whir_spool_receipt(&node->alerts, command->boot, command->seq[i]); /* when that fails it is sent again */
         if (node->trial_told && command->boot == node->slots.state.boot && command->seq[i] == node->trial_seq) {

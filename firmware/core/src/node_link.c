@@ -4,6 +4,7 @@
 
 #define SEND_BURST 4           /* kept messages per step */
 #define DRAIN_INTERVAL_MS 100  /* between two spooled telemetry messages */
+#define RESEND_DOUBLINGS_MAX 4 /* while nobody answers, resends grow rarer, up to 16 times the interval */
 #define STATE_INTERVAL_MS 1000 /* a state that flutters is told at most so often */
 
 /* How a topic stands in a spool's records; the numbers are on flash. */
@@ -151,7 +152,8 @@ static void status_step(whir_node_t *node, uint64_t now_ms)
     }
 }
 
-/* Alerts and events: all that have no receipt, from the oldest, again after each resend interval. */
+/* Alerts and events: all that have no receipt, from the oldest, again after each resend interval, which doubles while no
+ * receipt comes: a fleet that is down for a night must not find its broker flooded. */
 static void kept_step(whir_node_t *node, uint64_t now_ms)
 {
     whir_spool_item_t item;
@@ -159,9 +161,10 @@ static void kept_step(whir_node_t *node, uint64_t now_ms)
     if (!node->connected || node->alerts.pending == 0) {
         return;
     }
-    if (now_ms - node->pass_ms >= node->config.resend_interval_ms) {
+    if (now_ms - node->pass_ms >= (uint64_t)node->config.resend_interval_ms << node->resend_doublings) {
         node->pass_ms = now_ms;
         node->sent_any = 0;
+        node->resend_doublings = (uint8_t)(node->resend_doublings + (node->resend_doublings < RESEND_DOUBLINGS_MAX));
     }
     for (int i = 0; i < SEND_BURST; i++) {
         if (whir_spool_next(&node->alerts, node->sent_any ? &node->sent_last : NULL, &item, node->message,
@@ -236,6 +239,7 @@ void whir_node_connected(whir_node_t *node, int connected, uint64_t now_ms)
     node->status_due = 1;
     node->sent_any = 0; /* a clean session: the broker has forgotten what was under way */
     node->pass_ms = now_ms;
+    node->resend_doublings = 0;
     if (connected) {
         status_step(node, now_ms);
     }

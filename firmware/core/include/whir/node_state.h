@@ -61,6 +61,7 @@ struct whir_node {
     uint8_t sent_any;                           /* sent_last is valid */
     whir_spool_item_t sent_last;
     uint64_t pass_ms; /* when sending began at the oldest */
+    uint8_t resend_doublings;
     uint32_t told_dropped;
 
     uint8_t updating; /* a fetch or its proof is under way */
