@@ -61,9 +61,9 @@ class Exported:
 
     def permille(self, outputs: NDArray[np.int8]) -> NDArray[np.int64]:
         """Class probabilities in permille (n, classes), dequantized by the core."""
-        table: NDArray[np.uint16] = np.empty(256, np.uint16)
+        table = np.empty(256, np.uint16)
         bits = int(np.float32(self.output_scale).view(np.uint32))
-        lib.host_permille_all(bits, self.output_zero_point, ffi.from_buffer("uint16_t[]", table))
+        lib.host_permille_all(bits, self.output_zero_point, ffi.from_buffer("uint16_t[]", table.data))
         return table[outputs.astype(np.int64) + 128].astype(np.int64)
 
     def run(self, features: NDArray[np.int32]) -> NDArray[np.int8]:
