@@ -1,7 +1,7 @@
 """Loads the host port of the core.
 
-The C functions that Python may call are declared in `ports/host/host_*.h`, in plain C without macros, so that one text serves the
-compiler and cffi.
+The C functions that Python may call are declared in `ports/host/host_*.h`, in plain C without macros, so that one text
+serves the compiler and cffi.
 """
 
 from __future__ import annotations

@@ -1,0 +1,181 @@
+"""`whir node`: run a virtual node from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from whir_contracts.contract import Severity
+    from whir_node.node import Verdict
+    from whir_node.runner import Observer
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="The firmware's core on this computer."
+)
+PASSWORD_VARIABLE = "WHIR_BROKER_PASSWORD"  # noqa: S105  the name of the variable, not a password
+
+
+@app.callback()
+def node() -> None:
+    """The firmware's core on this computer."""
+
+
+def _fail(reason: object) -> NoReturn:
+    typer.echo(f"whir node: {reason}", err=True)
+    raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    site: Annotated[str, typer.Option(help="Site name: a-z, 0-9 and -, at most 32.")],
+    name: Annotated[str, typer.Option(help="Node name, by the same rule.")],
+    broker: Annotated[str, typer.Option(help="mqtt://user@host:port")],
+    keys: Annotated[Path, typer.Option(help="Folder of public keys, <key_id>.pem, at most four.")],
+    replay: Annotated[list[str], typer.Option(help="file.npz[:seconds], played in order; repeat the option.")],
+    flash: Annotated[Path | None, typer.Option(help="File that keeps the flash between runs; without it, in memory.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="First model, written into slot a of a flash that has none.")] = None,
+    speed: Annotated[float, typer.Option(help="Node seconds per second; only at 1 the node knows the wall clock.")] = 1.0,
+    engine: Annotated[str, typer.Option(help="whir_nn or tflm (TensorFlow Lite Micro, from its wheel).")] = "whir_nn",
+    password_file: Annotated[Path | None, typer.Option(help=f"Broker password; else ${PASSWORD_VARIABLE}.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per line on stdout: messages, verdicts, link, power.")
+    ] = False,
+) -> None:
+    """Plays recordings into a virtual node that talks to a broker, until they end or Ctrl-C.
+
+    Example: whir node run --site demo --name pump-1 --broker mqtt://node@127.0.0.1:1883 --keys keys --flash pump-1.flash
+    --bundle first.whir --replay healthy.npz:30 --replay bearing.npz
+    """
+    from whir_contracts.recording import RecordingError
+    from whir_node.crypto import KeyFileError
+    from whir_node.errors import CoreError
+    from whir_node.mqtt import BrokerError
+    from whir_node.node import NodeError
+    from whir_node.replay import ReplayError
+
+    try:
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        with _runner(site, name, broker, keys, replay, flash, bundle, speed, engine, password_file, as_json) as runner:
+            runner.run(stop)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+    except (BrokerError, NodeError, ReplayError, RecordingError, KeyFileError, CoreError, ValueError) as error:
+        _fail(error)
+
+
+def _runner(
+    site: str,
+    name: str,
+    broker: str,
+    keys: Path,
+    replay: list[str],
+    flash: Path | None,
+    bundle: Path | None,
+    speed: float,
+    engine: str,
+    password_file: Path | None,
+    as_json: bool,
+) -> Any:
+    import re
+
+    from whir_contracts.contract import NAME_SITE_NODE_PATTERN
+    from whir_node.mqtt import BrokerAddress
+    from whir_node.node import ENGINES, NodeConfig
+    from whir_node.replay import Replay, parse_segment
+    from whir_node.runner import NodeRunner
+
+    for option, text in (("--site", site), ("--name", name)):
+        if re.fullmatch(NAME_SITE_NODE_PATTERN, text) is None:
+            raise ValueError(f"{option} {text!r}: a name matches {NAME_SITE_NODE_PATTERN}")
+    if engine not in ENGINES:
+        raise ValueError(f"--engine {engine}: one of {', '.join(ENGINES)}")
+    if not 0 < speed < float("inf"):
+        raise ValueError(f"--speed {speed}: must be positive")
+    address = BrokerAddress.parse(broker)
+    played = Replay([parse_segment(text) for text in replay])
+    password = password_file.read_text().strip() if password_file is not None else os.environ.get(PASSWORD_VARIABLE)
+    return NodeRunner(
+        NodeConfig(site=site, name=name, sensor=played.sensor, engine=engine),
+        played,
+        address,
+        password,
+        public_keys=_read_keys(keys),
+        flash=flash,
+        first_bundle=None if bundle is None else bundle.read_bytes(),
+        speed=speed,
+        observer=_printer(as_json),
+    )
+
+
+def _read_keys(folder: Path) -> dict[int, Any]:
+    from whir_node.crypto import load_public_key
+
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".pem" and path.stem.isdecimal():
+            found[int(path.stem)] = load_public_key(path)
+    if not found:
+        raise ValueError(f"{folder}: no public key; a file is called <key_id>.pem, e.g. 1.pem")
+    return found
+
+
+def _printer(as_json: bool) -> Observer:
+    from whir_node.runner import Observer
+
+    class Lines(Observer):
+        """One JSON object per line."""
+
+        def _line(self, **fields: Any) -> None:
+            print(json.dumps(fields), flush=True)
+
+        def on_link(self, up: bool, reason: str) -> None:
+            self._line(link="up" if up else "down", reason=reason)
+
+        def on_message(self, topic: str, payload: bytes) -> None:
+            self._line(topic=topic, message=json.loads(payload))
+
+        def on_verdict(self, verdict: Verdict, label: str) -> None:
+            fields = {
+                "top": verdict.top,
+                "permille": verdict.permille,
+                "windows": verdict.windows,
+                "quality": int(verdict.quality),
+            }
+            self._line(verdict=fields, at_ms=verdict.at_ms, truth=label)
+
+        def on_output(self, severity: Severity) -> None:
+            self._line(output=severity.name.lower())
+
+        def on_power(self, on: bool) -> None:
+            self._line(power="on" if on else "cut")
+
+    class Words(Observer):
+        """What a person wants to know: link, alerts, events, local alarm."""
+
+        def on_link(self, up: bool, reason: str) -> None:
+            print("link up" if up else f"link down: {reason}", file=sys.stderr, flush=True)
+
+        def on_message(self, topic: str, payload: bytes) -> None:
+            body = json.loads(payload)
+            if topic == "alert":
+                print(f"alert    {body['verdict']} {body['state']}, {body['severity']}, p {body['p'] / 1000:.3f}", flush=True)
+            elif topic == "event":
+                print(f"event    {body['kind']}" + (f": {body['code']}" if body.get("code") else ""), flush=True)
+            elif topic == "status":
+                model = f"{body['model']} {body['model_version']}" if body["model"] else "no model"
+                print(f"status   {body['state']}, {model}", flush=True)
+
+        def on_output(self, severity: Severity) -> None:
+            print(f"output   {severity.name.lower()}", flush=True)
+
+    return Lines() if as_json else Words()
