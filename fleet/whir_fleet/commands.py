@@ -32,7 +32,8 @@ def due(session: Session, now_ms: int, resend_s: int) -> list[tuple[Command, Nod
         .where(Command.state != DONE, Node.boot.is_not(None))
         .order_by(Command.created_ms, Command.id)
     ).all()
-    return [(command, node) for command, node in rows if not devices.is_lost(node) and _is_due(command, node, now_ms, resend_s)]
+    there = [(command, node) for command, node in rows if node.state != "stopped" and not devices.is_lost(node)]
+    return [(command, node) for command, node in there if _is_due(command, node, now_ms, resend_s)]
 
 
 def _is_due(command: Command, node: Node, now_ms: int, resend_s: int) -> bool:

@@ -69,12 +69,14 @@ def is_lost(node: Node) -> bool:
 
 
 def presence(node: Node, now_ms: int, silence: Silence | None = None) -> str:
-    """`online`, `lost` (its last will came), `silent` (it has missed the time that it announced), or `unknown`."""
+    """`online`, `stopped` (it took leave), `lost` (its last will came), `silent` (it missed the time that it announced), `unknown`."""
     silence = silence or Silence()
     if is_lost(node):
         return "lost"
     if node.boot is None:
         return "unknown"
+    if node.state == "stopped":
+        return "stopped"
     if node.next_s is not None and now_ms > node.last_seen_ms + silence.factor * node.next_s * 1000 + silence.grace_ms:
         return "silent"
     return "online"

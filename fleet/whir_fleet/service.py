@@ -58,6 +58,11 @@ class FleetService:
     def embedded(self) -> bool:
         return self._embedded is not None
 
+    @property
+    def ingest_connected(self) -> bool:
+        """Messages are being stored."""
+        return self._ingest.connected
+
     def start(self) -> FleetService:
         try:
             self._start()
@@ -76,13 +81,13 @@ class FleetService:
         signer = self._signer()
         self._worker = Worker(self.settings, self.database, self.broker, signer)
         self._ingest = Ingest(self.settings, self.database, self.broker, self._worker.wake)
-        context = Context(self.settings, self.database, signer, self._worker.wake, lambda: self._ingest.connected)
+        context = Context(self.settings, self.database, signer, self._worker.wake, lambda: self.ingest_connected)
         config = uvicorn.Config(create_app(context), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
         self._server = uvicorn.Server(config)
         self._spawn("ingest", self._ingest.run)
         self._spawn("worker", self._worker.run)
         self._spawn("api", lambda: self._server.run(sockets=[listener]))
-        self._await(lambda: self._server.started and self._ingest.connected)
+        self._await(lambda: self._server.started and self.ingest_connected)
 
     def _signer(self) -> Signer:
         secret = secret_file(self.settings.data_dir / "secret")

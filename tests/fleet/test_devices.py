@@ -70,6 +70,11 @@ def test_a_node_that_misses_what_it_announced_is_silent_and_one_that_only_sleeps
     assert devices.presence(node, node.last_seen_ms + 7_300_000) == "silent"
 
 
+def test_a_node_that_took_leave_is_stopped_however_long_ago(database: Database, says: Says) -> None:
+    node = after(database, [says("status", seq=1, state="stopped", next_s=60)])
+    assert devices.presence(node, node.last_seen_ms + 9_000_000) == "stopped"
+
+
 def test_a_node_that_has_sent_no_status_yet_is_unknown(database: Database, says: Says) -> None:
     node = after(database, [says("telemetry", seq=1)])
     assert devices.presence(node, node.last_seen_ms) == "unknown"

@@ -313,8 +313,10 @@ def test_a_command_goes_out_once_per_connection_until_it_is_answered_and_again_a
     with database.write() as session:  # the broker says that it has lost the node
         store(session, [f.says("status", node="n0", boot=2, conn=1, state="lost", ts=..., synced=...)], 100)
     assert not due(200)
-    f.say("n0", "status", boot=2, conn=2)
-    assert due(201)
+    f.say("n0", "status", boot=2, conn=2, state="stopped")
+    assert not due(201)
+    f.say("n0", "status", boot=2, conn=3)
+    assert due(202)
     f.confirm("n0")
     assert not due(300)
 

@@ -37,7 +37,7 @@ class NodeView(BaseModel):
     site: str
     name: str
     machine: str
-    presence: Literal["online", "lost", "silent", "unknown"]
+    presence: Literal["online", "stopped", "lost", "silent", "unknown"]
     state: str | None
     boot: int | None
     conn: int | None

@@ -1,0 +1,121 @@
+"""`whir fleet` and `whir rollout` as processes: what they print, and one line when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from whir_fleet.auth import Role
+from whir_fleet.messages import Inbound
+from whir_fleet.service import FleetService
+from whir_fleet.settings import Settings
+from whir_fleet.store import store
+
+
+def whir(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command with nothing of WHIR_FLEET_… but what is given."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WHIR_FLEET_")}
+    command = [sys.executable, "-m", "whir_tools.cli", *arguments]
+    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60)
+
+
+def failure(*arguments: str, **environment: str) -> str:
+    """The one line on stderr of a command that fails."""
+    done = whir(*arguments, **environment)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+def test_upload_and_rollout_from_the_command_line(
+    tmp_path: Path, keys: Path, make_bundle: Callable[..., bytes], says: Callable[..., Inbound]
+) -> None:
+    bundle, broken = tmp_path / "new.whir", tmp_path / "broken.whir"
+    bundle.write_bytes(make_bundle())
+    broken.write_bytes(make_bundle()[:-1])
+    settings = Settings.load(data_dir=tmp_path / "data", keys_dir=keys, api_port=0, broker_port=0)
+    with FleetService(settings) as service:
+        with service.database.write() as session:
+            store(session, [says("status", node=node, seq=1) for node in ("n1", "n2")], 100)
+        environment = {"WHIR_FLEET_URL": service.url, "WHIR_FLEET_TOKEN": service.create_token("cli", Role.OPERATOR)}
+        assert "bundle_truncated" in failure("fleet", "upload", str(broken), **environment)
+        sha256 = json.loads(whir("fleet", "upload", str(bundle), "--json", **environment).stdout)["sha256"]
+        made = whir("rollout", "create", sha256[:10], "--canary", "n2", "--no-start", "--json", **environment)
+        rollout = json.loads(made.stdout)
+        assert [action["node"] for action in rollout["actions"]] == ["n2", "n1"]
+        assert json.loads(whir("rollout", "start", rollout["id"], "--json", **environment).stdout)["state"] == "running"
+        assert "cannot resume" in failure("rollout", "resume", rollout["id"], **environment)
+        assert "n2" in whir("rollout", "show", rollout["id"], **environment).stdout
+        assert rollout["id"] in whir("rollout", "list", **environment).stdout
+        assert [n["name"] for n in json.loads(whir("fleet", "nodes", "--json", **environment).stdout)] == ["n1", "n2"]
+        assert "credential" in failure("rollout", "list", **environment | {"WHIR_FLEET_TOKEN": "whir_x_y"})
+
+
+def test_serve_runs_until_it_is_told_to_stop_and_says_what_the_embedded_broker_lacks(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    port, broker_port = free_port(), free_port()
+    token = whir("fleet", "token", "create", "--role", "viewer", "--data-dir", str(tmp_path)).stdout.strip()
+    command = [sys.executable, "-m", "whir_tools.cli", "fleet", "serve", "--data-dir", str(tmp_path)]
+    command += ["--port", str(port), "--broker-port", str(broker_port)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    url, give_up = f"http://127.0.0.1:{port}/api/v1", time.monotonic() + 20
+    while True:
+        try:
+            ready = httpx.get(f"{url}/ready", headers={"Authorization": f"Bearer {token}"})
+            if ready.status_code == 200:
+                break
+        except httpx.HTTPError:
+            pass
+        assert process.poll() is None and time.monotonic() < give_up
+        time.sleep(0.1)
+    assert ready.json()["ingest"] == "here"
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "no ACL" in log and "mosquitto" in log and "EMQX" in log
+    with socket.create_server(("127.0.0.1", broker_port)):  # the broker is gone, too
+        pass
+
+
+@pytest.mark.parametrize("option", ["--port", "--broker-port"])
+def test_a_port_in_use_is_one_line_that_names_the_option(tmp_path: Path, free_port: Callable[[], int], option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = {"--port": str(free_port()), "--broker-port": str(free_port()), option: str(taken.getsockname()[1])}
+        arguments = [word for pair in ports.items() for word in pair]
+        assert option in failure("fleet", "serve", "--data-dir", str(tmp_path), *arguments)
+
+
+def test_what_is_missing_is_one_line_that_says_what_to_do(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    assert "whir fleet token create" in failure("rollout", "list")
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert "whir fleet serve" in failure("rollout", "list", WHIR_FLEET_TOKEN="x", WHIR_FLEET_URL=nobody)
+    ingest = ("fleet", "ingest", "--data-dir", str(tmp_path), "--broker", "mqtt://fleet@127.0.0.1:1")
+    assert "WHIR_FLEET_BROKER_PASSWORD_FILE" in failure(*ingest)
+    assert "WHIR_FLEET_API_PORT" in failure("fleet", "serve", WHIR_FLEET_API_PORT="x")
+
+
+def test_a_wrong_broker_password_ends_ingest_with_one_line(tmp_path: Path, mosquitto: Callable[..., Any]) -> None:
+    broker = mosquitto(users={"fleet": "right"})
+    done = whir("fleet", "ingest", "--data-dir", str(tmp_path), "--broker", broker.url, WHIR_FLEET_BROKER_PASSWORD="wrong")
+    assert done.returncode == 1
+    assert "check user name and password" in done.stderr.splitlines()[-1]
+
+
+def test_a_broker_configuration_is_written_with_its_users(tmp_path: Path) -> None:
+    done = whir("fleet", "broker-config", str(tmp_path / "broker"), "--port", "1884")
+    config = Path(done.stdout.strip())
+    assert "listener 1884" in config.read_text()
+    assert {path.name for path in config.parent.iterdir()} == {"mosquitto.conf", "passwords", "acl", "users.toml"}
