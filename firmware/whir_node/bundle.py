@@ -229,7 +229,7 @@ def build(
     }
     head = _HEADER.pack(*header.values(), 0)[:-4]
     head += struct.pack("<I", zlib.crc32(head))
-    r, s = decode_dss_signature(private_key.sign(head + manifest, ec.ECDSA(hashes.SHA256())))
+    r, s = decode_dss_signature(private_key.sign(head + manifest, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
     bundle = head + manifest + body + r.to_bytes(32, "big") + s.to_bytes(32, "big")
     inspect(bundle, {key_id: private_key.public_key()}, hardware_class=fields.hardware_class)
     return bundle

@@ -60,7 +60,7 @@ def pack(
     version: str,
     counter: int,
 ) -> bytes:
-    """The bundle's bytes. The same artifact, key and numbers give the same bytes but for the signature.
+    """The bundle's bytes. The same artifact, key and numbers give the same bytes.
 
     Raises:
         ScopeError: absolute level learned in volt cannot be meant for other machines.
