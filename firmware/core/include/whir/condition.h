@@ -29,10 +29,9 @@ int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const 
 /* Forget history, e.g. after a gap. */
 void whir_condition_reset(whir_condition_t *c);
 
-/* What a push gives. */
+/* What a push gives: a sample; a sample that rests on input at the sensor's full scale, which the filters would hide. */
 #define WHIR_CONDITION_SAMPLE 1
-#define WHIR_CONDITION_CLIPPED 2 /* a sample, and it rests on input at the sensor's full scale, which the filters would hide   \
-                                  */
+#define WHIR_CONDITION_CLIPPED 2
 
 /*
  * One sensor sample in (`sensor.channels` counts), at most one sample out (`params.channels` counts), saturated to int16.
