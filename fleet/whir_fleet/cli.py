@@ -1,4 +1,4 @@
-"""`whir fleet` and `whir rollout`."""
+"""`whir fleet` and `whir rollout`. What runs the service is imported where it is run: the client commands start without it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from whir_fleet.auth import Role
-from whir_fleet.broker import Users, mosquitto_files
-from whir_fleet.clock import now_ms
-from whir_fleet.db import Database
 from whir_fleet.errors import FleetError
-from whir_fleet.ingest import Ingest
-from whir_fleet.link import BrokerAddress
 from whir_fleet.remote import Remote
-from whir_fleet.service import FleetService
-from whir_fleet.settings import Settings
 
 app = typer.Typer(help="The fleet service: serve, ingest, upload, tokens.", no_args_is_help=True, add_completion=False)
 token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
@@ -87,6 +79,9 @@ def serve(
 
     Example: whir fleet serve --data-dir /var/lib/whir
     """
+    from whir_fleet.service import FleetService
+    from whir_fleet.settings import Settings
+
     _log()
     settings = Settings.load(
         config,
@@ -120,6 +115,11 @@ def ingest(config: ConfigOption = None, data_dir: DataOption = None, broker: Bro
 
     Example: whir fleet ingest --broker mqtt://fleet@broker.plant:1883
     """
+    from whir_fleet.db import Database
+    from whir_fleet.ingest import Ingest
+    from whir_fleet.link import BrokerAddress
+    from whir_fleet.settings import Settings
+
     _log()
     settings = Settings.load(config, data_dir=data_dir, broker=broker)
     if settings.broker == "embedded":
@@ -150,6 +150,8 @@ def broker_config(
 
     Example: whir fleet broker-config /etc/whir && mosquitto -c /etc/whir/mosquitto.conf
     """
+    from whir_fleet.broker import Users, mosquitto_files
+
     folder.mkdir(parents=True, exist_ok=True)
     users = Users.load(folder / "users.toml")
     typer.echo(mosquitto_files(folder, port, users, host, run_as))
@@ -213,6 +215,10 @@ def token_create(
     Example: export WHIR_FLEET_TOKEN=$(whir fleet token create --role operator)
     """
     from whir_fleet import auth
+    from whir_fleet.auth import Role
+    from whir_fleet.clock import now_ms
+    from whir_fleet.db import Database
+    from whir_fleet.settings import Settings
 
     if role.upper() not in Role.__members__:
         raise typer.BadParameter("viewer, operator or admin", param_hint="--role")

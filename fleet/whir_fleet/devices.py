@@ -69,7 +69,7 @@ def is_lost(node: Node) -> bool:
 
 
 def presence(node: Node, now_ms: int, silence: Silence | None = None) -> str:
-    """`online`, `stopped` (it took leave), `lost` (its last will came), `silent` (it missed the time that it announced), `unknown`."""
+    """`online`, `stopped` (took leave), `lost` (last will came), `silent` (missed the time that it announced), `unknown`."""
     silence = silence or Silence()
     if is_lost(node):
         return "lost"
