@@ -92,7 +92,7 @@ int whir_spool_mount(whir_spool_t *s, whir_flash_t *flash, uint32_t base, uint32
      * Behind the last good record a cut may have left a header that was begun, whatever it reads as, and each boot since then
      * one more. Each boot therefore starts one cell further on than the boot before it could have.
      */
-    if (boot >= writer && boot - writer < flash->sector_size / WHIR_SPOOL_RECORD_BYTES) {
+    if (boot >= writer && boot - writer < (flash->sector_size - end.offset) / WHIR_SPOOL_RECORD_BYTES) {
         s->offset = end.offset + (boot - writer) * WHIR_SPOOL_RECORD_BYTES;
     }
     return 0;
@@ -105,7 +105,7 @@ static int room_make(whir_spool_t *s, uint32_t extent)
     uint32_t lost = 0, writer, next = s->head + 1, tail = tail_of(s, next);
     int err;
 
-    if (s->offset <= s->flash->sector_size && extent <= s->flash->sector_size - s->offset) {
+    if (extent <= s->flash->sector_size - s->offset) {
         return 0;
     }
     if (s->head != 0 && tail > s->tail) {
