@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from whir_contracts.contract import PARAMS, ErrorCode, FeatureKind
 from whir_contracts.params import FeatureParams, ParamsError
@@ -185,3 +187,30 @@ def test_an_unknown_or_missing_entry_is_refused(make_params: Make) -> None:
         assert core_check(missing) == ErrorCode.BUNDLE_FEATURES
         with pytest.raises(ParamsError, match="missing"):
             FeatureParams.from_tlv(missing)
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_core_and_python_accept_and_refuse_the_same_bytes(make_params: Make, data: st.DataObject) -> None:
+    """Bytes changed anywhere: whoever reads them, the verdict is the same, and what both accept counts the same features."""
+    tlv = bytearray(scaled(make_params(band_edges_bins=(0, 4, 9), stats=data.draw(st.sampled_from([0, 5, 15])))).to_tlv())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(tlv) - 1))
+        tlv[at] = data.draw(st.integers(0, 255) | st.sampled_from([tlv[at] ^ 1, tlv[at] ^ 128]))
+    changed = bytes(tlv)
+    try:
+        params = FeatureParams.from_tlv(changed)
+    except ParamsError:
+        assert core_check(changed) in (ErrorCode.BUNDLE_MANIFEST, ErrorCode.BUNDLE_FEATURES)
+    else:
+        assert core_check(changed) == 1
+        assert lib.host_params_feature_count(changed, len(changed)) == params.feature_count
+        assert params.to_tlv() == changed
+
+
+@settings(max_examples=200, deadline=None)
+@given(junk=st.binary(max_size=300))
+def test_junk_is_refused_by_both(junk: bytes) -> None:
+    assert core_check(junk) < 0
+    with pytest.raises(ParamsError):
+        FeatureParams.from_tlv(junk)

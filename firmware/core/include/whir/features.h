@@ -20,7 +20,8 @@
  */
 void whir_features_extract(const whir_params_t *params, const int16_t *window, int32_t *scratch, int32_t *out);
 
-/* Scales features to the model's int8 input: clamp8(((feature - offset) * gain_q16 + 2^15) >> 16). */
+/* Scales features to the model's int8 input: clamp8(((feature - offset) * gain_q16 + 2^15) >> 16). The scaler must be complete
+ * (whir_params_complete). */
 void whir_features_quantize(const whir_params_t *params, const int32_t *features, int8_t *input);
 
 /* AC RMS over all axes of a window, in counts (integer square root of the summed variances). */
