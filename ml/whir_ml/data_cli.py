@@ -20,7 +20,7 @@ from rich.table import Table
 from whir_contracts import recording
 from whir_contracts.recording import DataFolderError, RecordingError
 from whir_ml.data import SetSummary, summarize_all
-from whir_ml.synth import SynthConfigError
+from whir_ml.errors import MlError
 
 app = typer.Typer(help="List, import, look at and simulate recordings.", no_args_is_help=True, add_completion=False)
 
@@ -32,7 +32,7 @@ def _one_line_errors() -> Iterator[None]:
     """What is wrong with the user's files is one line on stderr and exit code 1, not a traceback."""
     try:
         yield
-    except (RecordingError, SynthConfigError) as error:
+    except (RecordingError, MlError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 
@@ -60,23 +60,20 @@ def list_sets(
     if as_json:
         print(json.dumps([_plain(summary) for summary in sets], indent=2))
         return
-    # The finer labels take too much room beside several data sets.
-    detailed = len(sets) == 1
     table = Table(title=f"Data sets in {root}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("set", "rate Hz", "channels", "unit", "label"):
-        table.add_column(heading, no_wrap=heading != "channels")
+    table.add_column("set / label", no_wrap=True)
     for heading in ("recordings", "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
-    if detailed:
-        table.add_column("sublabels", overflow="fold")
+    table.add_column("measured / finer labels", overflow="fold")
     for summary in sets:
         rates = ", ".join(f"{rate:g}" for rate in summary.rates_hz)
-        head = (summary.name, rates, " ".join(summary.channels), summary.unit)
+        measured = f"{' '.join(summary.channels)} in {summary.unit} at {rates} Hz"
+        seconds = sum(label.seconds for label in summary.labels)
+        table.add_row(f"[bold]{summary.name}", str(summary.recordings), f"{seconds:.0f}", measured)
         for label in summary.labels:
-            sublabels = ", ".join(f"{name} {count}" for name, count in label.sublabels.items())
-            row = (*head, label.label, str(label.recordings), f"{label.seconds:.0f}", *((sublabels,) if detailed else ()))
-            table.add_row(*row, end_section=label is summary.labels[-1])
-            head = ("", "", "", "")
+            finer = ", ".join(f"{name} {count}" for name, count in label.sublabels.items() if name != label.label)
+            end = label is summary.labels[-1]
+            table.add_row(f"  {label.label}", str(label.recordings), f"{label.seconds:.0f}", finer, end_section=end)
     Console().print(table)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import struct
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def from_wav(path: Path, full_scale: float, facts: Facts) -> Recording:
             rate, samples = wavfile.read(path)
     except FileNotFoundError:
         raise ImportFileError(path, "", "no such file") from None
-    except (ValueError, EOFError, wavfile.WavFileWarning) as error:
+    except (ValueError, EOFError, struct.error, wavfile.WavFileWarning) as error:
         raise ImportFileError(path, "", f"not a whole WAV file: {error}") from None
     values = np.atleast_2d(samples.T).T.astype(np.float64)
     if np.issubdtype(samples.dtype, np.integer):

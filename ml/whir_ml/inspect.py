@@ -30,7 +30,9 @@ def spectrum(values: NDArray[np.float64], rate_hz: float) -> tuple[NDArray[np.fl
     for start in starts:
         block = values[start : start + size]
         power += np.abs(np.fft.rfft((block - block.mean(axis=0)) * window, axis=0)) ** 2
-    return np.fft.rfftfreq(size, 1 / rate_hz), np.sqrt(power / len(starts)) * (2 / window.sum())
+    freq = np.arange(size // 2 + 1, dtype=np.float64) * (rate_hz / size)
+    amplitude: NDArray[np.float64] = np.sqrt(power / len(starts)) * float(2 / np.hanning(size).sum())
+    return freq, amplitude
 
 
 def draw(rec: Recording, path: Path) -> None:

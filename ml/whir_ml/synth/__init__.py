@@ -1,7 +1,7 @@
 """A physics-based simulator of a motor with a 3-axis sensor; docs/SYNTH.md describes and justifies it."""
 
 from whir_ml.synth.bearings import BEARINGS, Bearing
-from whir_ml.synth.benchmark import SynthConfig, SynthConfigError, default_config, generate, load_config, synth12k, write
+from whir_ml.synth.benchmark import SynthConfig, SynthConfigError, default_config, draw, generate, load_config, synth12k, write
 from whir_ml.synth.faults import LABELS, SEVERITIES, Levels
 from whir_ml.synth.machine import Machine, draw_machine
 from whir_ml.synth.sensor import SENSORS, Sensor
@@ -19,6 +19,7 @@ __all__ = [
     "SynthConfig",
     "SynthConfigError",
     "default_config",
+    "draw",
     "draw_machine",
     "generate",
     "load_config",

@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 
 from whir_contracts.recording import IndexRow, Recording, save, write_index
+from whir_ml.errors import MlError
 from whir_ml.synth.bearings import BEARINGS
 from whir_ml.synth.faults import LABELS, SEVERITIES, Levels
-from whir_ml.synth.machine import draw_machine
+from whir_ml.synth.machine import Machine, Surroundings, draw_machine
 from whir_ml.synth.sensor import SENSORS, Sensor
 from whir_ml.synth.simulate import simulate
 
 Ranges = tuple[tuple[float, float], ...]
 
 
-class SynthConfigError(ValueError):
+class SynthConfigError(MlError):
     """A data set's configuration cannot be used; the text names the key."""
 
 
@@ -49,8 +50,7 @@ class SynthConfig:
     sensor: Sensor
     levels: Levels
     rumble_mg: tuple[float, float]
-    knocks_per_s: float
-    knock_mm_s: float
+    surroundings: Surroundings
     classes: dict[str, tuple[str, ...]]
     parts: dict[str, Part]
 
@@ -143,26 +143,30 @@ def _plan(config: SynthConfig, seed: int) -> list[_Plan]:
     return plans
 
 
-def _record(config: SynthConfig, plan: _Plan) -> Recording:
-    rng = np.random.Generator(np.random.PCG64(plan.seed))
-    part = config.parts[plan.part]
+def draw(config: SynthConfig, part: str, rng: np.random.Generator) -> Machine:
+    """A machine of the family under the conditions of one part."""
+    side = config.parts[part]
 
-    def draw(ranges: Ranges) -> float:
+    def within(ranges: Ranges) -> float:
         low, high = ranges[int(rng.integers(len(ranges)))]
         return float(rng.uniform(low, high))
 
-    machine = draw_machine(
+    return draw_machine(
         rng,
-        speed_hz=draw(part.speed_rpm) / 60,
-        load=draw(part.load),
-        bearing=BEARINGS[part.bearings[int(rng.integers(len(part.bearings)))]],
-        mount_deg=draw(part.mount_deg),
+        speed_hz=within(side.speed_rpm) / 60,
+        load=within(side.load),
+        bearing=BEARINGS[side.bearings[int(rng.integers(len(side.bearings)))]],
+        mount_deg=within(side.mount_deg),
         rumble_mg=config.rumble_mg,
-        knocks_per_s=config.knocks_per_s,
-        knock_mm_s=config.knock_mm_s,
+        surroundings=config.surroundings,
     )
+
+
+def _record(config: SynthConfig, plan: _Plan) -> Recording:
+    rng = np.random.Generator(np.random.PCG64(plan.seed))
+    machine = draw(config, plan.part, rng)
     return simulate(
-        machine, plan.fault, plan.severity, config.seconds, config.sensor, config.levels, rng, plan.name, condition=plan.part
+        machine, plan.fault, plan.severity, config.seconds, config.sensor, rng, config.levels, plan.name, condition=plan.part
     )
 
 
@@ -190,21 +194,21 @@ def _parse(raw: dict[str, Any]) -> SynthConfig:
                 mount_deg=_ranges(part["mount_deg"]),
                 bearings=tuple(part["bearings"]),
             )
-        low, high = raw["noise"]["rumble_mg"]
         return SynthConfig(
             seed=raw["seed"],
             windows=raw["windows"],
             window_samples=raw["window_samples"],
             sensor=replace(SENSORS[raw["sensor"]], rate_hz=float(raw["rate_hz"])),
             levels=levels,
-            rumble_mg=(low, high),
-            knocks_per_s=raw["noise"]["knocks_per_s"],
-            knock_mm_s=raw["noise"]["knock_mm_s"],
+            rumble_mg=_ranges([raw["rumble_mg"]])[0],
+            surroundings=Surroundings(**raw["surroundings"]),
             classes=classes,
             parts=parts,
         )
     except KeyError as error:
         raise SynthConfigError(f"{error.args[0]}: missing") from None
+    except TypeError as error:
+        raise SynthConfigError(f"a key is unknown, missing or of another kind: {error}") from None
 
 
 def _ranges(values: list[list[float]]) -> Ranges:

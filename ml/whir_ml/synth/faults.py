@@ -144,7 +144,7 @@ def impact_train(
     nearest = place.astype(np.intp)
     wander = np.exp(0.25 * drift_course(rng, course.count, course.seconds, 0.4))
     step = levels.impact_mm_s[severity - 1] * rng.uniform(0.85, 1.15) * 1e-3 * (machine.speed_hz / 25.0)
-    steps = step * zone * wander[nearest] * (0.4 + 0.6 * course.load[nearest]) * np.exp(0.2 * rng.standard_normal(len(turns)))
+    steps = step * zone * wander[nearest] * (0.6 + 0.4 * course.load[nearest]) * np.exp(0.2 * rng.standard_normal(len(turns)))
 
     train = np.zeros(course.count)
     share = place - nearest

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -31,6 +32,16 @@ class Mode:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What comes through the floor, at random times: a door or a forklift knocks, the machine next door runs through."""
+
+    knocks_per_s: float
+    knock_mm_s: float  # median velocity step
+    sways_per_s: float
+    sway_mg: float  # median amplitude of a burst of 0.15 to 0.4 s at 12 to 120 Hz
+
+
+@dataclass(frozen=True)
 class Machine:
     """One machine at one operating point, with one sensor glued on."""
 
@@ -47,8 +58,7 @@ class Machine:
     blades: int
     blade_mg: float  # fan, blade pass at 25 Hz
     rumble_mg: float  # broadband, RMS per kilohertz of a rigid machine at 25 Hz, falling off above RUMBLE_HZ
-    knocks_per_s: float  # shocks from the surroundings
-    knock_mm_s: float  # median velocity step of such a shock
+    surroundings: Surroundings
 
 
 def draw_machine(
@@ -58,15 +68,14 @@ def draw_machine(
     bearing: Bearing,
     mount_deg: float,
     rumble_mg: tuple[float, float],
-    knocks_per_s: float,
-    knock_mm_s: float,
+    surroundings: Surroundings,
 ) -> Machine:
     """A healthy machine of the family: what is not given is drawn."""
     modes = []
     for _ in range(3):
         mount = Mode(rng.uniform(7.0, 11.0), rng.uniform(0.08, 0.15), 1.0)
         frame = [
-            Mode(rng.uniform(low, high), rng.uniform(0.02, 0.05), _signed(rng, 0.4, 1.0))
+            Mode(rng.uniform(low, high), rng.uniform(0.02, 0.05), _signed(rng, 0.6, 1.0))
             for low, high in ((190.0, 320.0), (320.0, 520.0), (520.0, 1100.0))
         ]
         housing = [Mode(rng.uniform(low, high), rng.uniform(0.015, 0.04), _signed(rng, 3.0, 8.0)) for low, high in _HOUSING_HZ]
@@ -85,8 +94,7 @@ def draw_machine(
         blades=int(rng.integers(5, 10)),
         blade_mg=rng.uniform(0.5, 3.0),
         rumble_mg=rng.uniform(*rumble_mg),
-        knocks_per_s=knocks_per_s,
-        knock_mm_s=knock_mm_s,
+        surroundings=surroundings,
     )
 
 
@@ -127,12 +135,15 @@ def sensor_axes(machine: Machine) -> NDArray[np.float64]:
 def drift(rng: np.random.Generator, count: int, seconds: float, period_s: float) -> NDArray[np.float64]:
     """A slow random course of unit variance, (count,), that changes over about `period_s`."""
     knots = max(4, round(seconds / period_s) + 3)
-    place = np.linspace(0.0, knots - 1.0, count)
+    # Smooth on a coarse grid, straight lines between its points: nobody hears the difference.
+    place = np.linspace(0.0, knots - 1.0, 32 * knots)
     left = np.minimum(place.astype(np.intp), knots - 2)
     blend = 0.5 - 0.5 * np.cos(np.pi * (place - left))
     values = rng.standard_normal(knots)
-    # Half-cosine blending of independent values has variance cos^4 + sin^4, at least 1/2, on average 3/4.
-    course: NDArray[np.float64] = (values[left] * (1 - blend) + values[left + 1] * blend) / math.sqrt(0.75)
+    # The mean of cos^4 + sin^4 is 3/4.
+    coarse = (values[left] * (1 - blend) + values[left + 1] * blend) / math.sqrt(0.75)
+    points = np.linspace(0.0, len(coarse) - 1.0, count)
+    course: NDArray[np.float64] = np.interp(points, np.arange(len(coarse), dtype=np.float64), coarse)
     return course
 
 
@@ -148,6 +159,12 @@ class Course:
     @property
     def count(self) -> int:
         return len(self.revolutions)
+
+    @cached_property
+    def harmonics(self) -> tuple[NDArray[np.complex128], ...]:
+        """Phasors of the orders 1, 2, 3, each (count,); nearly every force is made of them."""
+        first = np.exp(2j * np.pi * self.revolutions)
+        return first, first**2, first**3
 
     @property
     def rate_hz(self) -> float:
@@ -166,7 +183,11 @@ def orders(course: Course, harmonics: tuple[tuple[float, float, float], ...]) ->
     """A sum of sines locked to the shaft, (count,): (order, amplitude, phase in radians) each."""
     wave = np.zeros(course.count)
     for order, amplitude, phase in harmonics:
-        wave += amplitude * np.sin(2 * np.pi * order * course.revolutions + phase)
+        if order in (1, 2, 3):
+            phasor = course.harmonics[int(order) - 1]
+            wave += phasor.imag * (amplitude * math.cos(phase)) + phasor.real * (amplitude * math.sin(phase))
+        else:
+            wave += amplitude * np.sin(2 * np.pi * order * course.revolutions + phase)
     return wave
 
 
@@ -188,17 +209,24 @@ def healthy_force(rng: np.random.Generator, machine: Machine, course: Course) ->
     force[HORIZONTAL] += pull + 0.3 * fan
     force[VERTICAL] += 0.7 * pull + 0.3 * fan
     force[AXIAL] += 0.1 * pull + fan
-    _knocks(rng, machine, course, force)
+    _disturb(rng, machine.surroundings, course, force)
     return force
 
 
-def _knocks(rng: np.random.Generator, machine: Machine, course: Course, force: NDArray[np.float64]) -> None:
-    """Adds shocks from the surroundings (a door, a forklift, the machine next door): half sines of 1 to 4 ms."""
-    for _ in range(rng.poisson(machine.knocks_per_s * course.seconds)):
+def _disturb(rng: np.random.Generator, around: Surroundings, course: Course, force: NDArray[np.float64]) -> None:
+    """Adds what comes through the floor: half sines of 1 to 4 ms, and bursts of a tone, each from its own direction."""
+    for _ in range(rng.poisson(around.knocks_per_s * course.seconds)):
         width = int(course.rate_hz * rng.uniform(1e-3, 4e-3))
-        start = int(rng.integers(0, course.count - width))
         pulse = np.sin(np.pi * (np.arange(width) + 0.5) / width)
-        step = machine.knock_mm_s * 1e-3 * np.exp(0.6 * rng.standard_normal())
-        direction = rng.standard_normal(3)
-        direction /= np.linalg.norm(direction)
-        force[:, start : start + width] += np.outer(direction, pulse * (step * course.rate_hz / (pulse.sum() * G)))
+        step = around.knock_mm_s * 1e-3 * np.exp(0.6 * rng.standard_normal())
+        _strike(rng, force, pulse * (step * course.rate_hz / (pulse.sum() * G)))
+    for _ in range(rng.poisson(around.sways_per_s * course.seconds)):
+        time = np.arange(int(course.rate_hz * rng.uniform(0.15, 0.4))) / course.rate_hz
+        tone = np.sin(2 * np.pi * rng.uniform(12.0, 120.0) * time)
+        _strike(rng, force, tone * np.hanning(len(time)) * (around.sway_mg * 1e-3 * np.exp(0.6 * rng.standard_normal())))
+
+
+def _strike(rng: np.random.Generator, force: NDArray[np.float64], wave: NDArray[np.float64]) -> None:
+    start = int(rng.integers(0, force.shape[1] - len(wave)))
+    direction = rng.standard_normal(3)
+    force[:, start : start + len(wave)] += np.outer(direction / np.linalg.norm(direction), wave)

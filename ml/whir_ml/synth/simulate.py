@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -25,8 +26,8 @@ def simulate(
     severity: int,
     seconds: float,
     sensor: Sensor,
-    levels: Levels,
     rng: np.random.Generator,
+    levels: Levels,
     name: str = "simulated",
     condition: str = "",
 ) -> Recording:
@@ -75,6 +76,7 @@ def simulate(
     )
 
 
+@cache
 def _fast_length(least: int) -> int:
     """The smallest even number from `least` on without a prime factor over 5; FFTs of others are slow."""
     length = least + least % 2
