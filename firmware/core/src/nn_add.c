@@ -25,41 +25,35 @@ static int larger(whir_nn_real_t a, whir_nn_real_t b)
     return a.exponent > b.exponent || (a.exponent == b.exponent && a.mantissa > b.mantissa);
 }
 
-static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
     whir_nn_add_t *add = &layer->as.add;
-    whir_nn_tensor_t first, second, output;
-    whir_nn_real_t first_scale, second_scale, output_scale, twice_largest;
-    int err;
+    whir_nn_real_t twice_largest, shifted = output->scale;
+    whir_nn_tensor_t second;
+    int err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 1), &second);
 
-    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &first, &first_scale)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 1), &second, &second_scale)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0) {
+    if (err < 0) {
         return err;
     }
-    if (first.rank != second.rank || first.elements != output.elements) {
+    if (input->rank != second.rank || input->elements != output->elements) {
         return WHIR_ERR_NN_SHAPE;
     }
-    for (uint32_t i = 0; i < first.rank; i++) {
-        if (first.dims[i] != second.dims[i]) {
-            return WHIR_ERR_NN_SHAPE; /* broadcasting included */
+    for (uint32_t i = 0; i < input->rank; i++) {
+        if (input->dims[i] != second.dims[i]) {
+            return WHIR_ERR_NN_SHAPE; /* no broadcasting */
         }
     }
-    twice_largest = larger(first_scale, second_scale) ? first_scale : second_scale;
+    twice_largest = larger(input->scale, second.scale) ? input->scale : second.scale;
     twice_largest.exponent++;
-    output_scale.exponent += LEFT_SHIFT;
-    if ((err = keep_factor(add, 0, first_scale, twice_largest)) < 0 ||
-        (err = keep_factor(add, 1, second_scale, twice_largest)) < 0 ||
-        (err = keep_factor(add, 2, twice_largest, output_scale)) < 0) {
+    shifted.exponent += LEFT_SHIFT;
+    if ((err = keep_factor(add, 0, input->scale, twice_largest)) < 0 ||
+        (err = keep_factor(add, 1, second.scale, twice_largest)) < 0 ||
+        (err = keep_factor(add, 2, twice_largest, shifted)) < 0) {
         return err;
     }
-    output_scale.exponent -= LEFT_SHIFT;
-    add->count = first.elements;
+    add->count = input->elements;
     add->second_zero_point = (int8_t)second.zero_point;
-    layer->input_zero_point = (int8_t)first.zero_point;
-    layer->output_zero_point = (int8_t)output.zero_point;
-    return whir_nn_activation_range(whir_fb_get_u8(&reader->fb, reader->options, OPTION_ACTIVATION, 0), output_scale,
-                                    output.zero_point, &layer->low, &layer->high);
+    return whir_nn_layer_read_activation(reader, OPTION_ACTIVATION, output, layer);
 }
 
 static int32_t operand(const whir_nn_add_t *add, uint32_t i, int32_t x)

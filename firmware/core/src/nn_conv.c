@@ -4,9 +4,9 @@
 /* BuiltinOptions_Conv2DOptions */
 #define OPTIONS 1
 
-static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
-    return whir_nn_conv_read(reader, layer, 0);
+    return whir_nn_conv_read(reader, input, output, layer, 0);
 }
 
 /* One output channel with all its borders; `w` begins at the channel. */

@@ -28,18 +28,15 @@ static int read_weights(const whir_nn_window_t *window, whir_nn_weights_t *weigh
     return dims[0] == window->out_c && dims[3] == window->in_c ? 0 : WHIR_ERR_NN_SHAPE; /* no grouped convolution */
 }
 
-int whir_nn_conv_read(whir_nn_reader_t *reader, whir_nn_layer_t *layer, int depthwise)
+int whir_nn_conv_read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
+                      whir_nn_layer_t *layer, int depthwise)
 {
     whir_nn_window_t *window = &layer->as.window;
     uint32_t later = depthwise ? 1 : 0;
-    whir_nn_tensor_t input, output;
-    whir_nn_real_t input_scale, output_scale;
     whir_nn_weights_t weights;
     int err;
 
-    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, &input_scale)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0 ||
-        (err = whir_nn_tensor_constant(reader, whir_nn_reader_input(reader, 1), WHIR_NN_TYPE_INT8, &weights.tensor)) < 0 ||
+    if ((err = whir_nn_tensor_constant(reader, whir_nn_reader_input(reader, 1), WHIR_NN_TYPE_INT8, &weights.tensor)) < 0 ||
         (err = whir_nn_window_option(reader, OPTION_STRIDE_W, 0, &window->stride_w)) < 0 ||
         (err = whir_nn_window_option(reader, OPTION_STRIDE_H, 0, &window->stride_h)) < 0 ||
         (err = whir_nn_window_option(reader, OPTION_DILATION_W + later, 1, &window->dilation_w)) < 0 ||
@@ -51,16 +48,13 @@ int whir_nn_conv_read(whir_nn_reader_t *reader, whir_nn_layer_t *layer, int dept
     }
     window->k_h = weights.tensor.dims[1];
     window->k_w = weights.tensor.dims[2];
-    layer->input_zero_point = (int8_t)input.zero_point;
-    layer->output_zero_point = (int8_t)output.zero_point;
-    if ((err = whir_nn_window_fit(window, whir_fb_get_u8(&reader->fb, reader->options, OPTION_PADDING, 0), &input, &output)) <
+    if ((err = whir_nn_window_fit(window, whir_fb_get_u8(&reader->fb, reader->options, OPTION_PADDING, 0), input, output)) <
             0 ||
         (err = read_weights(window, &weights, depthwise)) < 0 ||
-        (err = whir_nn_activation_range(whir_fb_get_u8(&reader->fb, reader->options, OPTION_ACTIVATION + later, 0),
-                                        output_scale, output.zero_point, &layer->low, &layer->high)) < 0) {
+        (err = whir_nn_layer_read_activation(reader, OPTION_ACTIVATION + later, output, layer)) < 0) {
         return err;
     }
-    return whir_nn_channels_read(reader, layer, &weights, input_scale, output_scale);
+    return whir_nn_channels_read(reader, layer, &weights, input->scale, output->scale);
 }
 
 void whir_nn_conv_run(const whir_nn_t *nn, const whir_nn_layer_t *layer, whir_nn_place_run_t *run)

@@ -23,7 +23,8 @@ typedef struct whir_nn_place {
 typedef void whir_nn_place_run_t(const whir_nn_layer_t *layer, const whir_nn_channels_t *channels, const whir_nn_place_t *place,
                                  const int8_t *in, const int8_t *w, int8_t *out);
 
-int whir_nn_conv_read(whir_nn_reader_t *reader, whir_nn_layer_t *layer, int depthwise);
+int whir_nn_conv_read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
+                      whir_nn_layer_t *layer, int depthwise);
 void whir_nn_conv_run(const whir_nn_t *nn, const whir_nn_layer_t *layer, whir_nn_place_run_t *run);
 
 /* The input below tap (ky, kx), or NULL when it falls outside. */

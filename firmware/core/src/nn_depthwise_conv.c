@@ -3,9 +3,9 @@
 /* BuiltinOptions_DepthwiseConv2DOptions */
 #define OPTIONS 2
 
-static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
-    return whir_nn_conv_read(reader, layer, 1);
+    return whir_nn_conv_read(reader, input, output, layer, 1);
 }
 
 /* One output channel with all its borders: `in` and `w` begin at the channel. */

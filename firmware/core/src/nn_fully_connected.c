@@ -6,17 +6,13 @@ enum { OPTION_ACTIVATION = 0, OPTION_WEIGHTS_FORMAT = 1 };
 /* BuiltinOptions_FullyConnectedOptions */
 #define OPTIONS 8
 
-static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
     whir_nn_dense_t *dense = &layer->as.dense;
-    whir_nn_tensor_t input, output;
-    whir_nn_real_t input_scale, output_scale;
     whir_nn_weights_t weights;
-    int err;
+    int err = whir_nn_tensor_constant(reader, whir_nn_reader_input(reader, 1), WHIR_NN_TYPE_INT8, &weights.tensor);
 
-    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, &input_scale)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0 ||
-        (err = whir_nn_tensor_constant(reader, whir_nn_reader_input(reader, 1), WHIR_NN_TYPE_INT8, &weights.tensor)) < 0) {
+    if (err < 0) {
         return err;
     }
     if (whir_fb_get_u8(&reader->fb, reader->options, OPTION_WEIGHTS_FORMAT, 0) != 0) {
@@ -27,15 +23,12 @@ static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
     }
     dense->outputs = weights.tensor.dims[0];
     dense->depth = weights.tensor.dims[1];
-    dense->rows = input.elements / dense->depth;
-    if (output.rank == 0 || output.dims[output.rank - 1] != dense->outputs || dense->rows * dense->depth != input.elements ||
-        output.elements / dense->outputs != dense->rows) {
+    dense->rows = input->elements / dense->depth;
+    if (output->rank == 0 || output->dims[output->rank - 1] != dense->outputs ||
+        dense->rows * dense->depth != input->elements || output->elements / dense->outputs != dense->rows) {
         return WHIR_ERR_NN_SHAPE;
     }
-    layer->input_zero_point = (int8_t)input.zero_point;
-    layer->output_zero_point = (int8_t)output.zero_point;
-    err = whir_nn_activation_range(whir_fb_get_u8(&reader->fb, reader->options, OPTION_ACTIVATION, 0), output_scale,
-                                   output.zero_point, &layer->low, &layer->high);
+    err = whir_nn_layer_read_activation(reader, OPTION_ACTIVATION, output, layer);
     if (err < 0) {
         return err;
     }
@@ -43,7 +36,7 @@ static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
     weights.per_channel = dense->depth;
     weights.channel_stride = dense->depth;
     weights.weight_stride = 1;
-    return whir_nn_channels_read(reader, layer, &weights, input_scale, output_scale);
+    return whir_nn_channels_read(reader, layer, &weights, input->scale, output->scale);
 }
 
 static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)

@@ -83,8 +83,10 @@ typedef struct whir_nn_op {
     uint8_t code;    /* BuiltinOperator */
     uint8_t options; /* BuiltinOptions that it must carry; 0 = any or none */
     uint8_t inputs;  /* leading inputs that are activations */
-    /* Checks the operator under way in `reader` and fills the layer, channel table included once the arena is bound. */
-    int (*read)(whir_nn_reader_t *reader, whir_nn_layer_t *layer);
+    /* Checks the operator under way in `reader`, from its first input to its output, and fills what is its own of the layer;
+     * the channel table too once the arena is bound. */
+    int (*read)(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
+                whir_nn_layer_t *layer);
     /* NULL: the output has the input's bytes, and shares its memory. */
     void (*run)(const whir_nn_t *nn, const whir_nn_layer_t *layer);
 } whir_nn_op_t;
@@ -92,6 +94,12 @@ typedef struct whir_nn_op {
 extern const whir_nn_op_t whir_nn_op_add, whir_nn_op_average_pool, whir_nn_op_conv, whir_nn_op_depthwise_conv,
     whir_nn_op_expand_dims, whir_nn_op_fully_connected, whir_nn_op_logistic, whir_nn_op_max_pool, whir_nn_op_mean,
     whir_nn_op_relu, whir_nn_op_relu6, whir_nn_op_reshape, whir_nn_op_softmax, whir_nn_op_squeeze;
+
+/* Sets low and high from the fused activation in the operator's options. */
+int whir_nn_layer_read_activation(whir_nn_reader_t *reader, uint32_t field, const whir_nn_tensor_t *output,
+                                  whir_nn_layer_t *layer);
+/* Sets low and high for an activation (ActivationFunctionType) in units of `tensor`. */
+int whir_nn_layer_set_activation(uint8_t activation, const whir_nn_tensor_t *tensor, whir_nn_layer_t *layer);
 
 /* By BuiltinOperator; -1 when this build does not have it. */
 int whir_nn_op_find(uint32_t code);

@@ -26,44 +26,40 @@ static int read_axes(whir_nn_reader_t *reader, uint32_t rank, uint32_t *mask)
     return err;
 }
 
-static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
     whir_nn_mean_t *mean = &layer->as.mean;
-    whir_nn_tensor_t input, output;
-    whir_nn_real_t input_scale, output_scale;
     whir_nn_factor_t factor;
     uint32_t mask, rest;
     int32_t shift = 0;
-    int err;
+    int err = read_axes(reader, input->rank, &mask);
 
-    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, &input_scale)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0 ||
-        (err = read_axes(reader, input.rank, &mask)) < 0) {
+    if (err < 0) {
         return err;
     }
     mean->outer = 1;
     mean->reduced = 1;
     mean->inner = 1;
-    for (uint32_t i = 0; i < input.rank; i++) {
-        if (input.dims[i] == 1) {
+    for (uint32_t i = 0; i < input->rank; i++) {
+        if (input->dims[i] == 1) {
             continue;
         }
         if ((mask >> i & 1) == 0) {
-            mean->inner *= input.dims[i];
+            mean->inner *= input->dims[i];
         } else if (mean->inner == 1) {
-            mean->reduced *= input.dims[i];
+            mean->reduced *= input->dims[i];
         } else if (mean->reduced == 1) {
             mean->outer = mean->inner;
             mean->inner = 1;
-            mean->reduced = input.dims[i];
+            mean->reduced = input->dims[i];
         } else {
             return WHIR_ERR_NN_OPTION; /* axes with others between them */
         }
     }
-    if (output.elements != mean->outer * mean->inner) {
+    if (output->elements != mean->outer * mean->inner) {
         return WHIR_ERR_NN_SHAPE;
     }
-    if (!whir_nn_factor(input_scale, WHIR_NN_ONE, output_scale, &factor)) {
+    if (!whir_nn_factor(input->scale, WHIR_NN_ONE, output->scale, &factor)) {
         return WHIR_ERR_NN_QUANT;
     }
     /* 1 / reduced goes into the factor, with as many bits as it has room for. */
@@ -73,8 +69,6 @@ static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
     shift = shift < 31 + factor.shift ? shift : 31 + factor.shift;
     mean->multiplier = (int32_t)whir_nn_divide((uint64_t)factor.multiplier << shift, mean->reduced, &rest);
     mean->shift = factor.shift - shift;
-    layer->input_zero_point = (int8_t)input.zero_point;
-    layer->output_zero_point = (int8_t)output.zero_point;
     return 0;
 }
 

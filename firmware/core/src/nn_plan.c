@@ -6,8 +6,10 @@
 #define UNPLACED UINT32_MAX
 
 /* Makes operator `index` the one under way and fills `layer` from it. */
-static int read_operator(whir_nn_reader_t *reader, uint32_t index, whir_nn_layer_t *layer, const whir_nn_op_t **op)
+static int read_operator(whir_nn_reader_t *reader, uint32_t index, whir_nn_layer_t *layer, whir_nn_tensor_t *output,
+                         const whir_nn_op_t **op)
 {
+    whir_nn_tensor_t input;
     int found, err = whir_nn_reader_select(reader, index);
 
     if (err < 0) {
@@ -21,9 +23,15 @@ static int read_operator(whir_nn_reader_t *reader, uint32_t index, whir_nn_layer
     if ((*op)->options != 0 && (*op)->options != reader->options_type) {
         return WHIR_ERR_NN_OPTION;
     }
+    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input)) < 0 ||
+        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), output)) < 0) {
+        return err;
+    }
     memset(layer, 0, sizeof *layer);
     layer->op = (uint8_t)found;
-    err = (*op)->read(reader, layer);
+    layer->input_zero_point = (int8_t)input.zero_point;
+    layer->output_zero_point = (int8_t)output->zero_point;
+    err = (*op)->read(reader, &input, output, layer);
     return reader->fb.bad ? WHIR_ERR_NN_SCHEMA : err;
 }
 
@@ -39,19 +47,14 @@ static int find_value(const whir_nn_t *nn, uint32_t count, int32_t tensor)
 }
 
 /* Adds the value that comes into being at `time`: 0 is before the first operator, i + 1 is operator i. */
-static int add_value(whir_nn_t *nn, whir_nn_reader_t *reader, int32_t index, uint32_t time)
+static int add_value(whir_nn_t *nn, int32_t index, const whir_nn_tensor_t *tensor, uint32_t time)
 {
     whir_nn_value_t *value = &nn->values[nn->value_count];
-    whir_nn_tensor_t tensor;
-    int err = whir_nn_tensor_activation(reader, index, &tensor, NULL);
 
-    if (err < 0) {
-        return err;
-    }
-    if (tensor.data != 0 || (time == 0 && (tensor.rank == 0 || tensor.dims[0] != 1))) {
+    if (tensor->data != 0 || (time == 0 && (tensor->rank == 0 || tensor->dims[0] != 1))) {
         return WHIR_ERR_NN_SHAPE; /* a constant, or more than one input at a time */
     }
-    value->bytes = tensor.elements;
+    value->bytes = tensor->elements;
     value->at = UNPLACED;
     value->tensor = (uint16_t)index;
     value->root = nn->value_count;
@@ -62,9 +65,10 @@ static int add_value(whir_nn_t *nn, whir_nn_reader_t *reader, int32_t index, uin
 }
 
 /* The operator under way uses its inputs at `time`, and gives a value. */
-static int connect(whir_nn_t *nn, whir_nn_reader_t *reader, const whir_nn_op_t *op, uint32_t time)
+static int connect(whir_nn_t *nn, whir_nn_reader_t *reader, const whir_nn_op_t *op, const whir_nn_tensor_t *output,
+                   uint32_t time)
 {
-    whir_nn_tensor_t tensor;
+    whir_nn_tensor_t constant;
     int err, value = -1;
 
     for (uint32_t k = 0; k < op->inputs; k++) {
@@ -73,12 +77,12 @@ static int connect(whir_nn_t *nn, whir_nn_reader_t *reader, const whir_nn_op_t *
         value = find_value(nn, nn->value_count, index);
         if (value >= 0) {
             nn->values[nn->values[value].root].last = (uint8_t)time;
-        } else if (k == 0 || whir_nn_tensor_constant(reader, index, WHIR_NN_TYPE_INT8, &tensor) < 0) {
+        } else if (k == 0 || whir_nn_tensor_constant(reader, index, WHIR_NN_TYPE_INT8, &constant) < 0) {
             whir_fb_fail(&reader->fb, reader->inputs.at + 4 * k);
             return WHIR_ERR_NN_SCHEMA; /* used before anything gives it */
         }
     }
-    err = add_value(nn, reader, whir_nn_reader_output(reader), time);
+    err = add_value(nn, whir_nn_reader_output(reader), output, time);
     if (err == 0 && op->run == NULL) {
         nn->values[nn->value_count - 1].root = nn->values[value].root;
     }
@@ -132,14 +136,15 @@ static uint32_t lay_out(whir_nn_t *nn)
 static int plan_operators(whir_nn_t *nn, whir_nn_reader_t *reader, uint32_t *tables)
 {
     const whir_nn_op_t *op = NULL;
+    whir_nn_tensor_t output;
     whir_nn_layer_t layer;
     int err = 0;
 
     for (uint32_t i = 0; i < reader->operators.count && err == 0; i++) {
         nn->error_at = i;
-        err = read_operator(reader, i, &layer, &op);
+        err = read_operator(reader, i, &layer, &output, &op);
         if (err == 0) {
-            err = connect(nn, reader, op, i + 1);
+            err = connect(nn, reader, op, &output, i + 1);
         }
         if (err == 0 && op->run != NULL) {
             nn->layer_count++;
@@ -149,10 +154,24 @@ static int plan_operators(whir_nn_t *nn, whir_nn_reader_t *reader, uint32_t *tab
     return err;
 }
 
+/* Where each value lies, behind the records and the channel tables. */
+static void place_values(whir_nn_t *nn, uint32_t tables)
+{
+    uint32_t values_at;
+
+    nn->tables_at = nn->layer_count * (uint32_t)sizeof(whir_nn_layer_t);
+    values_at = nn->tables_at + tables;
+    nn->arena_bytes = values_at + lay_out(nn);
+    for (int i = 0; i < nn->value_count; i++) { /* a root stands before the values that share its memory */
+        nn->values[i].at = nn->values[i].root == i ? nn->values[i].at + values_at : nn->values[nn->values[i].root].at;
+    }
+}
+
 static int plan(whir_nn_t *nn, whir_nn_reader_t *reader, whir_model_info_t *info)
 {
-    uint32_t tables = 0, values_at;
-    int32_t input, output;
+    int32_t input = (int32_t)whir_fb_u32(&reader->fb, reader->graph_inputs.at);
+    int32_t output = (int32_t)whir_fb_u32(&reader->fb, reader->graph_outputs.at);
+    uint32_t tables = 0;
     whir_nn_tensor_t tensor;
     int err, value;
 
@@ -160,35 +179,28 @@ static int plan(whir_nn_t *nn, whir_nn_reader_t *reader, whir_model_info_t *info
         nn->error_at = reader->operators.count;
         return WHIR_ERR_SPACE;
     }
-    input = (int32_t)whir_fb_u32(&reader->fb, reader->graph_inputs.at);
-    output = (int32_t)whir_fb_u32(&reader->fb, reader->graph_outputs.at);
-    if ((err = add_value(nn, reader, input, 0)) < 0 || (err = plan_operators(nn, reader, &tables)) < 0) {
+    if ((err = whir_nn_tensor_activation(reader, input, &tensor)) < 0 || (err = add_value(nn, input, &tensor, 0)) < 0) {
+        return err;
+    }
+    info->input_scale_bits = whir_fb_u32(&reader->fb, tensor.scales.at);
+    info->input_zero_point = tensor.zero_point;
+    if ((err = plan_operators(nn, reader, &tables)) < 0) {
         return err;
     }
     value = find_value(nn, nn->value_count, output);
-    if (value < 0) {
+    if (value < 0 || whir_nn_tensor_activation(reader, output, &tensor) < 0) {
         whir_fb_fail(&reader->fb, reader->graph_outputs.at);
         return WHIR_ERR_NN_SCHEMA;
     }
+    info->output_scale_bits = whir_fb_u32(&reader->fb, tensor.scales.at);
+    info->output_zero_point = tensor.zero_point;
     nn->output = (uint8_t)value;
     nn->values[nn->values[value].root].last = (uint8_t)(reader->operators.count + 1);
-    nn->tables_at = nn->layer_count * (uint32_t)sizeof(whir_nn_layer_t);
-    values_at = nn->tables_at + tables;
-    nn->arena_bytes = values_at + lay_out(nn);
-    for (int i = 0; i < nn->value_count; i++) { /* a root stands before the values that share its memory */
-        nn->values[i].at = nn->values[i].root == i ? nn->values[i].at + values_at : nn->values[nn->values[i].root].at;
-    }
-
+    place_values(nn, tables);
     info->input_bytes = nn->values[0].bytes;
     info->output_bytes = nn->values[value].bytes;
     info->arena_bytes = nn->arena_bytes;
-    err = whir_nn_tensor_read(reader, input, &tensor);
-    info->input_scale_bits = whir_fb_u32(&reader->fb, tensor.scales.at);
-    info->input_zero_point = tensor.zero_point;
-    err = err < 0 ? err : whir_nn_tensor_read(reader, output, &tensor);
-    info->output_scale_bits = whir_fb_u32(&reader->fb, tensor.scales.at);
-    info->output_zero_point = tensor.zero_point;
-    return err;
+    return 0;
 }
 
 int whir_nn_plan(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, whir_model_info_t *info)
@@ -236,6 +248,7 @@ int whir_nn_bind(whir_nn_t *nn, uint8_t *arena, uint32_t arena_bytes)
 {
     whir_nn_layer_t layer, *record = (whir_nn_layer_t *)(void *)arena;
     const whir_nn_op_t *op = NULL;
+    whir_nn_tensor_t output;
     whir_nn_reader_t reader;
     uint32_t table = nn->tables_at;
     int err;
@@ -250,7 +263,7 @@ int whir_nn_bind(whir_nn_t *nn, uint8_t *arena, uint32_t arena_bytes)
     for (uint32_t i = 0; err == 0 && i < reader.operators.count; i++) {
         nn->error_at = i;
         reader.table = arena + table;
-        err = read_operator(&reader, i, &layer, &op);
+        err = read_operator(&reader, i, &layer, &output, &op);
         if (err == 0 && op->run != NULL) {
             layer.table = table;
             table += reader.table_bytes;

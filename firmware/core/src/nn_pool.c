@@ -13,16 +13,12 @@ enum {
     OPTION_ACTIVATION = 5,
 };
 
-static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
     whir_nn_window_t *window = &layer->as.window;
-    whir_nn_tensor_t input, output;
-    whir_nn_real_t input_scale, output_scale;
     int err;
 
-    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, &input_scale)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0 ||
-        (err = whir_nn_window_option(reader, OPTION_STRIDE_W, 0, &window->stride_w)) < 0 ||
+    if ((err = whir_nn_window_option(reader, OPTION_STRIDE_W, 0, &window->stride_w)) < 0 ||
         (err = whir_nn_window_option(reader, OPTION_STRIDE_H, 0, &window->stride_h)) < 0 ||
         (err = whir_nn_window_option(reader, OPTION_FILTER_W, 0, &window->k_w)) < 0 ||
         (err = whir_nn_window_option(reader, OPTION_FILTER_H, 0, &window->k_h)) < 0) {
@@ -30,7 +26,7 @@ static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
     }
     window->dilation_h = 1;
     window->dilation_w = 1;
-    err = whir_nn_window_fit(window, whir_fb_get_u8(&reader->fb, reader->options, OPTION_PADDING, 0), &input, &output);
+    err = whir_nn_window_fit(window, whir_fb_get_u8(&reader->fb, reader->options, OPTION_PADDING, 0), input, output);
     if (err < 0) {
         return err;
     }
@@ -38,12 +34,11 @@ static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
         return WHIR_ERR_NN_SHAPE;
     }
     /* Pooling does not rescale. */
-    if (input_scale.mantissa != output_scale.mantissa || input_scale.exponent != output_scale.exponent ||
-        input.zero_point != output.zero_point) {
+    if (input->scale.mantissa != output->scale.mantissa || input->scale.exponent != output->scale.exponent ||
+        input->zero_point != output->zero_point) {
         return WHIR_ERR_NN_QUANT;
     }
-    return whir_nn_activation_range(whir_fb_get_u8(&reader->fb, reader->options, OPTION_ACTIVATION, 0), output_scale,
-                                    output.zero_point, &layer->low, &layer->high);
+    return whir_nn_layer_read_activation(reader, OPTION_ACTIVATION, output, layer);
 }
 
 /* The elements of one channel under the window: `in` begins at the channel of the first of them. */

@@ -83,37 +83,3 @@ int32_t whir_nn_reader_output(whir_nn_reader_t *reader)
 {
     return (int32_t)whir_fb_u32(&reader->fb, reader->outputs.at);
 }
-
-int whir_nn_activation_range(uint8_t activation, whir_nn_real_t scale, int32_t zero_point, int8_t *low, int8_t *high)
-{
-    static const whir_nn_real_t SIX = {6u << 21, -21};
-    enum { NONE = 0, RELU = 1, RELU_N1_TO_1 = 2, RELU6 = 3 };
-    whir_nn_real_t quotient;
-    int32_t bound = 0; /* 6 or 1 in units of the output */
-
-    *low = -128;
-    *high = 127;
-    if (activation == NONE) {
-        return 0;
-    }
-    if (activation > RELU6) {
-        return WHIR_ERR_NN_OPTION;
-    }
-    if (activation != RELU) {
-        if (!whir_nn_real_divide(activation == RELU6 ? SIX : WHIR_NN_ONE, scale, &quotient)) {
-            return WHIR_ERR_NN_QUANT;
-        }
-        bound = whir_nn_real_round(quotient);
-        if (zero_point + bound < 127) {
-            *high = (int8_t)(zero_point + bound);
-        }
-    }
-    if (activation == RELU_N1_TO_1) {
-        if (zero_point - bound > -128) {
-            *low = (int8_t)(zero_point - bound);
-        }
-    } else {
-        *low = (int8_t)zero_point;
-    }
-    return 0;
-}

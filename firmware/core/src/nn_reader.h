@@ -37,6 +37,7 @@ typedef struct whir_nn_tensor {
     uint16_t dims[WHIR_NN_RANK_MAX];
     uint32_t elements;
     whir_fb_vector_t scales; /* float32 */
+    whir_nn_real_t scale;    /* the only one; set for activations */
     int32_t zero_point;      /* the first; all are 0 when there are several */
     uint32_t data;           /* offset in the model; 0 when the tensor is not constant */
 } whir_nn_tensor_t;
@@ -51,15 +52,12 @@ int32_t whir_nn_reader_input(whir_nn_reader_t *reader, uint32_t n);
 int32_t whir_nn_reader_output(whir_nn_reader_t *reader);
 
 int whir_nn_tensor_read(whir_nn_reader_t *reader, int32_t index, whir_nn_tensor_t *tensor);
-/* A tensor computed at run time: int8, one scale, one zero point. `scale` may be NULL. */
-int whir_nn_tensor_activation(whir_nn_reader_t *reader, int32_t index, whir_nn_tensor_t *tensor, whir_nn_real_t *scale);
+/* A tensor computed at run time: int8, one scale, one zero point. */
+int whir_nn_tensor_activation(whir_nn_reader_t *reader, int32_t index, whir_nn_tensor_t *tensor);
 /* A constant tensor of the given type. */
 int whir_nn_tensor_constant(whir_nn_reader_t *reader, int32_t index, uint8_t type, whir_nn_tensor_t *tensor);
 
 /* Scale i as a real. WHIR_ERR_NN_QUANT when it is not a number that a scale can be. */
 int whir_nn_tensor_scale(whir_nn_reader_t *reader, const whir_nn_tensor_t *tensor, uint32_t i, whir_nn_real_t *scale);
-
-/* What a fused activation (ActivationFunctionType) leaves of the output's range. */
-int whir_nn_activation_range(uint8_t activation, whir_nn_real_t scale, int32_t zero_point, int8_t *low, int8_t *high);
 
 #endif

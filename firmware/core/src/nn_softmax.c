@@ -10,32 +10,26 @@ enum { OPTION_BETA = 0 };
 #define SUM_INTEGER_BITS 12
 #define DEPTH_MAX 4095u
 
-static int read(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
     whir_nn_softmax_t *softmax = &layer->as.softmax;
-    whir_nn_tensor_t input, output;
-    whir_nn_real_t input_scale, output_scale, beta;
+    whir_nn_real_t steepness = input->scale, beta;
     whir_nn_factor_t factor;
-    int err;
 
-    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, &input_scale)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, &output_scale)) < 0) {
-        return err;
-    }
-    if (input.rank == 0 || output.rank == 0 || output.elements != input.elements ||
-        output.dims[output.rank - 1] != input.dims[input.rank - 1] || input.dims[input.rank - 1] > DEPTH_MAX) {
+    if (input->rank == 0 || output->rank == 0 || output->elements != input->elements ||
+        output->dims[output->rank - 1] != input->dims[input->rank - 1] || input->dims[input->rank - 1] > DEPTH_MAX) {
         return WHIR_ERR_NN_SHAPE;
     }
-    if (output.zero_point != -128 || output_scale.mantissa != 1u << 23 || output_scale.exponent != -8 - 23) {
+    if (output->zero_point != -128 || output->scale.mantissa != 1u << 23 || output->scale.exponent != -8 - 23) {
         return WHIR_ERR_NN_QUANT; /* the kernel's result is in 1/256 */
     }
     if (!whir_nn_real_read(whir_fb_get_u32(&reader->fb, reader->options, OPTION_BETA, 0), &beta)) {
         return WHIR_ERR_NN_OPTION;
     }
-    softmax->depth = input.dims[input.rank - 1];
-    softmax->rows = input.elements / softmax->depth;
-    input_scale.exponent += 31 - DIFF_INTEGER_BITS;
-    if (!whir_nn_factor(input_scale, beta, WHIR_NN_ONE, &factor)) {
+    softmax->depth = input->dims[input->rank - 1];
+    softmax->rows = input->elements / softmax->depth;
+    steepness.exponent += 31 - DIFF_INTEGER_BITS;
+    if (!whir_nn_factor(steepness, beta, WHIR_NN_ONE, &factor)) {
         /* So steep that only the largest element counts. */
         factor.multiplier = 0;
         factor.shift = 31;

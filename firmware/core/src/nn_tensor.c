@@ -1,6 +1,6 @@
 #include "nn_reader.h"
 
-#include <stddef.h>
+#include "whir/bytes.h"
 
 enum {
     TENSOR_SHAPE = 0,
@@ -37,17 +37,23 @@ static int read_shape(whir_fb_t *fb, whir_fb_vector_t shape, whir_nn_tensor_t *t
 /* Zero points are int64: each fits int8, and several (one per channel) are all 0. */
 static int read_zero_points(whir_fb_t *fb, whir_fb_vector_t points, whir_nn_tensor_t *tensor)
 {
-    tensor->zero_point = 0;
-    for (uint32_t i = 0; i < points.count; i++) {
-        int32_t low = (int32_t)whir_fb_u32(fb, points.at + 8 * i);
-        int32_t high = (int32_t)whir_fb_u32(fb, points.at + 8 * i + 4);
+    const uint8_t *point = fb->data + points.at;
+    uint32_t any = 0;
 
-        if (high != (low < 0 ? -1 : 0) || low < -128 || low > 127 || (points.count > 1 && low != 0)) {
-            return WHIR_ERR_NN_QUANT;
-        }
-        tensor->zero_point = low;
+    tensor->zero_point = 0;
+    if (points.count != tensor->scales.count) {
+        return WHIR_ERR_NN_QUANT;
     }
-    return points.count == tensor->scales.count ? 0 : WHIR_ERR_NN_QUANT;
+    if (points.count == 1) {
+        int32_t low = (int32_t)whir_le32(point);
+
+        tensor->zero_point = low;
+        return low >= -128 && low <= 127 && (int32_t)whir_le32(point + 4) == (low < 0 ? -1 : 0) ? 0 : WHIR_ERR_NN_QUANT;
+    }
+    for (uint32_t i = 0; i < points.count; i++, point += 8) {
+        any |= whir_le32(point) | whir_le32(point + 4);
+    }
+    return any == 0 ? 0 : WHIR_ERR_NN_QUANT;
 }
 
 /* Where the constant's bytes are: in the buffer's vector, or, for large models, outside the FlatBuffer at a stated offset. */
@@ -97,9 +103,8 @@ int whir_nn_tensor_read(whir_nn_reader_t *reader, int32_t index, whir_nn_tensor_
     return err;
 }
 
-int whir_nn_tensor_activation(whir_nn_reader_t *reader, int32_t index, whir_nn_tensor_t *tensor, whir_nn_real_t *scale)
+int whir_nn_tensor_activation(whir_nn_reader_t *reader, int32_t index, whir_nn_tensor_t *tensor)
 {
-    whir_nn_real_t unused;
     int err = whir_nn_tensor_read(reader, index, tensor);
 
     if (err < 0) {
@@ -111,11 +116,8 @@ int whir_nn_tensor_activation(whir_nn_reader_t *reader, int32_t index, whir_nn_t
     if (tensor->scales.count != 1) {
         return WHIR_ERR_NN_QUANT;
     }
-    if (scale == NULL) {
-        scale = &unused;
-    }
-    err = whir_nn_tensor_scale(reader, tensor, 0, scale);
-    return err == 0 && scale->mantissa == 0 ? WHIR_ERR_NN_QUANT : err;
+    err = whir_nn_tensor_scale(reader, tensor, 0, &tensor->scale);
+    return err == 0 && tensor->scale.mantissa == 0 ? WHIR_ERR_NN_QUANT : err;
 }
 
 int whir_nn_tensor_constant(whir_nn_reader_t *reader, int32_t index, uint8_t type, whir_nn_tensor_t *tensor)

@@ -5,42 +5,26 @@
 
 #define LOGISTIC_INTEGER_BITS 4
 
-static int read_tensors(whir_nn_reader_t *reader, whir_nn_layer_t *layer, whir_nn_real_t *input_scale,
-                        whir_nn_real_t *output_scale)
+static int read_count(const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
-    whir_nn_tensor_t input, output;
-    int err;
-
-    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input, input_scale)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), &output, output_scale)) < 0) {
-        return err;
-    }
-    if (input.elements != output.elements) {
-        return WHIR_ERR_NN_SHAPE;
-    }
-    layer->as.unary.count = input.elements;
-    layer->input_zero_point = (int8_t)input.zero_point;
-    layer->output_zero_point = (int8_t)output.zero_point;
-    return 0;
+    layer->as.unary.count = input->elements;
+    return input->elements == output->elements ? 0 : WHIR_ERR_NN_SHAPE;
 }
 
-static int read_relu(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+static int read_relu(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
+                     whir_nn_layer_t *layer)
 {
-    whir_nn_real_t input_scale, output_scale;
     whir_nn_factor_t factor;
-    int err = read_tensors(reader, layer, &input_scale, &output_scale);
 
-    if (err < 0) {
-        return err;
-    }
-    if (!whir_nn_factor(input_scale, WHIR_NN_ONE, output_scale, &factor)) {
+    (void)reader;
+    if (!whir_nn_factor(input->scale, WHIR_NN_ONE, output->scale, &factor)) {
         return WHIR_ERR_NN_QUANT;
     }
     layer->as.unary.multiplier = factor.multiplier;
     layer->as.unary.shift = factor.shift;
     layer->low = layer->output_zero_point;
     layer->high = 127;
-    return 0;
+    return read_count(input, output, layer);
 }
 
 static void run_relu(const whir_nn_t *nn, const whir_nn_layer_t *layer)
@@ -56,13 +40,14 @@ static void run_relu(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-static int read_relu6(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+static int read_relu6(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
+                      whir_nn_layer_t *layer)
 {
     enum { RELU6 = 3 };
-    whir_nn_real_t input_scale, output_scale;
-    int err = read_tensors(reader, layer, &input_scale, &output_scale);
+    int err = whir_nn_layer_set_activation(RELU6, input, layer);
 
-    return err < 0 ? err : whir_nn_activation_range(RELU6, input_scale, layer->input_zero_point, &layer->low, &layer->high);
+    (void)reader;
+    return err < 0 ? err : read_count(input, output, layer);
 }
 
 /* TFLM clamps in the input's units and does not rescale. */
@@ -76,21 +61,19 @@ static void run_relu6(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-static int read_logistic(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
+static int read_logistic(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
+                         whir_nn_layer_t *layer)
 {
     whir_nn_unary_t *unary = &layer->as.unary;
-    whir_nn_real_t input_scale, output_scale;
+    whir_nn_real_t steepness = input->scale;
     whir_nn_factor_t factor;
-    int err = read_tensors(reader, layer, &input_scale, &output_scale);
 
-    if (err < 0) {
-        return err;
-    }
+    (void)reader;
     if (layer->output_zero_point != -128) {
         return WHIR_ERR_NN_QUANT;
     }
-    input_scale.exponent += 31 - LOGISTIC_INTEGER_BITS;
-    if (!whir_nn_factor(input_scale, WHIR_NN_ONE, WHIR_NN_ONE, &factor)) {
+    steepness.exponent += 31 - LOGISTIC_INTEGER_BITS;
+    if (!whir_nn_factor(steepness, WHIR_NN_ONE, WHIR_NN_ONE, &factor)) {
         factor.multiplier = 0; /* so steep that there is nothing between 0 and 1 */
         factor.shift = 31;
     }
@@ -100,7 +83,7 @@ static int read_logistic(whir_nn_reader_t *reader, whir_nn_layer_t *layer)
     unary->multiplier = factor.multiplier;
     unary->shift = factor.shift;
     unary->radius = (15 << (31 - LOGISTIC_INTEGER_BITS)) >> factor.shift;
-    return 0;
+    return read_count(input, output, layer);
 }
 
 static int8_t logistic(const whir_nn_unary_t *unary, int32_t x)
