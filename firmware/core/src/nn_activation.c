@@ -2,7 +2,7 @@
 
 int whir_nn_layer_set_activation(uint8_t activation, const whir_nn_tensor_t *tensor, whir_nn_layer_t *layer)
 {
-    static const whir_nn_real_t SIX = {6u << 21, -21};
+    static const whir_nn_real_t SIX = {UINT32_C(6) << 21, -21};
     enum { NONE = 0, RELU = 1, RELU_N1_TO_1 = 2, RELU6 = 3 };
     whir_nn_real_t quotient;
     int32_t zero_point = tensor->zero_point;

@@ -58,7 +58,7 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
 
 static int32_t operand(const whir_nn_add_t *add, uint32_t i, int32_t x)
 {
-    return whir_nn_scale(x * (1 << LEFT_SHIFT), add->multiplier[i], add->shift[i]);
+    return whir_nn_scale(x * (INT32_C(1) << LEFT_SHIFT), add->multiplier[i], add->shift[i]);
 }
 
 static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)

@@ -3,7 +3,7 @@
 /* x * 2^bits, saturated. */
 static int32_t saturating_left(int32_t x, int32_t bits)
 {
-    int32_t limit = (1 << (31 - bits)) - 1;
+    int32_t limit = (INT32_C(1) << (31 - bits)) - 1;
 
     return x > limit ? INT32_MAX : x < -limit ? INT32_MIN : whir_nn_shift_left(x, bits);
 }
@@ -13,7 +13,7 @@ static int32_t exp_quarter(int32_t a)
 {
     const int32_t exp_of_minus_eighth = 1895147668;
     const int32_t one_third = 715827883;
-    int32_t x = a + (1 << 28);
+    int32_t x = a + (INT32_C(1) << 28);
     int32_t x2 = whir_nn_high_mul(x, x);
     int32_t x3 = whir_nn_high_mul(x2, x);
     int32_t x4 = whir_nn_high_mul(x2, x2);
@@ -26,7 +26,7 @@ int32_t whir_nn_exp_negative(int32_t a, int32_t integer_bits)
 {
     /* exp(-2^k), Q0.31, for k = -2 .. 4 */
     static const int32_t FACTORS[7] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
-    int32_t quarter = 1 << (29 - integer_bits);
+    int32_t quarter = INT32_C(1) << (29 - integer_bits);
     int32_t in_quarter = (a & (quarter - 1)) - quarter;
     int32_t rest = in_quarter - a; /* a multiple of 1/4: one factor per bit */
     int32_t result;
@@ -50,7 +50,7 @@ int32_t whir_nn_one_over_one_plus(int32_t a)
     int32_t x = 1515870810 + whir_nn_high_mul(half_denominator, -1010580540);
 
     for (int i = 0; i < 3; i++) {
-        int32_t error = (1 << 29) - whir_nn_high_mul(half_denominator, x);
+        int32_t error = (INT32_C(1) << 29) - whir_nn_high_mul(half_denominator, x);
 
         x += saturating_left(whir_nn_high_mul(x, error), 2);
     }

@@ -21,7 +21,7 @@ static int read_axes(whir_nn_reader_t *reader, uint32_t rank, uint32_t *mask)
         if (axis < 0 || axis >= (int32_t)rank) {
             return WHIR_ERR_NN_OPTION;
         }
-        *mask |= 1u << axis;
+        *mask |= UINT32_C(1) << axis;
     }
     return err;
 }

@@ -1,6 +1,6 @@
 #include "nn_quant.h"
 
-const whir_nn_real_t WHIR_NN_ONE = {1u << 23, -23};
+const whir_nn_real_t WHIR_NN_ONE = {UINT32_C(1) << 23, -23};
 
 bool whir_nn_real_read(uint32_t bits, whir_nn_real_t *real)
 {
@@ -25,7 +25,7 @@ static bool round_to_single(uint64_t mantissa, int32_t exponent, bool inexact, w
     int32_t drop = 0;
     uint64_t half, rest;
 
-    while ((mantissa >> drop) >= (1u << 24)) {
+    while ((mantissa >> drop) >= (UINT32_C(1) << 24)) {
         drop++;
     }
     if (drop > 0) {
@@ -35,7 +35,7 @@ static bool round_to_single(uint64_t mantissa, int32_t exponent, bool inexact, w
         if (rest > half || (rest == half && (inexact || (mantissa & 1) != 0))) {
             mantissa++;
         }
-        if (mantissa == (1u << 24)) {
+        if (mantissa == (UINT32_C(1) << 24)) {
             mantissa >>= 1;
             drop++;
         }
@@ -119,7 +119,7 @@ bool whir_nn_factor(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t c, whir_n
      * The double nearest to the quotient has 53 bits; TFLM rounds it again to 31, halves up. So the quotient is rounded up
      * when its part below bit 23 is 1/2 or so close under it (half a unit of the 53rd bit) that the first rounding gives 1/2.
      */
-    quotient = (quotient + (1u << 22) + 1) >> 23;
+    quotient = (quotient + (UINT32_C(1) << 22) + 1) >> 23;
     factor->shift = exponent + 54;
     if (quotient == ((uint64_t)1 << 31)) {
         quotient >>= 1;

@@ -20,7 +20,7 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
         output->dims[output->rank - 1] != input->dims[input->rank - 1] || input->dims[input->rank - 1] > DEPTH_MAX) {
         return WHIR_ERR_NN_SHAPE;
     }
-    if (output->zero_point != -128 || output->scale.mantissa != 1u << 23 || output->scale.exponent != -8 - 23) {
+    if (output->zero_point != -128 || output->scale.mantissa != UINT32_C(1) << 23 || output->scale.exponent != -8 - 23) {
         return WHIR_ERR_NN_QUANT; /* the kernel's result is in 1/256 */
     }
     if (!whir_nn_real_read(whir_fb_get_u32(&reader->fb, reader->options, OPTION_BETA, 0), &beta)) {
@@ -33,12 +33,12 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
         /* So steep that only the largest element counts. */
         factor.multiplier = 0;
         factor.shift = 31;
-    } else if (factor.shift < 1 || (factor.shift == 1 && factor.multiplier == 1 << 30)) {
+    } else if (factor.shift < 1 || (factor.shift == 1 && factor.multiplier == INT32_C(1) << 30)) {
         return WHIR_ERR_NN_QUANT; /* TFLM wants a factor above 1 */
     }
     softmax->multiplier = factor.multiplier;
     softmax->shift = factor.shift;
-    softmax->diff_min = -((31 << (31 - DIFF_INTEGER_BITS)) >> factor.shift);
+    softmax->diff_min = -((INT32_C(31) << (31 - DIFF_INTEGER_BITS)) >> factor.shift);
     return 0;
 }
 

@@ -82,7 +82,7 @@ static int read_logistic(whir_nn_reader_t *reader, const whir_nn_tensor_t *input
     }
     unary->multiplier = factor.multiplier;
     unary->shift = factor.shift;
-    unary->radius = (15 << (31 - LOGISTIC_INTEGER_BITS)) >> factor.shift;
+    unary->radius = (INT32_C(15) << (31 - LOGISTIC_INTEGER_BITS)) >> factor.shift;
     return read_count(input, output, layer);
 }
 
@@ -95,7 +95,7 @@ static int8_t logistic(const whir_nn_unary_t *unary, int32_t x)
     }
     scaled = whir_nn_scale(x, unary->multiplier, unary->shift);
     if (scaled == 0) {
-        y = 1 << 30;
+        y = INT32_C(1) << 30;
     } else {
         y = whir_nn_one_over_one_plus(whir_nn_exp_negative(scaled > 0 ? -scaled : scaled, LOGISTIC_INTEGER_BITS));
         y = scaled > 0 ? y : INT32_MAX - y;
