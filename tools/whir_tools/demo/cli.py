@@ -65,21 +65,24 @@ def _keep(console: Console, service: FleetService) -> None:
 
 def show(console: Console, outcome: Outcome) -> None:
     """Verdicts against truth, latency, models; then every check."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title="\nWhat came of it", title_justify="left")
-    for heading in ("node", "truth", "alert", "after onset, node's clock", "at the subscriber", "model", "verdicts right"):
-        table.add_column(heading, justify="right" if heading.startswith(("after", "at ", "verdicts")) else "left")
+    title = "\nWhat came of it; latency from the onset, on the node's clock and really"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("node", "truth", "alert", "node", "real", "model", "verdicts right"):
+        table.add_column(heading, justify="left" if heading in ("node", "truth", "alert", "model") else "right", no_wrap=True)
     for row in outcome.rows:
         table.add_row(*row)
     console.print(table)
-    sizes = Table(title="\nModels (int8)", title_justify="left")
-    for heading in ("model", "data", "bundle", "flash: model", "RAM: arena", "balanced accuracy, verdicts", "per window"):
-        sizes.add_column(heading, justify="left" if heading in ("model", "data") else "right")
+    title = f"\nModels (int8), balanced accuracy on held-out recordings: {outcome.models.data}"
+    sizes = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("model", "bundle", "flash", "RAM (arena)", "per verdict", "per window"):
+        sizes.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
     for bundle in (outcome.models.first, outcome.models.second):
         cost, int8 = bundle.metrics["cost"], bundle.metrics["int8"]
         sizes.add_row(
-            bundle.path.stem, outcome.models.data, f"{bundle.path.stat().st_size:,} B", f"{cost['model_bytes']:,} B",
+            bundle.path.stem, f"{bundle.path.stat().st_size:,} B", f"{cost['model_bytes']:,} B",
             f"{cost['arena_bytes']:,} B", f"{int8['verdict']['balanced_accuracy']:.3f}", f"{int8['window']['balanced_accuracy']:.3f}",
         )  # fmt: skip
     console.print(sizes)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from whir_contracts import recording
+from whir_contracts.contract import FLASH_WRITE_CALL_MAX_BYTES
 from whir_contracts.recording import Recording
 from whir_node.download import Download
 from whir_node.mqtt import BrokerAddress
-from whir_node.node import NodeConfig, Verdict
+from whir_node.node import SECTOR_BYTES, NodeConfig
 from whir_node.replay import Replay, Segment
 from whir_node.runner import NodeRunner, Observer
 
 SITE = "plant"
 TELEMETRY_MS = 5_000  # of the node's clock
-CUT_OPERATIONS = 64  # the power goes within so many flash operations after the download has begun
 
 OpenDownload = Callable[[str, int], Download]
 
@@ -43,34 +44,27 @@ class Motor:
         return Replay([Segment(self.healthy, self.onset_s), Segment(self.fault)])
 
 
-def choose(held_out: tuple[Path, ...], healthy_class: str, rng: random.Random, onset_s: float) -> list[Motor]:
-    """Six motors: four healthy, one with an imbalance, one with a bearing fault, drawn from the held-out recordings."""
-    by_label: dict[str, list[Recording]] = {}
-    for path in sorted(held_out):
-        rec = recording.load(path)
-        by_label.setdefault(rec.label, []).append(rec)
+def choose(held_out: tuple[Path, ...], healthy: str, faults: tuple[str, str], rng: random.Random, onset_s: float) -> list[Motor]:
+    """Six motors on held-out recordings: four stay healthy, two get the sublabels in `faults`; `rng` draws among recordings."""
+    found = [recording.load(path) for path in sorted(held_out)]
 
-    def draw(label: str) -> Recording:
-        return rng.choice(by_label[label])
+    def draw(sublabel: str) -> Recording:
+        return rng.choice([rec for rec in found if rec.sublabel == sublabel])
 
-    faults = {2: "imbalance", 4: "bearing"}
+    fault_of = {2: faults[0], 4: faults[1]}
     return [
-        Motor(f"motor-{i + 1}", draw(healthy_class), draw(faults[i]) if i in faults else None, onset_s) for i in range(6)
+        Motor(f"motor-{i + 1}", draw(healthy), draw(fault_of[i]) if i in fault_of else None, onset_s) for i in range(6)
     ]
 
 
 class _Watch(Observer):
-    """Arms the power cut when the download has begun, and counts what the table needs."""
+    """Notes how far a write came when the power went."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
-    def on_verdict(self, verdict: Verdict, label: str) -> None:
-        self._unit.verdicts += 1
-
     def on_power(self, on: bool) -> None:
         if not on:
-            self._unit.power_cuts += 1
             self._unit.cut_bytes = self._unit.runner.node.cut_bytes
 
 
@@ -81,9 +75,9 @@ class Unit:
     motor: Motor
     runner: NodeRunner = field(init=False)
     thread: threading.Thread = field(init=False)
-    verdicts: int = 0
-    power_cuts: int = 0
-    cut_bytes: int = 0
+    cut_operation: int = 0  # of the erases and writes of the bundle, in which the power goes
+    cut_of: int = 0
+    cut_bytes: int = 0  # of that operation that reached the flash
     error: Exception | None = None
 
 
@@ -135,6 +129,7 @@ class Plant:
             self._stop.set()
 
     def start(self) -> None:
+        self.begun = time.monotonic()
         for unit in self.units.values():
             unit.thread.start()
 
@@ -167,18 +162,18 @@ class Plant:
 
         runner.open_download = corrupting
 
-    def cut_power_in_next_download(self, name: str, rng: random.Random) -> int:
-        """This node loses power while it writes the next bundle; returns the operation drawn."""
-        runner = self.units[name].runner
-        operation, seed = rng.randint(1, CUT_OPERATIONS), rng.randrange(2**31)
+    def cut_power_in_next_download(self, name: str, rng: random.Random) -> None:
+        """This node loses power while it writes the next bundle, in a flash operation and at a byte drawn from `rng`."""
+        unit = self.units[name]
 
         def cutting(url: str, size: int) -> Download:
-            runner.open_download = Download
-            runner.node.cut_power_at(operation, seed)
+            unit.runner.open_download = Download
+            unit.cut_of = -(-size // SECTOR_BYTES) + -(-size // FLASH_WRITE_CALL_MAX_BYTES)
+            unit.cut_operation = rng.randint(1, unit.cut_of)
+            unit.runner.node.cut_power_at(unit.cut_operation, rng.randrange(2**31))
             return Download(url, size)
 
-        runner.open_download = cutting
-        return operation
+        unit.runner.open_download = cutting
 
 
 class CorruptedDownload(Download):

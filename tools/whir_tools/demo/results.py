@@ -17,15 +17,14 @@ def rows(session: Session, motors: list[Motor], latency: dict[str, tuple[float, 
         alerts = session.scalars(select(Alert).where(Alert.machine == motor.name))
         right, total = verdicts_right(session, motor)
         node_s, real_s = latency.get(motor.name, (None, None))
-        truth = f"{motor.healthy.label} → {motor.fault.label}" if motor.fault else motor.healthy.label
         found.append(
             (
                 motor.name,
-                truth,
+                motor.truth,
                 ", ".join(f"{a.verdict} ({a.severity})" for a in alerts) or "none",
                 "" if node_s is None else f"{node_s:.1f} s",
                 "" if real_s is None else f"{real_s:.1f} s",
-                f"{node.model} {node.model_version}" if node is not None else "never seen",
+                node.model_version or "none" if node is not None else "never seen",
                 f"{right} of {total}",
             )
         )

@@ -39,6 +39,8 @@ ONSET_S = 24.0  # of the node's clock: the faults set in
 WAIT_S = 40.0  # real time, for any one thing to happen
 KEY_ID = 1
 FIRST, SECOND = "1.0.0", "2.0.0"
+# what goes wrong with two of the motors, by the recordings' sublabels: an imbalance and a bearing fault
+FAULTS = {"adi4k": ("imbalance_heavy", "inner_race_light"), "synth12k": ("imbalance_s3", "bearing_inner_s3")}
 BREAKS = ("gate", "signature", "alert")
 
 
@@ -93,7 +95,8 @@ class Demo:
         started = time.monotonic()
         models = self.train(key)
         trained = time.monotonic()
-        motors = choose(models.second.held_out, models.second.config.classes[0], self.rng, ONSET_S)
+        config = models.second.config
+        motors = choose(models.second.held_out, config.classes[0], FAULTS[config.name], self.rng, ONSET_S)
         with self.fleet(key) as service:
             subscriber = self.subscribe(service)
             plant = self.plant(service, models, motors, key)
@@ -101,7 +104,7 @@ class Demo:
                 expected = self.play(service, plant, models, motors)
                 with service.database.read() as session:
                     checks = check(session, expected)
-                    table = rows(session, motors, self.latency(session, motors))
+                    table = rows(session, motors, self.latency(session, motors, plant.begun))
                 outcome = Outcome(models, table, checks, trained - started, time.monotonic() - trained)
                 if during is not None:
                     during(service)
@@ -192,7 +195,6 @@ class Demo:
         """Alerts, then the rollout with its accidents."""
         remote = Remote(service.url, service.create_token("demo", Role.OPERATOR))
         faulty = [motor for motor in motors if motor.fault is not None]
-        self.begun = time.monotonic()
         self.wait("six nodes in the registry", plant, lambda: self.count(service, Node) == len(motors))
         self.wait("an alert from each faulty motor", plant, lambda: self.count(service, Alert) >= len(faulty))
 
@@ -202,15 +204,16 @@ class Demo:
         healthy = [motor.name for motor in motors if motor.fault is None]
         canary, corrupted, power_cut = self.rng.sample(healthy, 3)
         plant.corrupt_next_download(corrupted, self.rng)
-        operation = plant.cut_power_in_next_download(power_cut, self.rng)
-        self.say(f"   first {canary}; {corrupted} gets a corrupted download; {power_cut} loses power in flash operation {operation}")
+        plant.cut_power_in_next_download(power_cut, self.rng)
+        self.say(f"   first {canary}; the download of {corrupted} will be corrupted; {power_cut} will lose power while it writes")
         groups = ["100%"] if self.broken == "gate" else ["1", "100%"]
         request = {
             "sha256": artifact, "name": "demo", "groups": groups, "canary": [canary], "success_percent": 80,
             "silence_s": 60, "trial_s": 300,
         }  # fmt: skip
         self.rollout(remote, plant, request)
-        self.say(f"   {power_cut}: power came back after {plant.units[power_cut].cut_bytes} bytes of that operation had been written")
+        cut = plant.units[power_cut]
+        self.say(f"   {power_cut} lost power in flash operation {cut.cut_operation} of {cut.cut_of}, {cut.cut_bytes} bytes into it")
         if self.broken is None:
             self.say(f"\n[bold]5[/]  A second try for {corrupted}")
             self.rollout(remote, plant, {**request, "name": "second try", "groups": ["100%"], "canary": [], "nodes": [corrupted]})
@@ -267,9 +270,9 @@ class Demo:
         with service.database.read() as session:
             return session.scalar(select(func.count()).select_from(table)) or 0
 
-    def latency(self, session: Session, motors: list[Motor]) -> dict[str, tuple[float, float]]:
+    def latency(self, session: Session, motors: list[Motor], begun: float) -> dict[str, tuple[float, float]]:
         """From onset to the raise on the node's clock, and to the subscriber in real seconds."""
-        onset = self.begun + ONSET_S / SPEED
+        onset = begun + ONSET_S / SPEED
         found = {}
         for motor in motors:
             query = select(AlertChange).join(Alert).where(Alert.machine == motor.name, Alert.verdict == motor.truth)
