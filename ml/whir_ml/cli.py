@@ -20,7 +20,7 @@ from whir_ml import config as configs
 from whir_ml.artifact import Artifact
 from whir_ml.config import Config
 from whir_ml.dataset import Progress
-from whir_ml.errors import MlError
+from whir_ml.errors import ArtifactError, MlError
 from whir_node.bundle import inspect
 from whir_node.crypto import KeyFileError, load_private_key, load_public_key
 from whir_node.errors import CoreError
@@ -108,9 +108,12 @@ def evaluate(
         from whir_ml.train import Trained
 
         trained = Trained.load(chosen, folder)
-        artifact.read_json(folder / "export.json", f"whir export {chosen.name}")
+        shipped = Artifact.load(folder)
         plain, held_out = _both_sides(chosen, data, progress)
-        figures = stage.evaluate(trained, run(trained, plain, held_out), plain, held_out, progress=progress)
+        exported = run(trained, plain, held_out)
+        if exported.model != shipped.model:
+            raise ArtifactError(f"{folder}: model.tflite is of another training: run `whir export {chosen.name}` again")
+        figures = stage.evaluate(trained, exported, plain, held_out, progress=progress)
         if folds:
             figures["folds"] = stage.cross_validate(chosen, data_root=data, progress=progress)
         artifact.write_json(folder / "evaluation.json", figures)

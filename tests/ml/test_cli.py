@@ -42,6 +42,19 @@ def test_from_config_to_signed_bundle(rig: Path, tmp_path: Path, whir) -> None: 
     assert shown["kernel_sets"] == ["whir_nn", "tflm_reference"]
 
 
+def test_a_model_of_an_earlier_training_is_not_evaluated(rig: Path, whir) -> None:  # type: ignore[no-untyped-def]
+    config, data = rig / "rig.toml", ("--data", rig)
+    for words in (
+        ("train", config, "--epochs", "1", *data),
+        ("export", config, *data),
+        ("train", config, "--seed", "8", *data),
+    ):
+        assert whir(*words).exit_code == 0
+    result = whir("evaluate", config, *data)
+    assert result.exit_code == 1
+    assert "run `whir export rig` again" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
