@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tflite_nets import OPERATORS, OPTIONS, RELU, RELU6, SAME, Net, schema
+from tflite_nets import OPERATORS, OPTIONS, RELU, RELU6, SAME, Net, build_with_engine, schema
 
 from whir_contracts.contract import ErrorCode
 from whir_node.engine import Engine
 from whir_node.errors import EngineError
 
-ROOT = Path(__file__).parents[2]
 MUTANTS_PER_MODEL = 10_000
 
 
@@ -175,28 +173,6 @@ def test_a_constant_that_reaches_beyond_the_file_is_refused() -> None:
     assert refusal(model[:-1]).code == ErrorCode.NN_SCHEMA
 
 
-def build_mutator(folder: Path, name: str, flags: list[str]) -> Path:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler: mutants need the engine built with sanitizers")
-    program = folder / name
-    sources = sorted((ROOT / "firmware/core/src").glob("nn*.c"))
-    subprocess.run(
-        [
-            compiler,
-            "-std=c99",
-            *flags,
-            f"-I{ROOT / 'firmware/core/include'}",
-            *map(str, sources),
-            str(ROOT / "tests/firmware/nn_mutate.c"),
-            "-o",
-            str(program),
-        ],
-        check=True,
-    )
-    return program
-
-
 def test_mutants_are_refused_or_run_without_a_fault_and_alike_in_every_build(tmp_path: Path) -> None:
     models = []
     for name, net in (("every", every_operator()), ("small", small())):
@@ -205,7 +181,7 @@ def test_mutants_are_refused_or_run_without_a_fault_and_alike_in_every_build(tmp
     checked = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     outputs = []
     for name, flags in (("fast", ["-O2"]), ("checked", checked)):
-        program = build_mutator(tmp_path, name, flags)
+        program = build_with_engine("nn_mutate.c", tmp_path / name, flags)
         done = subprocess.run(
             [program, "1", str(MUTANTS_PER_MODEL), *models], capture_output=True, text=True, timeout=120, check=False
         )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import flatbuffers
 import numpy as np
 import numpy.typing as npt
+import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 Shape = tuple[int, ...]
@@ -16,6 +20,21 @@ SAME, VALID = 0, 1
 NO_ACTIVATION, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
 OPERATORS = schema.BuiltinOperator
 OPTIONS = schema.BuiltinOptions
+
+ROOT = Path(__file__).parents[2]
+
+
+def build_with_engine(source: str, program: Path, flags: list[str]) -> Path:
+    """Compiles a C file of this folder together with the engine; skips the test where there is no compiler."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler: install gcc to run the engine with sanitizers")
+    sources = sorted((ROOT / "firmware/core/src").glob("nn*.c"))
+    include = f"-I{ROOT / 'firmware/core/include'}"
+    subprocess.run(
+        [compiler, "-std=gnu99", *flags, include, *sources, ROOT / "tests/firmware" / source, "-o", program], check=True
+    )
+    return program
 
 
 class Net:
