@@ -1,1 +1,1 @@
-"""The node's core on a computer: features, engine, bundle check and the whole virtual node, from the C that runs on the ESP32."""
+"""The node's core on a computer: features, engine, bundle check and the virtual node, from the C that runs on the ESP32."""

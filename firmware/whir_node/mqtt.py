@@ -20,6 +20,7 @@ from whir_contracts.contract import TOPIC_PREFIX, TOPICS
 KEEPALIVE_S = 30
 RETRY_MIN_S, RETRY_MAX_S = 1, 30
 QUEUED_MAX = 200
+LEAVE_S = 3.0
 
 
 class BrokerError(RuntimeError):
@@ -97,6 +98,7 @@ class MqttConnection:
         self._topic = f"{TOPIC_PREFIX}/{site}/{node}/"
         self._broker = broker
         self._will = will
+        self._last: mqtt.MQTTMessageInfo | None = None
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{site}-{node}", clean_session=True)
         if broker.user is not None:
             self._client.username_pw_set(broker.user, password)
@@ -117,11 +119,13 @@ class MqttConnection:
     def publish(self, topic: str, payload: bytes, retained: bool) -> bool:
         """Hands a message to the client's outbox; False when it is full."""
         spec = TOPICS[topic]
-        sent = self._client.publish(self._topic + topic, payload, spec["qos"], retained)
+        sent = self._last = self._client.publish(self._topic + topic, payload, spec["qos"], retained)
         return sent.rc in (mqtt.MQTT_ERR_SUCCESS, mqtt.MQTT_ERR_NO_CONN)  # no connection: it waits in the outbox
 
     def stop(self) -> None:
-        """Sends what is in the outbox and takes leave: no last will."""
+        """Waits until the last message is acknowledged, and takes leave: no last will."""
+        if self._last is not None and self._client.is_connected():
+            self._last.wait_for_publish(LEAVE_S)
         self._client.disconnect()
         self._client.loop_stop()
 
