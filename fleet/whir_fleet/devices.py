@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from whir_fleet.db import insert
@@ -27,16 +27,26 @@ class Silence:
     grace_ms: int = 5_000
 
 
-def register(session: Session, site: str, name: str, now_ms: int) -> int:
-    """The node's id; the row is made when it is not there. A node without an assignment is its own machine."""
+def register(session: Session, seen_ms: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+    """Ids by (site, name), of nodes seen at these times; rows that are not there are made. Without an assignment a node is
+    its own machine."""
     row = table(Node)
-    found = session.scalar(select(row.c.id).where(row.c.site == site, row.c.name == name))
-    if found is None:
-        values = {"site": site, "name": name, "machine": name, "first_seen_ms": now_ms, "last_seen_ms": now_ms}
-        session.execute(insert(session, row).values(**values).on_conflict_do_nothing(index_elements=["site", "name"]))
-        found = session.scalar(select(row.c.id).where(row.c.site == site, row.c.name == name))
-    assert found is not None
-    return int(found)
+    ids = _ids(session, list(seen_ms))
+    new = [
+        {"site": site, "name": name, "machine": name, "first_seen_ms": at_ms, "last_seen_ms": at_ms}
+        for (site, name), at_ms in seen_ms.items()
+        if (site, name) not in ids
+    ]
+    if new:
+        session.execute(insert(session, row).on_conflict_do_nothing(index_elements=["site", "name"]), new)
+        ids = _ids(session, list(seen_ms))
+    return ids
+
+
+def _ids(session: Session, names: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    row = table(Node)
+    found = session.execute(select(row.c.id, row.c.site, row.c.name).where(tuple_(row.c.site, row.c.name).in_(names)))
+    return {(site, name): node_id for node_id, site, name in found}
 
 
 def apply_status(session: Session, node_id: int, message: Parsed) -> None:

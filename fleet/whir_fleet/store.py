@@ -51,8 +51,8 @@ class Stored:
 def store(session: Session, batch: list[Inbound], dead_letters_max: int) -> Stored:
     """Writes the batch; the caller commits, then sends the receipts, then acknowledges to the broker."""
     done = Stored()
-    ids: dict[tuple[str, str], int] = {}
-    parsed: list[tuple[int, Parsed]] = []
+    readable: list[Parsed] = []
+    seen_ms: dict[tuple[str, str], int] = {}
     for inbound in batch:
         try:
             message = parse(inbound)
@@ -61,13 +61,14 @@ def store(session: Session, batch: list[Inbound], dead_letters_max: int) -> Stor
             done.unreadable += 1
             continue
         name = (message.site, message.node)
-        if name not in ids:
-            ids[name] = devices.register(session, *name, message.received_ms)
-        parsed.append((ids[name], message))
+        readable.append(message)
+        seen_ms.setdefault(name, message.received_ms)
         if message.topic in RECEIPTED and message.seq is not None:
             done.receipts[name].append((message.boot, message.seq))
     if done.unreadable:
         _prune(session, dead_letters_max)
+    ids = devices.register(session, seen_ms)
+    parsed = [(ids[message.site, message.node], message) for message in readable]
     fresh = _enter(session, parsed)
     _count(session, fresh)
     _seen(session, parsed)

@@ -128,11 +128,13 @@ class Worker:
             alerts.published(session, [change.id for change in changes], now_ms())
 
     def _publish(self, batch: list[tuple[str, bytes, bool]]) -> None:
-        """Hands over and waits until the broker has taken all of it."""
+        """Hands over, waits until the broker has taken all. BrokerError: it has not; the same again does no harm."""
+        if not self._client.is_connected():  # paho would queue it, and once more at each further try
+            raise BrokerError(f"broker {self._address.url} is away")
         sent = [self._client.publish(topic, payload, qos=1, retain=retain) for topic, payload, retain in batch]
         give_up = time.monotonic() + _PUBACK_S
         for info in sent:
-            if info.rc not in (mqtt.MQTT_ERR_SUCCESS, mqtt.MQTT_ERR_NO_CONN):
+            if info.rc != mqtt.MQTT_ERR_SUCCESS:
                 raise BrokerError(f"broker {self._address.url}: {mqtt.error_string(info.rc)}")
             while not info.is_published():
                 if self._stop.is_set() or time.monotonic() > give_up:
