@@ -43,23 +43,43 @@ static int sha_final(whir_crypto_t *seam, uint8_t digest[32])
     return mbedtls_sha256_finish_ret(&((mbed_t *)seam)->sha, digest);
 }
 
-static int32_t p256_verify(whir_crypto_t *seam, uint32_t key_id, const uint8_t digest[32], const uint8_t sig[64])
+static int32_t p256_compute(const mbed_t *mbed, const uint8_t digest[32], const uint8_t sig[64])
 {
-    mbed_t *mbed = (mbed_t *)seam;
     mbedtls_mpi r, s;
     int err;
 
-    if (key_id != MBED_KEY_ID) {
-        return WHIR_CRYPTO_INVALID;
-    }
     mbedtls_mpi_init(&r);
     mbedtls_mpi_init(&s);
     CHECK_EQUAL(mbedtls_mpi_read_binary(&r, sig, 32), 0);
     CHECK_EQUAL(mbedtls_mpi_read_binary(&s, sig + 32, 32), 0);
-    err = mbedtls_ecdsa_verify(&mbed->group, digest, 32, &mbed->public_key, &r, &s);
+    err = mbedtls_ecdsa_verify((mbedtls_ecp_group *)&mbed->group, digest, 32, &mbed->public_key, &r, &s);
     mbedtls_mpi_free(&r);
     mbedtls_mpi_free(&s);
     return err == 0 ? WHIR_CRYPTO_VALID : WHIR_CRYPTO_INVALID;
+}
+
+/* The power-cut tests verify the same few bundles thousands of times: the last verdicts are kept. */
+static int32_t p256_verify(whir_crypto_t *seam, uint32_t key_id, const uint8_t digest[32], const uint8_t sig[64])
+{
+    static struct {
+        uint8_t digest[32], sig[64];
+        int32_t verdict;
+    } kept[4];
+    static uint32_t next;
+
+    if (key_id != MBED_KEY_ID) {
+        return WHIR_CRYPTO_INVALID;
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        if (kept[i].verdict != 0 && memcmp(kept[i].digest, digest, 32) == 0 && memcmp(kept[i].sig, sig, 64) == 0) {
+            return kept[i].verdict;
+        }
+    }
+    next = (next + 1) % 4;
+    memcpy(kept[next].digest, digest, 32);
+    memcpy(kept[next].sig, sig, 64);
+    kept[next].verdict = p256_compute((const mbed_t *)seam, digest, sig);
+    return kept[next].verdict;
 }
 
 static mbed_t *mbed_get(void)

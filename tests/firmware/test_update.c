@@ -209,9 +209,9 @@ static void cut_everywhere(uint32_t write_size, uint32_t slot_bytes, uint32_t mo
 
 static void test_power_cut_at_every_operation_of_an_update_leaves_old_or_new(void)
 {
-    cut_everywhere(1, 3 * SECTOR, 3784, 3, 6);
-    cut_everywhere(16, 3 * SECTOR, 3784, 3, 6);
-    cut_everywhere(32, 3 * SECTOR, 3784, 3, 6);
+    cut_everywhere(1, 3 * SECTOR, 3784, 3, 16);
+    cut_everywhere(16, 3 * SECTOR, 3784, 3, 16);
+    cut_everywhere(32, 3 * SECTOR, 3784, 3, 16);
 }
 
 static void test_power_cut_at_every_operation_of_the_largest_bundle_leaves_old_or_new(void)
