@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+
 from whir_contracts import contract, generate, source
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,6 +8,7 @@ import sys
 import pytest
 import typer
 from typer.testing import CliRunner
+
 from whir_tools.cli import GROUPS, SUMMARY, app
 
 

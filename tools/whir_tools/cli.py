@@ -7,7 +7,6 @@ from importlib import metadata
 from typing import Annotated, Any
 
 import typer
-from typer import Context
 from typer.core import TyperGroup
 
 # command → where it is built, and the extra that brings what it needs
@@ -55,10 +54,10 @@ SUMMARY = {
 class LazyGroup(TyperGroup):
     """Imports a command only when it is asked for: `whir node` must start without TensorFlow, a fleet server without it installed."""
 
-    def list_commands(self, ctx: Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(GROUPS)
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in GROUPS:
             return None
         where, extra = GROUPS[cmd_name]
@@ -75,7 +74,7 @@ class LazyGroup(TyperGroup):
         single.command()(target)
         return typer.main.get_command(single)
 
-    def format_commands(self, ctx: Context, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         # From the table, so that `whir --help` imports nothing.
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARY.items()))
@@ -93,7 +92,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Whir: a node hears a motor begin to fail and raises the alarm itself.
 

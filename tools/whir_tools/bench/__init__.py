@@ -30,7 +30,9 @@ def store(name: str, result: Any) -> Path:
 
 @app.command()
 def engine(
-    models: Annotated[list[Path] | None, typer.Argument(help="full-int8 .tflite files; default: the reference and own models")] = None,
+    models: Annotated[
+        list[Path] | None, typer.Argument(help="full-int8 .tflite files; default: the reference and own models")
+    ] = None,
     quick: Quick = False,
     as_json: AsJson = False,
 ) -> None:
@@ -38,6 +40,7 @@ def engine(
 
     Example: whir bench engine build/export/fft32/model.tflite --json
     """
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -57,12 +60,14 @@ def engine(
         "stack_run_bytes": "stack", "model_bytes": "model B", "instructions_setup": "set-up", "instructions_invoke": "invoke",
         "macs": "MACs", "bit_exact": "exact",
     }  # fmt: skip
-    table = Table(title="whir_nn on RV32IMC: bytes, and retired instructions in QEMU")
+    table = Table(title="whir_nn on RV32IMC: bytes, and retired instructions in QEMU", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in columns.values():
         table.add_column(heading, justify="left" if heading in ("model", "opt") else "right", no_wrap=True)
     for row in rows:
         cells = (row[name] for name in columns)
-        table.add_row(*("yes" if c is True else "NO" if c is False else f"{c:,}" if isinstance(c, int) else str(c) for c in cells))
+        table.add_row(
+            *("yes" if c is True else "NO" if c is False else f"{c:,}" if isinstance(c, int) else str(c) for c in cells)
+        )
     Console().print(table)
     if path:
         typer.echo(f"written: {path}")

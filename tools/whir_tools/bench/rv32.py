@@ -144,19 +144,17 @@ def macs(model: bytes) -> int:
     """Multiply-accumulates of one inference: convolutions, depthwise convolutions, fully connected layers."""
     from tensorflow.lite.python import schema_py_generated as schema
 
-    graph = schema.Model.GetRootAs(model, 0).Subgraphs(0)
+    builtin = schema.BuiltinOperator
     parsed = schema.Model.GetRootAs(model, 0)
+    graph = parsed.Subgraphs(0)
     total = 0
     for i in range(graph.OperatorsLength()):
         op = graph.Operators(i)
         code = parsed.OperatorCodes(op.OpcodeIndex())
         kind = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        weights = graph.Tensors(op.Inputs(1)).ShapeAsNumpy() if op.InputsLength() > 1 else None
+        if kind not in (builtin.FULLY_CONNECTED, builtin.CONV_2D, builtin.DEPTHWISE_CONV_2D):
+            continue
+        weights = int(np.prod(graph.Tensors(op.Inputs(1)).ShapeAsNumpy()))
         output = graph.Tensors(op.Outputs(0)).ShapeAsNumpy()
-        if kind == schema.BuiltinOperator.FULLY_CONNECTED:
-            total += int(np.prod(weights))
-        elif kind == schema.BuiltinOperator.CONV_2D:
-            total += int(output[1] * output[2] * np.prod(weights))
-        elif kind == schema.BuiltinOperator.DEPTHWISE_CONV_2D:
-            total += int(output[1] * output[2] * np.prod(weights))
+        total += weights if kind == builtin.FULLY_CONNECTED else weights * int(output[1]) * int(output[2])
     return total

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from whir_fleet.models import Action, Alert, AlertChange, Artifact, BootCount, Event, Node, Rollout
 
+from whir_fleet.models import Action, Alert, AlertChange, Artifact, BootCount, Event, Node, Rollout
 from whir_tools.demo.plant import Motor
 
 
@@ -112,7 +112,9 @@ def _power_cut(session: Session, nodes: dict[str, Node], expected: Expected) -> 
     models = {e.boot: e.model_version for e in _events(session, nodes, name, "boot")}
     ok = len(boots) == 2 and models[boots[1]] is not None
     return Check(
-        f"{name}: power cut while writing, booted with a working model", ok, f"boots {boots}, then {models.get(boots[-1]) if boots else None}"
+        f"{name}: power cut while writing, booted with a working model",
+        ok,
+        f"boots {boots}, then {models.get(boots[-1]) if boots else None}",
     )
 
 

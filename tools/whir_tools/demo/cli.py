@@ -11,8 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from whir_fleet.service import FleetService
 
+    from whir_fleet.service import FleetService
     from whir_tools.demo.story import Outcome
 
 
@@ -30,9 +30,9 @@ def demo(
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from rich.console import Console
+
     from whir_fleet.errors import FleetError
     from whir_ml.errors import MlError
-
     from whir_tools.demo.story import BREAKS, Demo, DemoError
 
     console = Console(soft_wrap=True)
@@ -55,7 +55,9 @@ def _keep(console: Console, service: FleetService) -> None:
 
     console.print(f"\nRunning at {service.url} (API documents: {service.url}/docs); Ctrl-C ends it.")
     console.print(f"   token      {service.create_token('visitor', Role.OPERATOR)}")
-    console.print(f"   subscribe  examples/alert_subscriber.py {service.broker.host} {service.broker.port} {service.users['subscriber']}")
+    console.print(
+        f"   subscribe  examples/alert_subscriber.py {service.broker.host} {service.broker.port} {service.users['subscriber']}"
+    )
     try:
         while True:
             time.sleep(1)

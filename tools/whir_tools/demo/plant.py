@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from whir_contracts import recording
 from whir_contracts.contract import FLASH_WRITE_CALL_MAX_BYTES
 from whir_contracts.recording import Recording
@@ -44,7 +45,9 @@ class Motor:
         return Replay([Segment(self.healthy, self.onset_s), Segment(self.fault)])
 
 
-def choose(held_out: tuple[Path, ...], healthy: str, faults: tuple[str, str], rng: random.Random, onset_s: float) -> list[Motor]:
+def choose(
+    held_out: tuple[Path, ...], healthy: str, faults: tuple[str, str], rng: random.Random, onset_s: float
+) -> list[Motor]:
     """Six motors on held-out recordings: four stay healthy, two get the sublabels in `faults`; `rng` draws among recordings."""
     found = [recording.load(path) for path in sorted(held_out)]
 
@@ -52,9 +55,7 @@ def choose(held_out: tuple[Path, ...], healthy: str, faults: tuple[str, str], rn
         return rng.choice([rec for rec in found if rec.sublabel == sublabel])
 
     fault_of = {2: faults[0], 4: faults[1]}
-    return [
-        Motor(f"motor-{i + 1}", draw(healthy), draw(fault_of[i]) if i in fault_of else None, onset_s) for i in range(6)
-    ]
+    return [Motor(f"motor-{i + 1}", draw(healthy), draw(fault_of[i]) if i in fault_of else None, onset_s) for i in range(6)]
 
 
 class _Watch(Observer):
@@ -68,12 +69,21 @@ class _Watch(Observer):
             self._unit.cut_bytes = self._unit.runner.node.cut_bytes
 
 
+class PlantRunner(NodeRunner):
+    """A runner on whose line a topic may get lost."""
+
+    lost_topic: str | None = None
+
+    def publish(self, topic: str, payload: bytes, retained: bool) -> bool:
+        return topic == self.lost_topic or super().publish(topic, payload, retained)
+
+
 @dataclass
 class Unit:
     """One motor, its node and its thread."""
 
     motor: Motor
-    runner: NodeRunner = field(init=False)
+    runner: PlantRunner = field(init=False)
     thread: threading.Thread = field(init=False)
     cut_operation: int = 0  # of the erases and writes of the bundle, in which the power goes
     cut_of: int = 0
@@ -108,7 +118,7 @@ class Plant:
             config = NodeConfig(
                 site=SITE, name=name, sensor=replay.sensor, hardware_class=hardware_class, telemetry_interval_ms=TELEMETRY_MS
             )
-            unit.runner = NodeRunner(
+            unit.runner = PlantRunner(
                 config,
                 replay,
                 broker,
@@ -149,8 +159,7 @@ class Plant:
     def swallow(self, topic: str) -> None:
         """What every node publishes on `topic` gets lost on the way, and the node does not learn of it."""
         for unit in self.units.values():
-            connect = unit.runner.publish
-            unit.runner.publish = lambda t, p, r, send=connect: t == topic or send(t, p, r)  # type: ignore[method-assign]
+            unit.runner.lost_topic = topic
 
     def corrupt_next_download(self, name: str, rng: random.Random) -> None:
         """One bit of the next bundle that this node fetches arrives wrong, at a byte drawn from `rng`."""

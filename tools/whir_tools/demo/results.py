@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from whir_fleet.models import Alert, Node, Telemetry
 
+from whir_fleet.models import Alert, Node, Telemetry
 from whir_tools.demo.plant import TELEMETRY_MS, Motor
 
 
 def rows(session: Session, motors: list[Motor], latency: dict[str, tuple[float, float]]) -> list[tuple[str, ...]]:
     """Node, truth, alert, latency on the node's clock, real latency, model in service, verdicts right."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for motor in motors:
         node = session.scalar(select(Node).where(Node.name == motor.name))
         alerts = session.scalars(select(Alert).where(Alert.machine == motor.name))

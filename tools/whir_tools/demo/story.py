@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rich.console import Console
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+
 from whir_contracts.recording import data_root
 from whir_fleet.auth import Role
 from whir_fleet.errors import ApiError
@@ -29,14 +30,13 @@ from whir_fleet.service import FleetService
 from whir_fleet.settings import Settings
 from whir_ml.pipeline import BuiltBundle, build_bundle
 from whir_node.mqtt import BrokerAddress
-
 from whir_tools.demo.checks import Check, Expected, check
 from whir_tools.demo.plant import Motor, Plant, choose
 from whir_tools.demo.results import rows
 
 SPEED = 8.0  # node seconds per real second
 ONSET_S = 24.0  # of the node's clock: the faults set in
-WAIT_S = 40.0  # real time, for any one thing to happen
+WAIT_S = 30.0  # real time, for any one thing to happen
 KEY_ID = 1
 FIRST, SECOND = "1.0.0", "2.0.0"
 # what goes wrong with two of the motors, by the recordings' sublabels: an imbalance and a bearing fault
@@ -134,7 +134,9 @@ class Demo:
             score = balanced_accuracy(bundle)
             state = "cached" if bundle.cached else "trained"
             size = bundle.metrics["cost"]["model_bytes"]
-            self.say(f"   {config:14} {version}  {state}  {size:6,} B int8  balanced accuracy on held-out recordings {score:.3f}")
+            self.say(
+                f"   {config:14} {version}  {state}  {size:6,} B int8  balanced accuracy on held-out recordings {score:.3f}"
+            )
             built.append(bundle)
         if balanced_accuracy(built[1]) <= balanced_accuracy(built[0]):
             raise DemoError("the network is no better than the one-layer model on the held-out recordings; nothing to roll out")
@@ -152,8 +154,15 @@ class Demo:
     def subscribe(self, service: FleetService) -> subprocess.Popen[str]:
         """The ten-line example as it stands, in a process of its own; its lines are shown as they come."""
         script = Path(__file__).resolve().parents[3] / "examples/alert_subscriber.py"
-        self.say(f"\n[bold]2[/]  Fleet service at {service.url}, broker at {service.broker.host}:{service.broker.port}, one subscriber")
-        command = [sys.executable, "-u", str(script), service.broker.host, str(service.broker.port), service.users["subscriber"]]
+        self.say(f"\n[bold]2[/]  Fleet service at {service.url}, broker at port {service.broker.port}, one subscriber")
+        command = [
+            sys.executable,
+            "-u",
+            str(script),
+            service.broker.host,
+            str(service.broker.port),
+            service.users["subscriber"],
+        ]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
         def show() -> None:
@@ -205,7 +214,9 @@ class Demo:
         canary, corrupted, power_cut = self.rng.sample(healthy, 3)
         plant.corrupt_next_download(corrupted, self.rng)
         plant.cut_power_in_next_download(power_cut, self.rng)
-        self.say(f"   first {canary}; the download of {corrupted} will be corrupted; {power_cut} will lose power while it writes")
+        self.say(
+            f"   first {canary}; the download of {corrupted} will be corrupted; {power_cut} will lose power while it writes"
+        )
         groups = ["100%"] if self.broken == "gate" else ["1", "100%"]
         request = {
             "sha256": artifact, "name": "demo", "groups": groups, "canary": [canary], "success_percent": 80,
@@ -213,10 +224,14 @@ class Demo:
         }  # fmt: skip
         self.rollout(remote, plant, request)
         cut = plant.units[power_cut]
-        self.say(f"   {power_cut} lost power in flash operation {cut.cut_operation} of {cut.cut_of}, {cut.cut_bytes} bytes into it")
+        self.say(
+            f"   {power_cut} lost power in flash operation {cut.cut_operation} of {cut.cut_of}, {cut.cut_bytes} bytes into it"
+        )
         if self.broken is None:
             self.say(f"\n[bold]5[/]  A second try for {corrupted}")
-            self.rollout(remote, plant, {**request, "name": "second try", "groups": ["100%"], "canary": [], "nodes": [corrupted]})
+            self.rollout(
+                remote, plant, {**request, "name": "second try", "groups": ["100%"], "canary": [], "nodes": [corrupted]}
+            )
         return Expected(motors, canary, corrupted, power_cut, FIRST, artifact, refused)
 
     # --- parts of steps ---
@@ -224,7 +239,9 @@ class Demo:
     def upload(self, remote: Remote, bundle: BuiltBundle) -> str:
         """The bundle's SHA-256 in the store."""
         answer = remote.call("POST", "/artifacts", content=bundle.path.read_bytes())
-        self.say(f"   uploaded {answer['model']} {answer['model_version']}, {answer['bytes']:,} B, signature and hashes checked")
+        self.say(
+            f"   uploaded {answer['model']} {answer['model_version']}, {answer['bytes']:,} B, signature and hashes checked"
+        )
         return str(answer["sha256"])
 
     def upload_refused(self, remote: Remote, bundle: BuiltBundle) -> str:
