@@ -14,7 +14,8 @@ from whir_node.engine import Engine, TflmEngine
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 ACTIVATIONS = [NO_ACTIVATION, RELU, RELU_N1_TO_1, RELU6]
 INPUTS = 1000
-RANDOM_NETS = 120
+RANDOM_NETS = 80
+RANDOM_NETS_LONG = 3000
 
 
 def assert_same_bytes(model: bytes, rng: np.random.Generator, count: int = INPUTS) -> None:
@@ -142,10 +143,23 @@ def test_reference_models_give_their_stored_vectors_and_tflm_bytes(name: str) ->
     assert_same_bytes(model, np.random.default_rng(1))
 
 
+def check_random_net(seed: int) -> None:
+    *prefixes, whole = random_net(seed)
+    assert_same_bytes(whole, np.random.default_rng(seed))
+    for prefix in prefixes:
+        assert_same_bytes(prefix, np.random.default_rng(seed), INPUTS // 5)
+
+
 @pytest.mark.parametrize("seed", range(RANDOM_NETS))
 def test_a_random_net_gives_tflm_bytes_after_every_layer(seed: int) -> None:
-    for model in random_net(seed):
-        assert_same_bytes(model, np.random.default_rng(seed))
+    check_random_net(seed)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_many_more_random_nets_give_tflm_bytes() -> None:
+    for seed in range(RANDOM_NETS, RANDOM_NETS_LONG):
+        check_random_net(seed)
 
 
 def test_the_random_nets_do_not_all_saturate() -> None:
@@ -154,7 +168,7 @@ def test_the_random_nets_do_not_all_saturate() -> None:
         engine = Engine(random_net(seed)[-1])
         inputs = np.random.default_rng(seed).integers(-128, 128, (200, engine.info.input_bytes), dtype=np.int8)
         lively += len(np.unique(engine.run(inputs), axis=0)) >= 10
-    assert lively >= 50
+    assert lively >= RANDOM_NETS / 3
 
 
 def test_a_depthwise_convolution_without_bias_or_with_one_scale_gives_tflm_bytes() -> None:
