@@ -52,7 +52,7 @@ SUMMARY = {
 
 
 class LazyGroup(TyperGroup):
-    """Imports a command only when it is asked for: `whir node` must start without TensorFlow, a fleet server without it installed."""
+    """Imports a command only when asked for: `whir node` must start without TensorFlow, a fleet server even be without it."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(GROUPS)

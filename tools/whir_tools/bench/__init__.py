@@ -1,4 +1,4 @@
-"""`whir bench`: size and speed of the engine on the target's own instructions, quality of the models, throughput of the fleet."""
+"""`whir bench`: size and speed of the engine on the target's instructions, quality of the models, load on the fleet."""
 
 from __future__ import annotations
 

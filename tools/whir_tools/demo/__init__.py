@@ -1,1 +1,1 @@
-"""The main job in one terminal: train, bundle, serve, six virtual nodes, two faults, a rollout with two accidents on the way."""
+"""The main job in one terminal: train, serve, six virtual nodes, two faults, a rollout with two accidents on the way."""

@@ -85,7 +85,8 @@ def show(console: Console, outcome: Outcome) -> None:
         cost, int8 = bundle.metrics["cost"], bundle.metrics["int8"]
         sizes.add_row(
             bundle.path.stem, f"{bundle.path.stat().st_size:,} B", f"{cost['model_bytes']:,} B",
-            f"{cost['arena_bytes']:,} B", f"{int8['verdict']['balanced_accuracy']:.3f}", f"{int8['window']['balanced_accuracy']:.3f}",
+            f"{cost['arena_bytes']:,} B", f"{int8['verdict']['balanced_accuracy']:.3f}",
+            f"{int8['window']['balanced_accuracy']:.3f}",
         )  # fmt: skip
     console.print(sizes)
     console.print("\nFrom the fleet's database:")
