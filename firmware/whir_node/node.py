@@ -309,7 +309,6 @@ class VirtualNode:
 
         Raises:
             ValueError: another type or number of channels.
-            CoreError: the inference engine failed.
             PowerError: no power.
         """
         block = np.ascontiguousarray(samples)
@@ -329,7 +328,6 @@ class VirtualNode:
         found: Any = ffi.new("host_verdict_t[]", room)
         count = lib.host_node_run(core, samples, frames, self._now_us, found, room)
         self._now_us += frames * 1_000_000_000 // rate_mhz
-        check(count, "pushing samples")
         return [
             Verdict(v.at_ms, v.top, tuple(v.permille)[: v.class_count], v.windows, Quality(v.quality), v.rms_counts)
             for v in found[0:count]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rig import Rig, bundle
 
 from whir_contracts.contract import FeatureKind, Level, Unit
 from whir_contracts.params import FeatureParams
@@ -37,3 +38,9 @@ def make_params() -> Callable[..., FeatureParams]:
         return FeatureParams(**{**BASE, **changes})
 
     return make
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """A connected node with the rig's model."""
+    return Rig(bundle()).connect()

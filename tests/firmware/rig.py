@@ -31,6 +31,7 @@ from whir_node.node import NodeConfig, PowerError, VirtualNode
 Samples = npt.NDArray[np.int16]
 
 RATE_HZ = 1000
+FAR = 4_000_000_000  # s, an `exp` that does not pass
 CLASSES = ("healthy", "imbalance", "bearing")
 KEY = ec.derive_private_key(0x5EED, ec.SECP256R1())
 KEYS = {1: KEY.public_key()}
@@ -219,7 +220,7 @@ class Rig:
         self.outputs: list[int] = []
         flash = config.pop("flash", None)
         self.node = VirtualNode(
-            NodeConfig(site="plant", name="m1", **{"sensor": SENSOR, **config}),
+            NodeConfig(**{"site": "plant", "name": "m1", "sensor": SENSOR, **config}),
             public_keys=keys or KEYS,
             link=self.broker,
             flash=flash,
@@ -261,7 +262,7 @@ class Rig:
 
     def update(self, data: bytes, id: str = "u-1", **fields: Any) -> int:
         """The whole update up to the trial, or to whatever refuses it."""
-        answer = self.command("update", id=id, exp=4_000_000_000, url="http://fleet/b", bytes=len(data), **fields)
+        answer = self.command("update", id=id, exp=FAR, url="http://fleet/b", bytes=len(data), **fields)
         if answer == 0:
             self.deliver(data)
         return answer

@@ -282,14 +282,11 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
     for (uint32_t i = 0; i < frames && has_power(node); i++) {
         uint64_t now_us = start_us + (uint64_t)i * 1000000000u / rate_mhz;
         uint32_t before = node->core.verdicts;
-        int err = 0;
 
         step_when_due(node, now_us);
         if (samples != NULL && has_power(node)) {
-            err = whir_node_push(&node->core, samples + (size_t)i * channels, now_us / 1000);
-        }
-        if (err < 0) {
-            return err;
+            /* an engine that fails is no reason to stop: the node says no_model and goes on */
+            (void)whir_node_push(&node->core, samples + (size_t)i * channels, now_us / 1000);
         }
         if (node->core.verdicts != before && count < max) {
             record(node, now_us / 1000, &verdicts[count++]);

@@ -65,8 +65,8 @@ void host_node_free(host_node_t *node);
 
 /*
  * `frames` samples of `channels` counts at the stated rate, the first at start_us, with a step each 20 ms in between. samples
- * NULL: time passes without samples. Verdicts go to `verdicts`, at most `max` are kept. Stops at a power cut. The number of
- * verdicts, or a code.
+ * NULL: time passes without samples. Verdicts go to `verdicts`, at most `max` are kept. Stops at a power cut. Returns the
+ * number of verdicts.
  */
 int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, uint64_t start_us, host_verdict_t *verdicts,
                   uint32_t max);
