@@ -58,7 +58,8 @@ def test_recordings_of_other_scale_are_brought_to_the_coarsest_count() -> None:
     replay = Replay([Segment(fine, 0.1), Segment(coarse, 0.1)])
     assert replay.sensor.lsb_nano == pytest.approx(1e7, rel=1e-6)
     out = stream(replay, 100)[:, 0]
-    assert out.tolist() == [*np.rint(np.arange(100, 110) / 10).astype(int), *range(10)]
+    assert np.abs(out[:10] - np.arange(100, 110) / 10).max() <= 0.501
+    assert out[10:].tolist() == list(range(10))
 
 
 @pytest.mark.parametrize(("field", "value"), [("rate_hz", 200.0), ("unit", "V"), ("channels", ("x", "z"))])
