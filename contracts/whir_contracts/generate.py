@@ -9,7 +9,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from whir_contracts import source
@@ -45,7 +44,7 @@ def c_header(contract: Contract) -> str:
         "#define WHIR_OK 0",
     ]
     out += [f"#define WHIR_ERR_{e['name']} (-{e['code']}) /* {e['text']} */" for e in contract["errors"]["error"]]
-    out += ["", "/* The error's name on the wire; \"unknown\" for any other number. */"]
+    out += ["", '/* The error\'s name on the wire; "unknown" for any other number. */']
     out += ["#define WHIR_ERROR_NAMES(X) \\"]
     out += [f'    X(WHIR_ERR_{e["name"]}, "{e["name"].lower()}") \\' for e in contract["errors"]["error"]]
     out[-1] = out[-1].removesuffix(" \\")

@@ -22,8 +22,8 @@ typedef struct whir_inference {
     uint32_t kernel_set; /* WHIR_KERNEL_SET_… */
     /* Verifies and plans. The model stays where it is (flash or RAM) and must outlive the engine's use of it; the arena
      * (16-byte aligned) is the caller's. 0, or WHIR_ERR_NN_…; info->arena_bytes is set even when the arena is too small. */
-    int (*load)(struct whir_inference *engine, const uint8_t *model, uint32_t model_bytes, uint8_t *arena,
-                uint32_t arena_bytes, whir_model_info_t *info);
+    int (*load)(struct whir_inference *engine, const uint8_t *model, uint32_t model_bytes, uint8_t *arena, uint32_t arena_bytes,
+                whir_model_info_t *info);
     /* One inference with the model loaded last. */
     int (*invoke)(struct whir_inference *engine, const int8_t *input, int8_t *output);
 } whir_inference_t;
