@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
 import socket
+import threading
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +25,15 @@ from whir_fleet.auth import write_private
 from whir_fleet.errors import BrokerError, PortInUseError, SettingsError
 from whir_fleet.link import BrokerAddress
 
+log = logging.getLogger("whir.fleet.broker")
+
 USERS = ("fleet", "nodes", "subscriber")
 INFLIGHT_MAX = 1000  # unacknowledged messages towards one client; mosquitto's default of 20 would stall batches
 QUEUED_MAX = 1_000_000  # kept for an ingest that is away; mosquitto's default of 1,000 would drop
 AUTOSAVE_S = 5
 # mosquitto's own hash: PBKDF2 with SHA-512, and the number of rounds that mosquitto_passwd uses
 _PBKDF2_ROUNDS = 101
+_WATCH_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,19 @@ class EmbeddedBroker:
             raise PortInUseError("embedded broker", self.host, self.port, "--broker-port (WHIR_FLEET_BROKER_PORT)") from error
         except RuntimeError as error:
             raise BrokerError(f"embedded broker: {error}") from error
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child process; None while it does not run."""
+        process = self._broker._process if self._broker is not None else None
+        return process.pid if process is not None and process.poll() is None else None
+
+    def watch(self, stopped: threading.Event) -> None:
+        """Starts it again when it has died, until `stopped`. Its queues are gone then; the nodes send their alerts again."""
+        while not stopped.wait(_WATCH_S):
+            if self.pid is None:
+                log.error("embedded broker: died; starting it again")
+                self.start()
 
     def stop(self) -> None:
         if self._broker is not None:

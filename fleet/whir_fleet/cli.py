@@ -98,7 +98,7 @@ def serve(
     with FleetService(settings) as service:
         log = logging.getLogger("whir.fleet")
         log.info("API %s, broker %s, database %r", service.url, service.broker.url, service.database.engine.url)
-        if service.embedded:
+        if service.embedded is not None:
             log.info(
                 "embedded broker: users and passwords are in %s; it keeps no node to its own topics (no ACL): "
                 "for a plant take mosquitto (`whir fleet broker-config`) or EMQX",

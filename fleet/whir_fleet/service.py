@@ -44,8 +44,10 @@ class FleetService:
         self.users: dict[str, str] = {}
         self._embedded: EmbeddedBroker | None = None
         self._threads: list[threading.Thread] = []
+        self._server: uvicorn.Server | None = None
         self._failure: BaseException | None = None
         self._failed = threading.Event()
+        self._stopped = threading.Event()
         if settings.broker == "embedded":
             users = Users.load(settings.data_dir / "broker_users.toml")
             self.users = users.passwords
@@ -55,8 +57,9 @@ class FleetService:
             self.broker = BrokerAddress.parse(settings.broker, settings.external_password())
 
     @property
-    def embedded(self) -> bool:
-        return self._embedded is not None
+    def embedded(self) -> EmbeddedBroker | None:
+        """The broker inside; None where there is one of its own."""
+        return self._embedded
 
     @property
     def ingest_connected(self) -> bool:
@@ -76,18 +79,20 @@ class FleetService:
         listener = _listen(self.settings.api_host, self.settings.api_port)
         host, port = listener.getsockname()[:2]
         self.url = f"http://{host}:{port}"
-        if self._embedded is not None:
-            self._embedded.start()
+        embedded = self._embedded
+        if embedded is not None:
+            embedded.start()
+            self._spawn("broker", lambda: embedded.watch(self._stopped))
         signer = self._signer()
         self._worker = Worker(self.settings, self.database, self.broker, signer)
         self._ingest = Ingest(self.settings, self.database, self.broker, self._worker.wake)
         context = Context(self.settings, self.database, signer, self._worker.wake, lambda: self.ingest_connected)
         config = uvicorn.Config(create_app(context), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-        self._server = uvicorn.Server(config)
+        self._server = server = uvicorn.Server(config)
         self._spawn("ingest", self._ingest.run)
         self._spawn("worker", self._worker.run)
-        self._spawn("api", lambda: self._server.run(sockets=[listener]))
-        self._await(lambda: self._server.started and self.ingest_connected)
+        self._spawn("api", lambda: server.run(sockets=[listener]))
+        self._await(lambda: server.started and self.ingest_connected)
 
     def _signer(self) -> Signer:
         secret = secret_file(self.settings.data_dir / "secret")
@@ -123,7 +128,8 @@ class FleetService:
             raise self._failure
 
     def stop(self) -> None:
-        if self._threads:
+        self._stopped.set()
+        if self._server is not None:
             self._server.should_exit = True
             self._ingest.stop()
             self._worker.stop()

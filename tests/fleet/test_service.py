@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
+import signal
 import subprocess
 import sys
 import time
@@ -251,6 +253,22 @@ def test_the_service_outlives_its_broker(tmp_path: Path, mosquitto: Callable[...
                 break
         until(lambda: node.command("receipt")["seq"] == [seq])
         subscriber.close()
+        node.close()
+
+
+def test_the_embedded_broker_is_started_again_and_an_alert_it_took_with_it_is_sent_again(tmp_path: Path) -> None:
+    with FleetService(Settings.load(data_dir=tmp_path / "data", api_port=0, broker_port=0)) as service:
+        node = FakeNode(service, service.users, "n1")
+        assert service.embedded is not None
+        pid = service.embedded.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: service.embedded.pid not in (None, pid) and service.ingest_connected and node.mqtt.is_connected())
+        while node.heard.empty():  # as a node does until the receipt is there
+            node.seq = 4
+            node.alert(5)
+            time.sleep(0.2)
+        assert node.command("receipt")["seq"] == [5]
         node.close()
 
 
