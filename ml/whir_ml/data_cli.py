@@ -141,7 +141,7 @@ def inspect_file(
 
 @app.command("synth")
 def synth_set(
-    folder: Annotated[Path, typer.Argument(help="Folder to write; it must not hold a data set yet.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write; must be new or empty.")],
     seed: Annotated[int | None, typer.Option(help="Same seed, same bytes; default: the configuration's.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML like synth12k.toml; default: synth12k.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes; default: one per processor.")] = None,
@@ -153,8 +153,6 @@ def synth_set(
     from whir_ml import synth
 
     with _one_line_errors():
-        if (folder / recording.INDEX_NAME).exists():
-            raise RecordingError(folder, "", "holds a data set already; name another folder")
         chosen = synth.load_config(config) if config else synth.default_config()
         columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as progress:

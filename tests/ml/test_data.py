@@ -243,7 +243,7 @@ def test_synth_writes_a_set_and_does_not_overwrite_one(tmp_path: Path) -> None:
     assert len(list(recording.load_folder(tmp_path / "set"))) == 8
     again = whir(*arguments)
     assert again.exit_code == 1
-    assert "holds a data set already" in again.stderr
+    assert "is not empty; name another folder" in again.stderr
 
 
 def test_errors_of_this_area_are_recording_errors() -> None:

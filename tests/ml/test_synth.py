@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from whir_contracts import recording
 from whir_contracts.recording import Recording
 from whir_ml import synth
+from whir_ml.synth import benchmark
 from whir_ml.synth.machine import Mode, Surroundings
 from whir_ml.synth.sensor import alias_response, measure
 
@@ -371,6 +372,28 @@ def test_a_small_set_is_neither_trivial_nor_noise() -> None:
     accuracy = window_accuracy(list(synth.generate(dataclasses.replace(CONFIG, parts=parts, windows=12), 31, 1)))
     for name, value in accuracy.items():
         assert 0.5 < value <= 0.97, name
+
+
+def test_the_published_set_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "default_config", lambda: small(1))
+    with monkeypatch.context() as cut:
+        saved: list[Path] = []
+
+        def save_three(rec: Recording, path: Path) -> None:
+            if len(saved) == 3:
+                raise KeyboardInterrupt
+            saved.append(path)
+            recording.save(rec, path)
+
+        cut.setattr(benchmark, "save", save_three)
+        with pytest.raises(KeyboardInterrupt):
+            synth.synth12k(tmp_path / "set", jobs=1)
+    assert list(tmp_path.iterdir()) == []
+    assert synth.synth12k(tmp_path / "set", jobs=1) == tmp_path / "set"
+    stamp = (tmp_path / "set" / "recordings.csv").stat().st_mtime_ns
+    synth.synth12k(tmp_path / "set", jobs=1)
+    assert (tmp_path / "set" / "recordings.csv").stat().st_mtime_ns == stamp
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
 @pytest.mark.long

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from whir_contracts.recording import IndexRow, Recording, save, write_index
+from whir_contracts.recording import INDEX_NAME, IndexRow, Recording, save, write_index
 from whir_ml.errors import MlError
 from whir_ml.synth.bearings import BEARINGS
 from whir_ml.synth.faults import LABELS, SEVERITIES, Levels
@@ -109,23 +110,34 @@ def write(
 ) -> int:
     """Write the set as a folder of the recording format and return how many recordings it has; `progress` after each.
 
-    The index is written last: a folder with an index is whole.
+    The folder appears at once when it is whole, so a run that is cut short, or a second one at the same time, does no harm.
     """
+    if folder.exists() and any(folder.iterdir()):
+        raise SynthConfigError(f"{folder}: is not empty; name another folder")
     chosen = config.seed if seed is None else seed
-    rows = []
-    for rec in generate(config, chosen, jobs):
-        file = f"recordings/{rec.name}.npz"
-        save(rec, folder / file)
-        rows.append(IndexRow.of(rec, file, f"simulated, seed {chosen}"))
-        progress()
-    write_index(folder, rows)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        made = Path(scratch) / "set"
+        rows = []
+        for rec in generate(config, chosen, jobs):
+            file = f"recordings/{rec.name}.npz"
+            save(rec, made / file)
+            rows.append(IndexRow.of(rec, file, f"simulated, seed {chosen}"))
+            progress()
+        write_index(made, rows)
+        try:
+            made.rename(folder)
+        except OSError:
+            # Another run was faster; the same seed gives the same bytes.
+            if not (folder / INDEX_NAME).exists():
+                raise
     return len(rows)
 
 
 def synth12k(folder: Path | str, seed: int | None = None, jobs: int | None = None) -> Path:
     """Write the published benchmark's set, unless the folder already holds one, and return the folder."""
     folder = Path(folder)
-    if not (folder / "recordings.csv").exists():
+    if not (folder / INDEX_NAME).exists():
         write(default_config(), folder, seed, jobs)
     return folder
 
