@@ -38,7 +38,7 @@ def engine(
 ) -> None:
     """Flash, RAM and retired instructions of whir_nn on RV32IMC, in QEMU.
 
-    Example: whir bench engine build/export/fft32/model.tflite --json
+    Example: whir bench engine build/models/fft32/model.tflite --json
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

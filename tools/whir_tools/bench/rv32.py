@@ -36,7 +36,7 @@ class EngineBenchError(Exception):
 def default_models() -> list[Path]:
     """The reference models where they are at hand, and every model exported under build/."""
     shared = Path(os.environ.get("WHIR_MODELS", ROOT.parent / "shared/models"))
-    found = sorted(shared.glob("*.tflite")) + sorted((ROOT / "build/export").glob("*/model.tflite"))
+    found = sorted(shared.glob("*.tflite")) + sorted((ROOT / "build/models").glob("*/model.tflite"))
     if not found:
         raise EngineBenchError("no model to measure: name one, set WHIR_MODELS, or run `whir export` first")
     return found
