@@ -38,7 +38,7 @@ want="$(stamp pyproject.toml)"
 if [ "$(cat .venv/.packages 2>/dev/null)" != "$want" ]; then
     say "Python packages into .venv (TensorFlow is the large one) ..."
     [ -x .venv/bin/python ] || "$python" -m venv .venv || { say "The venv module is missing: apt-get install python3-venv"; exit 1; }
-    .venv/bin/python -m pip install --quiet --editable '.[dev]' 2> >(grep -v '^WARNING: Location' >&2)
+    .venv/bin/python -m pip install --quiet --no-compile --editable '.[dev]' 2> >(grep -v '^WARNING: Location' >&2)
     echo "$want" > .venv/.packages
     rm -f .venv/.core
 fi
