@@ -167,6 +167,17 @@ def test_each_kind_of_damage_has_its_error(spoil: Callable[[Net], None], code: E
     assert refusal(net.build()).code == code
 
 
+def test_weights_that_are_longer_than_the_file_are_refused() -> None:
+    """All shapes agree with the stated length: only the file's end speaks against it."""
+    net = Net(np.random.default_rng(1), (1, 8))
+    net.dense(6, per_channel=False, bias=False)
+    weights, output = net._operators[0].inputs[1], net.last
+    stored = bytes(net._buffers[net._tensors[weights].buffer].data)
+    net._tensors[weights].shape, net._tensors[output].shape = [6000, 8], [1, 6000]
+    model = net.build().replace(len(stored).to_bytes(4, "little") + stored, (8 * 6000).to_bytes(4, "little") + stored)
+    assert refusal(model).code == ErrorCode.NN_SCHEMA
+
+
 def test_a_constant_that_reaches_beyond_the_file_is_refused() -> None:
     model = small().build(outside=True)
     assert Engine(model).info.input_bytes == 8
