@@ -34,6 +34,8 @@ AUTOSAVE_S = 5
 # mosquitto's own hash: PBKDF2 with SHA-512, and the number of rounds that mosquitto_passwd uses
 _PBKDF2_ROUNDS = 101
 _WATCH_S = 0.5
+# rumqttd keeps this much of every subscribed filter in memory, read or not; an ingest that is away for longer loses telemetry
+_SEGMENT_BYTES, _SEGMENTS = 4 * 1024 * 1024, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,8 @@ def rumqttd_toml(host: str, port: int, users: Users) -> str:
 id = 0
 max_connections = 10010
 max_outgoing_packet_count = 200
-max_segment_size = 16777216
-max_segment_count = 10
+max_segment_size = {_SEGMENT_BYTES}
+max_segment_count = {_SEGMENTS}
 
 [v4.1]
 name = "whir"

@@ -114,11 +114,23 @@ def test_pages_neither_repeat_nor_skip_while_rows_come_in(
     assert seen == list(range(50, 0, -1))
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "cursor=%00", "cursor=W10", "cursor=!!", "since_ms=-1"])
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=1001", "limit=x", "cursor=%00", "cursor=W10", "cursor=WyJhIiwxLDEsMV0", "cursor=!!", "since_ms=-1"],
+)
 def test_a_wrong_query_is_a_4xx_in_one_shape(client: Callable[[Role | None], httpx.Client], query: str) -> None:
     answer = client(Role.VIEWER).get(f"/telemetry?{query}")
     assert answer.status_code == 422
     assert set(answer.json()) == {"code", "text"}
+
+
+def test_text_that_no_database_holds_is_a_4xx(client: Callable[[Role | None], httpx.Client]) -> None:
+    http = client(Role.ADMIN)
+    headers = {"Content-Type": "application/json"}
+    answer = http.post("/tokens", content=b'{"label": "\\ud800", "role": "viewer"}', headers=headers)
+    assert (answer.status_code, set(answer.json())) == (422, {"code", "text"})
+    for path in ("/nodes/%FF/%00", "/alerts/%00", "/artifacts/%ED%A0%80aaaaaaaa", "/rollouts/%FF"):
+        assert http.get(path).status_code == 404, path
 
 
 def test_telemetry_and_events_are_filtered_by_node_and_time(

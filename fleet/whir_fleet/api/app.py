@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -100,6 +100,10 @@ def create_app(context: Context) -> FastAPI:
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"code": "http", "text": str(error.detail)}, error.status_code, error.headers)
+
+    @app.exception_handler(DataError)
+    async def not_storable(_: Request, _error: DataError) -> JSONResponse:
+        return _problem(RequestError("a value that the database cannot hold"))
 
     @app.exception_handler(OperationalError)
     async def database_error(_: Request, error: OperationalError) -> JSONResponse:

@@ -104,7 +104,7 @@ def page(
     The place is held by key values, so rows that come meanwhile neither repeat nor hide anything.
     """
     if cursor is not None:
-        place = tuple_(*_decode(cursor, len(keys)))
+        place = tuple_(*_decode(cursor, [key.type.python_type for key in keys]))
         query = query.where(tuple_(*keys) < place if newest else tuple_(*keys) > place)
     query = query.order_by(*(key.desc() if newest else key for key in keys)).limit(limit + 1)
     rows = list(session.execute(query))
@@ -118,12 +118,12 @@ def _encode(values: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, length: int) -> list[Any]:
+def _decode(cursor: str, types: list[type]) -> list[Any]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError as error:
         raise RequestError("cursor: not one that this API gave out") from error
-    if not isinstance(values, list) or len(values) != length or not all(type(v) in (int, str) for v in values):
+    if not isinstance(values, list) or [type(value) for value in values] != types:
         raise RequestError("cursor: not one that this API gave out")
     if any(type(v) is int and abs(v) >= 2**63 for v in values):
         raise RequestError("cursor: not one that this API gave out")
