@@ -14,7 +14,8 @@ group() { # name, limit in minutes, command...
 c_tests() {
     cmake -S . -B build/c-tests -G Ninja -DWHIR_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null &&
     cmake --build build/c-tests --parallel >/dev/null &&
-    ctest --test-dir build/c-tests --output-on-failure $([ "$mode" = long ] && echo -L long || echo -LE long)
+    ctest --test-dir build/c-tests --output-on-failure $([ "$mode" = long ] && echo -L long || echo -LE long) &&
+    grep -h "^    write size" build/c-tests/Testing/Temporary/LastTest.log # how many operations were cut
 }
 pytests() { .venv/bin/python -m pytest -q -m "$mark" "$@" || [ $? = 5 ]; }
 

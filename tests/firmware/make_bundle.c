@@ -151,13 +151,13 @@ static void put_tensors(writer_t *w, const bundle_wish_t *wish, whir_inference_t
             input[k] = (int8_t)(i * 37 + k * 11);
         }
         CHECK_EQUAL(engine->invoke(engine, input, output), 0);
-        output[1] = (int8_t)(output[1] ^ (wish->wrong_golden && i + 1 == wish->tensors));
+        output[1] = (int8_t)(output[1] ^ (wish->wrong_tensor && i + 1 == wish->tensors));
         put(w, input, FEATURES);
         put(w, output, CLASSES);
     }
 }
 
-static void put_windows(writer_t *w, whir_inference_t *engine, const whir_params_t *params)
+static void put_windows(writer_t *w, const bundle_wish_t *wish, whir_inference_t *engine, const whir_params_t *params)
 {
     put_number(w, WINDOWS, 4);
     put_number(w, 2 * WINDOW, 4);
@@ -175,9 +175,10 @@ static void put_windows(writer_t *w, whir_inference_t *engine, const whir_params
         whir_features_extract(params, window, scratch, features);
         whir_features_quantize(params, features, input);
         CHECK_EQUAL(engine->invoke(engine, input, output), 0);
+        input[3] = (int8_t)(input[3] ^ (wish->wrong_window == 1 && i + 1 == WINDOWS));
         put(w, input, FEATURES);
         for (uint32_t k = 0; k < CLASSES; k++) {
-            put_number(w, whir_permille(output[k], SCALE_BITS, -128), 2);
+            put_number(w, whir_permille(output[k], SCALE_BITS, -128) ^ (wish->wrong_window == 2 && i + 1 == WINDOWS), 2);
         }
     }
 }
@@ -220,7 +221,7 @@ uint32_t make_bundle(const bundle_wish_t *wish, uint8_t *data, uint32_t room)
     part_fill(&w, places[1], start);
     align(&w);
     start = w.at;
-    put_windows(&w, engine, &params);
+    put_windows(&w, wish, engine, &params);
     part_fill(&w, places[2], start);
     align(&w);
 

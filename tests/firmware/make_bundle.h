@@ -16,7 +16,8 @@ typedef struct bundle_wish {
     uint32_t model_bytes;
     uint32_t tensors; /* golden tensors */
     uint8_t foreign_key;
-    uint8_t wrong_golden; /* one output byte of the last golden tensor is wrong */
+    uint8_t wrong_tensor; /* one output byte of the last golden tensor is wrong */
+    uint8_t wrong_window; /* of the last golden window: 1 a feature byte, 2 a permille */
 } bundle_wish_t;
 
 /* Returns the bundle's size; `data` has room for `room` bytes. */

@@ -139,6 +139,25 @@ static void test_signed_garbage_never_reads_outside(void)
     CHECK(refused > 600);
 }
 
+/* The length of the model wraps round to the end of the manifest, and the next part takes the model's place. */
+static void test_a_part_length_that_wraps_round_is_refused(void)
+{
+    static uint8_t data[ROOM];
+    uint32_t manifest_end = WHIR_BUNDLE_HEADER_BYTES + whir_le32(good + WHIR_BUNDLE_OFFSET_MANIFEST_BYTES), length;
+    uint8_t *model, *tensors, *windows;
+
+    memcpy(data, good, good_bytes);
+    model = make_bundle_tag(data, WHIR_TAG_PART + WHIR_PART_KIND_MODEL, &length);
+    tensors = make_bundle_tag(data, WHIR_TAG_PART + WHIR_PART_KIND_GOLDEN_TENSORS, &length);
+    windows = make_bundle_tag(data, WHIR_TAG_PART + WHIR_PART_KIND_GOLDEN_WINDOWS, &length);
+    CHECK(manifest_end < whir_le32(model));
+    whir_put_le32(model + 4, manifest_end - whir_le32(model));
+    whir_put_le32(tensors, whir_le32(model));
+    whir_put_le32(tensors + 4, whir_le32(windows) - whir_le32(model));
+    make_bundle_sign(data, good_bytes, 0);
+    CHECK_EQUAL(open_copy(data, good_bytes, NULL), WHIR_ERR_BUNDLE_MANIFEST);
+}
+
 int main(void)
 {
     good_bytes = make_bundle(&WISH, good, ROOM);
@@ -146,6 +165,7 @@ int main(void)
     RUN(test_every_truncation_is_told_as_such);
     RUN(test_flipped_bits_are_refused_with_the_right_code);
     RUN(test_key_counter_class_engine_and_features_each_have_their_code);
+    RUN(test_a_part_length_that_wraps_round_is_refused);
     RUN(test_signed_garbage_never_reads_outside);
     return 0;
 }

@@ -335,6 +335,67 @@ static void test_a_message_longer_than_a_sector_or_than_the_buffer_is_told(void)
     fork_flash_free(&flash, 1);
 }
 
+static void test_a_message_dropped_in_making_room_for_its_own_receipt_is_not_counted_as_lost(void)
+{
+    fork_flash_t flash;
+    whir_spool_t s;
+    uint32_t seq = 1;
+
+    plain_start(&flash, &s);
+    CHECK_EQUAL(step_do(&s, APPEND, 0), 0);
+    while (s.head < SECTORS - 1 || s.offset < SECTOR) { /* up to the last cell before the first sector goes */
+        CHECK_EQUAL(whir_spool_append(&s, 0, 1, seq++, "", 0), 0);
+    }
+    CHECK_EQUAL(s.tail, 1);
+    CHECK_EQUAL(step_do(&s, RECEIPT, 0), 1);
+    CHECK_EQUAL(s.tail, 2);
+    CHECK_EQUAL(s.dropped + s.pending, seq - 1);
+    fork_flash_free(&flash, 1);
+}
+
+static void test_after_a_failed_write_without_a_restart_the_place_is_not_written_again(void)
+{
+    for (uint32_t seed = 0; seed < 50; seed++) {
+        fork_flash_t flash;
+        whir_spool_t s;
+        list_t list;
+
+        plain_start(&flash, &s);
+        s.flash = &flash.sim.seam; /* the fork asserts success */
+        CHECK_EQUAL(step_do(&s, APPEND, 1), 0);
+        flash_sim_cut(&flash.sim, 1 + seed % 4, seed);
+        CHECK_EQUAL(step_do(&s, APPEND, 8), WHIR_ERR_FLASH); /* 600 bytes: a header and three more operations */
+        flash_sim_reboot(&flash.sim);
+        CHECK_EQUAL(step_do(&s, APPEND, 10), 0);
+        CHECK_EQUAL(step_do(&s, RECEIPT, 1), 1);
+        CHECK_EQUAL(whir_spool_mount(&s, &flash.sim.seam, BASE, SECTORS, 2), 0);
+        list_read(&s, &list);
+        CHECK(list_has(&list, 10) && !list_has(&list, 1));
+        CHECK_EQUAL(step_do(&s, APPEND, 19), 0);
+        fork_flash_free(&flash, 1);
+    }
+}
+
+static void test_a_record_left_over_from_an_earlier_round_does_not_count(void)
+{
+    fork_flash_t flash;
+    whir_spool_t s;
+    list_t before, after;
+
+    plain_start(&flash, &s);
+    for (uint32_t i = 0; i < 30; i++) {
+        CHECK_EQUAL(step_do(&s, APPEND, i * 9 + 4), 0);
+    }
+    list_read(&s, &before);
+    /* the oldest sector's first message, where an erase that did nothing would have left it in the head */
+    memcpy(flash.sim.data + BASE + s.head % SECTORS * SECTOR + s.offset,
+           flash.sim.data + BASE + s.tail % SECTORS * SECTOR + WHIR_SPOOL_RECORD_BYTES, 160);
+    CHECK_EQUAL(whir_spool_mount(&s, &flash.seam, BASE, SECTORS, 2), 0);
+    list_read(&s, &after);
+    CHECK_EQUAL(after.count, before.count);
+    fork_flash_free(&flash, 1);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--long") == 0) {
@@ -349,5 +410,8 @@ int main(int argc, char **argv)
     RUN(test_receipts_for_unknown_or_receipted_messages_change_nothing);
     RUN(test_a_search_goes_on_behind_a_message_that_was_dropped_meanwhile);
     RUN(test_a_message_longer_than_a_sector_or_than_the_buffer_is_told);
+    RUN(test_a_message_dropped_in_making_room_for_its_own_receipt_is_not_counted_as_lost);
+    RUN(test_after_a_failed_write_without_a_restart_the_place_is_not_written_again);
+    RUN(test_a_record_left_over_from_an_earlier_round_does_not_count);
     return 0;
 }

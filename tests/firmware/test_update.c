@@ -243,7 +243,7 @@ static void test_bad_bundles_are_refused_and_the_old_model_stays(void)
     } CASES[] = {
         {{.version = NEW, .counter = 0, .model_bytes = 3784, .tensors = 8}, WHIR_ERR_BUNDLE_COUNTER},
         {{.version = NEW, .counter = 2, .model_bytes = 3784, .tensors = 8, .foreign_key = 1}, WHIR_ERR_BUNDLE_SIGNATURE},
-        {{.version = NEW, .counter = 2, .model_bytes = 3784, .tensors = 8, .wrong_golden = 1}, WHIR_ERR_BUNDLE_GOLDEN},
+        {{.version = NEW, .counter = 2, .model_bytes = 3784, .tensors = 8, .wrong_tensor = 1}, WHIR_ERR_BUNDLE_GOLDEN},
     };
     fork_flash_t flash;
     story_t story;
@@ -263,16 +263,29 @@ static void test_bad_bundles_are_refused_and_the_old_model_stays(void)
 
 static void test_a_golden_mismatch_names_vector_and_byte(void)
 {
-    const bundle_wish_t wish = {.version = NEW, .counter = 2, .model_bytes = 3784, .tensors = 8, .wrong_golden = 1};
+    static const struct {
+        uint8_t wrong_tensor, wrong_window;
+        uint32_t vector, byte;
+    } CASES[] = {{1, 0, 7, 1}, {0, 1, 9, 3}, {0, 2, 9, 32}};
     fork_flash_t flash;
     story_t story;
     ram_t ram;
 
     plain_start(&flash, &ram, &story);
-    CHECK_EQUAL(install(&ram, new_bundle, make_bundle(&wish, new_bundle, story.slot_bytes), NULL), WHIR_ERR_BUNDLE_GOLDEN);
-    CHECK_EQUAL(ram.update.mismatch.vector, 7);
-    CHECK_EQUAL(ram.update.mismatch.byte, 1);
-    CHECK_EQUAL(ram.update.mismatch.got ^ 1, ram.update.mismatch.wanted);
+    for (uint32_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        const bundle_wish_t wish = {.version = NEW,
+                                    .counter = 2,
+                                    .model_bytes = 3784,
+                                    .tensors = 8,
+                                    .wrong_tensor = CASES[i].wrong_tensor,
+                                    .wrong_window = CASES[i].wrong_window};
+        uint32_t bytes = make_bundle(&wish, new_bundle, story.slot_bytes);
+
+        CHECK_EQUAL(install(&ram, new_bundle, bytes, NULL), WHIR_ERR_BUNDLE_GOLDEN);
+        CHECK_EQUAL(ram.update.mismatch.vector, CASES[i].vector);
+        CHECK_EQUAL(ram.update.mismatch.byte, CASES[i].byte);
+        CHECK_EQUAL(ram.update.mismatch.got ^ 1, ram.update.mismatch.wanted);
+    }
     fork_flash_free(&flash, 1);
 }
 
@@ -404,6 +417,44 @@ static void test_no_way_back_below_the_security_counter(void)
     fork_flash_free(&flash, 1);
 }
 
+static void test_an_update_gives_up_the_slot_to_go_back_to_before_it_erases_it(void)
+{
+    const bundle_wish_t wish = {.version = NEW, .counter = 1, .model_bytes = 3784, .tensors = 8};
+    fork_flash_t flash;
+    story_t story;
+    ram_t ram;
+
+    plain_start(&flash, &ram, &story);
+    CHECK_EQUAL(install(&ram, new_bundle, make_bundle(&wish, new_bundle, story.slot_bytes), NULL), 0);
+    CHECK_EQUAL(whir_update_confirm(&ram.update, 1), 0);
+    CHECK_EQUAL(ram.slots.state.previous, 0);
+    CHECK_EQUAL(whir_update_begin(&ram.update, story.old_bytes), 0);
+    CHECK_EQUAL(node_boot(&ram, &flash.seam, story.slot_bytes), 0);
+    CHECK_EQUAL(whir_update_revert(&ram.update), WHIR_ERR_STATE);
+    fork_flash_free(&flash, 1);
+}
+
+static void test_a_commit_that_fails_changes_nothing_in_ram(void)
+{
+    const bundle_wish_t wish = {.version = NEW, .counter = 2, .model_bytes = 3784, .tensors = 8};
+    fork_flash_t flash;
+    story_t story;
+    ram_t ram;
+    whir_bundle_t candidate;
+
+    plain_start(&flash, &ram, &story);
+    ram.slots.flash = ram.update.flash = &flash.sim.seam; /* the fork asserts success */
+    CHECK_EQUAL(download(&ram, new_bundle, make_bundle(&wish, new_bundle, story.slot_bytes)), 0);
+    CHECK_EQUAL(whir_update_verify(&ram.update, &candidate), 0);
+    CHECK_EQUAL(prove(&ram, &candidate), 0);
+    flash_sim_cut(&flash.sim, 1, 1);
+    CHECK_EQUAL(whir_update_trial(&ram.update, "a", 0), WHIR_ERR_FLASH);
+    CHECK_EQUAL(ram.slots.state.active, 0);
+    CHECK_EQUAL(ram.slots.state.trial, 0);
+    CHECK_EQUAL(ram.update.phase, WHIR_UPDATE_IDLE);
+    fork_flash_free(&flash, 1);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--long") == 0) {
@@ -420,5 +471,7 @@ int main(int argc, char **argv)
     RUN(test_a_slot_in_service_that_no_longer_verifies_gives_way_to_the_confirmed_one);
     RUN(test_rollback_goes_to_the_other_slot_and_back_without_a_download);
     RUN(test_no_way_back_below_the_security_counter);
+    RUN(test_an_update_gives_up_the_slot_to_go_back_to_before_it_erases_it);
+    RUN(test_a_commit_that_fails_changes_nothing_in_ram);
     return 0;
 }
