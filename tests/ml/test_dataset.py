@@ -87,6 +87,18 @@ def test_a_time_scale_moves_a_tone_up_by_that_factor(rig: Path, rig_config: Conf
 
     assert peak_bin(1.0) == round(50 * 256 / 1000)
     assert peak_bin(1.5) == round(75 * 256 / 1000)
+    assert peak_bin(0.6) == round(30 * 256 / 1000)
+
+
+def test_a_faster_machine_shakes_with_the_square_of_the_scale(rig: Path, rig_config: Config) -> None:
+    """The same displacement in less time."""
+    rec = recording.load(rig / "rig/recordings/hum1.npz")
+
+    def rms(scale: float) -> float:
+        return float(dataset.windows(rig_config.params, rec, 256, scale).astype(float).std())
+
+    assert rms(1.2) / rms(1.0) == pytest.approx(1.2**2, rel=0.05)
+    assert rms(0.8) / rms(1.0) == pytest.approx(0.8**2, rel=0.05)
 
 
 def test_training_examples_hold_every_time_scale_of_every_recording(rig: Path, rig_config: Config) -> None:
