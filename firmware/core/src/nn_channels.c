@@ -83,3 +83,14 @@ int whir_nn_channels_read(whir_nn_reader_t *reader, whir_nn_layer_t *layer, cons
     }
     return 0;
 }
+
+void whir_nn_channels_store(const whir_nn_channels_t *channels, const whir_nn_layer_t *layer, uint32_t first, uint32_t count,
+                            const int32_t *sums, int8_t *out)
+{
+    const int32_t *multiplier = channels->multiplier + first * channels->step;
+    const int8_t *shift = channels->shift + first * channels->step;
+
+    for (uint32_t i = 0; i < count; i++, multiplier += channels->step, shift += channels->step) {
+        out[i] = whir_nn_clamp(whir_nn_scale(sums[i], *multiplier, *shift) + layer->output_zero_point, layer->low, layer->high);
+    }
+}

@@ -40,14 +40,8 @@ static inline whir_nn_channels_t whir_nn_channels_of(const whir_nn_t *nn, const 
     return channels;
 }
 
-/* The output byte of channel c for the accumulator `sum` (bias included). */
-static inline int8_t whir_nn_channels_output(const whir_nn_channels_t *channels, const whir_nn_layer_t *layer, uint32_t c,
-                                             int32_t sum)
-{
-    uint32_t i = c * channels->step;
-    int32_t scaled = whir_nn_scale(sum, channels->multiplier[i], channels->shift[i]);
-
-    return whir_nn_clamp(scaled + layer->output_zero_point, layer->low, layer->high);
-}
+/* Turns the sums (bias included) of `count` channels from `first` on into output bytes. */
+void whir_nn_channels_store(const whir_nn_channels_t *channels, const whir_nn_layer_t *layer, uint32_t first, uint32_t count,
+                            const int32_t *sums, int8_t *out);
 
 #endif

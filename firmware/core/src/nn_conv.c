@@ -61,13 +61,13 @@ static void run_place(const whir_nn_layer_t *layer, const whir_nn_channels_t *ch
             int32_t sums[4] = {channels->bias[c], channels->bias[c + 1], channels->bias[c + 2], channels->bias[c + 3]};
 
             inner_sums(win, first, w, sums);
-            for (uint32_t i = 0; i < 4; i++) {
-                out[c + i] = whir_nn_channels_output(channels, layer, c + i, sums[i]);
-            }
+            whir_nn_channels_store(channels, layer, c, 4, sums, out + c);
         }
     }
     for (; c < win->out_c; c++, w += per_channel) {
-        out[c] = whir_nn_channels_output(channels, layer, c, channel_sum(layer, place, in, w, channels->bias[c]));
+        int32_t sum = channel_sum(layer, place, in, w, channels->bias[c]);
+
+        whir_nn_channels_store(channels, layer, c, 1, &sum, out + c);
     }
 }
 

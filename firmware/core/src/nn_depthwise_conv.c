@@ -48,6 +48,7 @@ static void run_place(const whir_nn_layer_t *layer, const whir_nn_channels_t *ch
     const whir_nn_window_t *win = &layer->as.window;
     uint32_t multiplier = win->out_c / win->in_c;
     uint32_t c = 0;
+    int32_t sums[4];
 
     if (place->whole) {
         in = whir_nn_conv_tap(win, place, in, 0, 0);
@@ -55,11 +56,14 @@ static void run_place(const whir_nn_layer_t *layer, const whir_nn_channels_t *ch
     for (uint32_t in_c = 0; in_c < win->in_c; in_c++, in++) {
         for (uint32_t m = 0; m < multiplier; m++, c++) {
             int32_t bias = channels->bias[c];
-            int32_t sum = place->whole ? inner_sum(win, in, w + c, bias) : channel_sum(layer, place, in, w + c, bias);
 
-            out[c] = whir_nn_channels_output(channels, layer, c, sum);
+            sums[c % 4] = place->whole ? inner_sum(win, in, w + c, bias) : channel_sum(layer, place, in, w + c, bias);
+            if (c % 4 == 3) {
+                whir_nn_channels_store(channels, layer, c - 3, 4, sums, out + c - 3);
+            }
         }
     }
+    whir_nn_channels_store(channels, layer, c - c % 4, c % 4, sums, out + c - c % 4);
 }
 
 static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)

@@ -50,18 +50,16 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
         const int8_t *w = (const int8_t *)(nn->model + layer->weights);
         uint32_t c = 0;
 
-        for (; c + 4 <= dense->outputs; c += 4, w += 4 * (uint32_t)dense->depth) {
+        for (; c + 4 <= dense->outputs; c += 4, w += 4 * (uint32_t)dense->depth, out += 4) {
             int32_t sums[4] = {channels.bias[c], channels.bias[c + 1], channels.bias[c + 2], channels.bias[c + 3]};
 
             whir_nn_dot4(sums, x, w, dense->depth, dense->depth);
-            for (uint32_t i = 0; i < 4; i++) {
-                *out++ = whir_nn_channels_output(&channels, layer, c + i, sums[i]);
-            }
+            whir_nn_channels_store(&channels, layer, c, 4, sums, out);
         }
-        for (; c < dense->outputs; c++, w += dense->depth) {
+        for (; c < dense->outputs; c++, w += dense->depth, out++) {
             int32_t sum = whir_nn_dot1(channels.bias[c], x, w, dense->depth);
 
-            *out++ = whir_nn_channels_output(&channels, layer, c, sum);
+            whir_nn_channels_store(&channels, layer, c, 1, &sum, out);
         }
     }
 }
