@@ -12,6 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test's outcome may hang on how busy the machine is.
+settings.register_profile("whir", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("whir")
 
 
 def _free_port() -> int:

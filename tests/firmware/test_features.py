@@ -214,7 +214,7 @@ def test_a_window_gives_the_same_features_alone_and_in_a_batch(make_params: Make
     assert extract(params, windows[:0]).shape == (0, params.feature_count)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     windows=arrays(
         np.int16,
@@ -269,7 +269,7 @@ def test_one_spike_of_full_scale_does_not_overflow(make_params: Make) -> None:
     assert extract(raw, windows).max() < 2**15
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     feature=st.integers(-(2**31), 2**31 - 1) | st.integers(-6000, 6000),
     offset=st.integers(-(2**31), 2**31 - 1) | st.integers(-6000, 6000),

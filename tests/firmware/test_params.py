@@ -189,7 +189,7 @@ def test_an_unknown_or_missing_entry_is_refused(make_params: Make) -> None:
             FeatureParams.from_tlv(missing)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_core_and_python_accept_and_refuse_the_same_bytes(make_params: Make, data: st.DataObject) -> None:
     """Bytes changed anywhere: whoever reads them, the verdict is the same, and what both accept counts the same features."""
@@ -208,7 +208,7 @@ def test_core_and_python_accept_and_refuse_the_same_bytes(make_params: Make, dat
         assert params.to_tlv() == changed
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(junk=st.binary(max_size=300))
 def test_junk_is_refused_by_both(junk: bytes) -> None:
     assert core_check(junk) < 0
