@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select, tuple_
@@ -19,12 +18,9 @@ _STATUS_FIELDS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """When a node that said `next_s` counts as silent: after `factor` times that and `grace_ms`."""
-
-    factor: int = 2
-    grace_ms: int = 5_000
+# A node that said `next_s` counts as silent after this many times that, and some grace.
+SILENT_FACTOR = 2
+SILENT_GRACE_MS = 5_000
 
 
 def register(session: Session, seen_ms: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
@@ -78,16 +74,15 @@ def is_lost(node: Node) -> bool:
     return node.boot is None or (node.lost_boot, node.lost_conn or 0) >= (node.boot, node.conn or 0)
 
 
-def presence(node: Node, now_ms: int, silence: Silence | None = None) -> str:
+def presence(node: Node, now_ms: int) -> str:
     """`online`, `stopped` (took leave), `lost` (last will came), `silent` (missed the time that it announced), `unknown`."""
-    silence = silence or Silence()
     if is_lost(node):
         return "lost"
     if node.boot is None:
         return "unknown"
     if node.state == "stopped":
         return "stopped"
-    if node.next_s is not None and now_ms > node.last_seen_ms + silence.factor * node.next_s * 1000 + silence.grace_ms:
+    if node.next_s is not None and now_ms > node.last_seen_ms + SILENT_FACTOR * node.next_s * 1000 + SILENT_GRACE_MS:
         return "silent"
     return "online"
 

@@ -60,6 +60,7 @@ class Ingest:
         self._lock = threading.Lock()
         self._connection = 0
         self._connected = threading.Event()
+        self._standby = threading.Event()
         self._refusal: str | None = None
         self._fence = 0
         self._renewed_ms = 0
@@ -67,6 +68,11 @@ class Ingest:
     @property
     def connected(self) -> bool:
         return self._connected.is_set()
+
+    @property
+    def standby(self) -> bool:
+        """Another process does the work; this one waits for its lease."""
+        return self._standby.is_set()
 
     def stop(self) -> None:
         self._stop.set()
@@ -99,16 +105,16 @@ class Ingest:
 
     def _elect(self) -> bool:
         holder = f"ingest-{self._settings.instance}"
-        waiting = False
         while not self._stop.is_set():
             with self._database.write() as session:
                 fence = leases.acquire(session, LEASE, holder, now_ms())
             if fence is not None:
                 self._fence, self._renewed_ms = fence, now_ms()
+                self._standby.clear()
                 return True
-            if not waiting:
+            if not self.standby:
                 log.info("another ingest holds the lease; waiting as a standby")
-                waiting = True
+                self._standby.set()
             self._stop.wait(1.0)
         return False
 
@@ -191,7 +197,9 @@ class Ingest:
         self, made: mqtt.Client, _data: object, flags: mqtt.ConnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
         if reason.is_failure:
-            self._refusal = str(reason)
+            if self._connection == 0:  # wrong account: no use in trying again
+                self._refusal = str(reason)
+            log.error("broker %s refuses us: %s", self._address.url, reason)
             return
         with self._lock:
             self._connection += 1

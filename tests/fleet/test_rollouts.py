@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import random
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -319,6 +322,55 @@ def test_a_command_goes_out_once_per_connection_until_it_is_answered_and_again_a
     assert due(202)
     f.confirm("n0")
     assert not due(300)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_gates_hold_and_it_comes_to_an_end(fleet: Callable[[int], Fleet], seed: int) -> None:
+    rng = random.Random(seed)
+    f = fleet(5)
+    f.create(
+        groups=rng.choice([("1", "100%"), ("2", "60%", "100%")]),
+        on_abort=rng.choice(["keep", "revert"]),
+        abort_min=rng.choice([1, 2]),
+        success_percent=rng.choice([50, 100]),
+        silence_s=100,
+    )
+    seconds = 0.0
+    for _ in range(25):
+        before = f.actions
+        node = f"n{rng.randrange(5)}"
+        match rng.randrange(8):
+            case 0 | 1 | 2:
+                f.confirm(node)
+            case 3:
+                f.fail(node, kind=rng.choice(["update_refused", "update_reverted"]))
+            case 4:
+                f.say(node, "event", kind="rollback_done", action=f.command_of(node, "rollback"))
+            case 5:
+                with contextlib.suppress(ConflictError):
+                    f.hand(rng.choice([rollouts.halt, rollouts.resume]))
+            case 6:
+                seconds += 40
+            case 7:
+                f.say(node, "status", conn=rng.randrange(5))
+        f.advance(seconds)
+        ended = ("failed", "cancelled", "rolled_back")
+        assert all(f.actions[name] == state for name, state in before.items() if state in ended)
+        with f.database.read() as session:
+            groups = rollouts.groups_of(session, f.rollout)
+            rollout = session.get_one(Rollout, f.rollout)
+            actions = rollouts.actions_of(session, f.rollout)
+        for group, following in itertools.pairwise(groups):
+            if group.state == "running" and following.state == "running":
+                mine = [a for a in actions if a.number == group.number and not a.acknowledged]
+                once = sum(a.state in ("succeeded", "failed") for a in mine)  # a success may have been taken back since
+                assert once * 100 >= rollout.success_percent * len(mine)
+        assert all(a.state == "waiting" for a in actions for g in groups if a.number == g.number and g.state == "waiting")
+    for _ in range(4):
+        seconds += 200
+        f.advance(seconds)
+    assert f.state in ("finished", "aborted", "halted")
+    assert not set(f.actions.values()) & set(rollouts.OPEN_ACTIONS)
 
 
 def test_one_rollout_at_a_time(fleet: Callable[[int], Fleet]) -> None:

@@ -295,6 +295,10 @@ def test_a_second_ingest_waits_and_takes_over(tmp_path: Path, mosquitto: Callabl
         node.alert(2)
         node.command("receipt")
         node.close()
+        with FleetService(Settings.load(**common)) as again:  # its API and worker start though ingest is done elsewhere
+            token = again.create_token("t", Role.VIEWER)
+            ready = httpx.get(f"{again.url}/api/v1/ready", headers={"Authorization": f"Bearer {token}"})
+            assert (ready.status_code, ready.json()["ingest"]) == (200, "elsewhere")
     finally:
         standby.kill()
         standby.wait()

@@ -26,7 +26,7 @@ LIMIT_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`wake` tells the worker that there is something to do; `ingest_connected` is None where ingest runs elsewhere."""
+    """`wake` tells the worker that there is something to do; `ingest_connected`: this process's ingest is at work."""
 
     settings: Settings
     database: Database
