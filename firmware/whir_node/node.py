@@ -14,7 +14,8 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,7 +80,7 @@ class NodeConfig:
     name: str
     sensor: SensorFacts
     hardware_class: str = "host"
-    firmware_version: str = "0.1.0"
+    firmware_version: str = field(default_factory=lambda: metadata.version("whir"))
     telemetry_interval_ms: int = MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT
     status_interval_ms: int = MESSAGE_STATUS_INTERVAL_MS_DEFAULT
     resend_interval_ms: int = MESSAGE_RESEND_INTERVAL_MS_DEFAULT

@@ -5,8 +5,13 @@
 int whir_node_load(whir_node_t *node, const whir_bundle_t *bundle)
 {
     whir_inference_t *engine = node->ports.engine;
+    uint32_t features = whir_params_feature_count(&bundle->params);
     int err = whir_condition_init(&node->condition, &bundle->params, &node->config.sensor);
 
+    if (features > WHIR_NODE_FRAME_WORDS ||
+        (uint32_t)bundle->params.window_samples * bundle->params.channels > WHIR_NODE_FRAME_WORDS) {
+        return WHIR_ERR_SPACE;
+    }
     if (err == 0) {
         err = engine->load(engine, bundle->model.data, bundle->model.bytes, node->ports.arena, node->ports.arena_bytes,
                            &node->info);
@@ -14,8 +19,7 @@ int whir_node_load(whir_node_t *node, const whir_bundle_t *bundle)
     if (err < 0) {
         return err;
     }
-    if (node->info.input_bytes != whir_params_feature_count(&bundle->params) ||
-        node->info.output_bytes != bundle->class_count) {
+    if (node->info.input_bytes != features || node->info.output_bytes != bundle->class_count) {
         return WHIR_ERR_NN_SHAPE;
     }
     return 0;

@@ -6,7 +6,11 @@
 #include "whir/messages.h"
 
 #define WHIR_NODE_ANSWERS 8
+/* Largest window, in words (samples * channels), that this node takes: 9 bytes of RAM each. A port that is short of RAM
+ * defines a smaller one for every source file; bundles with larger windows are then refused with WHIR_ERR_SPACE. */
+#ifndef WHIR_NODE_FRAME_WORDS
 #define WHIR_NODE_FRAME_WORDS (WHIR_WINDOW_SAMPLES_MAX * WHIR_WINDOW_CHANNELS_MAX)
+#endif
 
 /* What was answered to a command, for the case that it comes again. */
 typedef struct whir_node_answer {
