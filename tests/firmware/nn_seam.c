@@ -67,5 +67,6 @@ int main(int argc, char **argv)
     /* a model that is refused leaves nothing to run */
     CHECK(engines[0].load(&engines[0], model, bytes / 2, arenas[0], sizeof arenas[0], &info) == WHIR_ERR_NN_SCHEMA);
     CHECK(engines[0].invoke(&engines[0], inputs[0], outputs[0]) == WHIR_ERR_STATE);
+    CHECK(whir_nn_bind(&nn[0], arenas[0], sizeof arenas[0]) == WHIR_ERR_ARG);
     return broken;
 }

@@ -219,6 +219,9 @@ int whir_nn_plan(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, whir
     if (err == WHIR_ERR_NN_SCHEMA) {
         nn->error_at = reader.fb.bad_at;
     }
+    if (err < 0) {
+        nn->value_count = 0; /* half a plan cannot be bound */
+    }
     return err;
 }
 

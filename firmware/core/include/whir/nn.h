@@ -17,8 +17,8 @@
 /* Walks and checks the FlatBuffer and plans the arena: fills nn and info, touches no arena. 0 or WHIR_ERR_NN_…; the place
  * (operator index, or offset for schema errors) is in nn->error_at. */
 int whir_nn_plan(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, whir_model_info_t *info);
-/* Binds an arena (16-byte aligned) of at least info->arena_bytes and writes the layer records into it; WHIR_ERR_NN_ARENA
- * when it is smaller. */
+/* Binds an arena (16-byte aligned) of at least info->arena_bytes and writes the layer records into it. WHIR_ERR_NN_ARENA when
+ * it is smaller, WHIR_ERR_ARG when it is not aligned or there is no plan. */
 int whir_nn_bind(whir_nn_t *nn, uint8_t *arena, uint32_t arena_bytes);
 /* The input tensor. A run uses its memory up: fill it before each. */
 int8_t *whir_nn_input(whir_nn_t *nn);
