@@ -9,7 +9,9 @@
 A data set is a folder with `recordings.csv` and the npz files that it lists (`file` is relative to the folder). Keys of an
 npz: `x` int16 (n, channels); `scale`, `offset` float32 per channel, physical value = x * scale + offset; `fs` Hz; `unit`
 (g, m/s^2 or V); `channels`; `label` (coarse); `sublabel` (fine); `rpm` (NaN when unknown). Ours also hold `load` and
-`condition`, so that a file can stand alone; where they are absent they come from the index.
+`condition`, so that a file can stand alone; where they are absent they come from the index. Optional, written where known:
+`machine`, `sensor`, `mounting`, `bearing` (texts), `full_scale` (the sensor's range in `unit`) and `accepted` (texts: what
+was wrong on import and taken all the same).
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ _COLUMNS: Final = (
     "unit",
     "source_path",
 )
+_TEXTS: Final = {"machine": "machine", "sensor": "sensor_name", "mounting": "mounting", "bearing": "bearing"}  # key: attribute
 _KEYS: Final = ("x", "scale", "offset", "fs", "unit", "channels", "label", "sublabel", "rpm")
 
 
@@ -105,6 +108,12 @@ class Recording:
     rpm: float
     condition: str = ""
     load: str = ""
+    machine: str = ""
+    sensor_name: str = ""
+    mounting: str = ""
+    bearing: str = ""
+    full_scale: float = math.nan
+    accepted: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -210,6 +219,8 @@ def check(rec: Recording, file: Path | str) -> None:
         raise wrong("unit", f"{rec.unit!r} is not one of {', '.join(UNITS)}")
     if math.isinf(rec.rpm) or rec.rpm < 0:
         raise wrong("rpm", f"{rec.rpm:g} is not a speed (NaN when unknown)")
+    if math.isinf(rec.full_scale) or rec.full_scale <= 0:
+        raise wrong("full_scale", f"{rec.full_scale:g} is not a range (NaN when unknown)")
     if not rec.label:
         raise wrong("label", "is empty")
     for channel, low, high in zip(rec.channels, rec.samples.min(axis=0), rec.samples.max(axis=0), strict=True):
@@ -252,6 +263,11 @@ def save(rec: Recording, path: Path | str) -> None:
         "load": np.array(rec.load),
         "condition": np.array(rec.condition),
     }
+    arrays |= {key: np.array(getattr(rec, name)) for key, name in _TEXTS.items() if getattr(rec, name)}
+    if not math.isnan(rec.full_scale):
+        arrays["full_scale"] = np.float64(rec.full_scale)
+    if rec.accepted:
+        arrays["accepted"] = np.array(rec.accepted)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -354,6 +370,9 @@ def _load(path: Path, row: IndexRow | None) -> Recording:
         rpm=_number(path, "rpm", values["rpm"]),
         condition=_text(path, "condition", values["condition"]) if "condition" in values else (row.condition if row else ""),
         load=_text(path, "load", values["load"]) if "load" in values else (row.load if row else ""),
+        full_scale=_number(path, "full_scale", values["full_scale"]) if "full_scale" in values else math.nan,
+        accepted=tuple(str(text) for text in np.atleast_1d(values["accepted"])) if "accepted" in values else (),
+        **{name: _text(path, key, values[key]) for key, name in _TEXTS.items() if key in values},
     )
     check(rec, path)
     if row is not None:
