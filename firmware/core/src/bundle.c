@@ -4,51 +4,10 @@
 #include <string.h>
 
 #include "golden.h"
+#include "manifest.h"
 #include "whir/bytes.h"
 
-#define TLV_HEADER_BYTES 4u
-#define PART_VALUE_BYTES 40u /* offset u32, bytes u32, sha256 */
-#define PARAM_TAG_FIRST 0x0100u
-#define PARAM_TAG_LAST 0x01FFu
-#define PART_KINDS 4u
 #define GOLDEN_BYTES_MAX (WHIR_BUNDLE_SLOT_BYTES * (uint32_t)WHIR_BUNDLE_GOLDEN_SHARE_PERCENT / 100)
-
-typedef enum { FIELD_STR, FIELD_CLASSES, FIELD_HASH, FIELD_U8, FIELD_U16, FIELD_U32 } field_type_t;
-
-typedef struct {
-    uint16_t tag;
-    uint8_t type;
-    uint16_t offset;   /* of the field in whir_bundle_t; unused for the hash */
-    uint32_t min, max; /* of a number; of a string's length */
-} field_rule_t;
-
-/* Every field below the parameters, ascending: the manifest must hold each of them once, in this order. */
-static const field_rule_t FIELDS[] = {
-    {WHIR_TAG_MODEL_NAME, FIELD_STR, offsetof(whir_bundle_t, model_name), 1, WHIR_NAME_MODEL_NAME_MAX_BYTES},
-    {WHIR_TAG_MODEL_VERSION, FIELD_STR, offsetof(whir_bundle_t, model_version), 1, WHIR_NAME_MODEL_VERSION_MAX_BYTES},
-    {WHIR_TAG_SECURITY_COUNTER, FIELD_U32, offsetof(whir_bundle_t, security_counter), 0, UINT32_MAX},
-    {WHIR_TAG_HARDWARE_CLASS, FIELD_STR, offsetof(whir_bundle_t, hardware_class), 1, WHIR_NAME_HARDWARE_CLASS_MAX_BYTES},
-    {WHIR_TAG_CLASSES, FIELD_CLASSES, offsetof(whir_bundle_t, classes), 1, WHIR_NAME_CLASS_NAME_MAX_BYTES},
-    {WHIR_TAG_FEATURES_HASH, FIELD_HASH, 0, 32, 32},
-    {WHIR_TAG_ARENA_BYTES, FIELD_U32, offsetof(whir_bundle_t, arena_bytes), 1, UINT32_MAX},
-    {WHIR_TAG_KERNEL_SETS, FIELD_U32, offsetof(whir_bundle_t, kernel_sets), 1, UINT32_MAX},
-    {WHIR_TAG_SCOPE, FIELD_U8, offsetof(whir_bundle_t, scope), WHIR_SCOPE_ANY_MACHINE, WHIR_SCOPE_TRAINING_RIG},
-    {WHIR_TAG_RAISE_PERMILLE, FIELD_U16, offsetof(whir_bundle_t, raise_permille), 1, 1000},
-    {WHIR_TAG_CLEAR_PERMILLE, FIELD_U16, offsetof(whir_bundle_t, clear_permille), 0, 1000},
-    {WHIR_TAG_RAISE_COUNT, FIELD_U8, offsetof(whir_bundle_t, raise_count), 1, WHIR_DECIDE_OF_MAX},
-    {WHIR_TAG_RAISE_OF, FIELD_U8, offsetof(whir_bundle_t, raise_of), 1, WHIR_DECIDE_OF_MAX},
-    {WHIR_TAG_OFF_RMS_COUNTS, FIELD_U16, offsetof(whir_bundle_t, off_rms_counts), 0, UINT16_MAX},
-};
-#define FIELD_COUNT ((uint32_t)(sizeof FIELDS / sizeof FIELDS[0]))
-
-/* What the manifest says and whir_bundle_t does not keep. All point into the manifest. */
-typedef struct {
-    uint32_t bytes; /* of the manifest */
-    const uint8_t *features_hash;
-    const uint8_t *params;
-    uint32_t params_bytes;
-    const uint8_t *parts[PART_KINDS]; /* values of the part TLVs by kind - 1, NULL = none */
-} manifest_t;
 
 static int header_check(whir_bundle_t *bundle, manifest_t *manifest, const uint8_t *data, uint32_t bytes)
 {
@@ -105,131 +64,6 @@ static int signature_check(const whir_bundle_t *bundle, const manifest_t *manife
     return 0;
 }
 
-/* Names go into JSON and onto terminals as they are. */
-static int name_store(char *name, const uint8_t *value, uint32_t length, const field_rule_t *rule)
-{
-    if (length < rule->min || length > rule->max) {
-        return WHIR_ERR_BUNDLE_MANIFEST;
-    }
-    for (uint32_t i = 0; i < length; i++) {
-        if (value[i] < 0x20 || value[i] > 0x7E || value[i] == '"' || value[i] == '\\') {
-            return WHIR_ERR_BUNDLE_MANIFEST;
-        }
-        name[i] = (char)value[i];
-    }
-    name[length] = '\0';
-    return 0;
-}
-
-static int classes_store(whir_bundle_t *bundle, const uint8_t *value, uint32_t length, const field_rule_t *rule)
-{
-    while (length != 0) {
-        uint32_t name_bytes = value[0];
-        int err;
-
-        if (name_bytes > length - 1 || bundle->class_count == WHIR_VERDICT_CLASSES_MAX) {
-            return WHIR_ERR_BUNDLE_MANIFEST;
-        }
-        err = name_store(bundle->classes[bundle->class_count], value + 1, name_bytes, rule);
-        if (err < 0) {
-            return err;
-        }
-        bundle->class_count++;
-        value += 1 + name_bytes;
-        length -= 1 + name_bytes;
-    }
-    return bundle->class_count < 2 ? WHIR_ERR_BUNDLE_MANIFEST : 0;
-}
-
-static int number_store(uint8_t *field, const uint8_t *value, uint32_t length, const field_rule_t *rule)
-{
-    uint32_t size = rule->type == FIELD_U8 ? 1 : rule->type == FIELD_U16 ? 2 : 4;
-    uint32_t v;
-
-    if (length != size) {
-        return WHIR_ERR_BUNDLE_MANIFEST;
-    }
-    v = size == 1 ? value[0] : size == 2 ? whir_le16(value) : whir_le32(value);
-    if (v < rule->min || v > rule->max) {
-        return WHIR_ERR_BUNDLE_MANIFEST;
-    }
-    if (size == 1) {
-        *field = (uint8_t)v;
-    } else if (size == 2) {
-        uint16_t v16 = (uint16_t)v;
-        memcpy(field, &v16, sizeof v16);
-    } else {
-        memcpy(field, &v, sizeof v);
-    }
-    return 0;
-}
-
-static int field_store(whir_bundle_t *bundle, manifest_t *manifest, const field_rule_t *rule, const uint8_t *value,
-                       uint32_t length)
-{
-    uint8_t *field = (uint8_t *)bundle + rule->offset;
-
-    switch ((field_type_t)rule->type) {
-    case FIELD_STR:
-        return name_store((char *)field, value, length, rule);
-    case FIELD_CLASSES:
-        return classes_store(bundle, value, length, rule);
-    case FIELD_HASH:
-        manifest->features_hash = value;
-        return length == rule->min ? 0 : WHIR_ERR_BUNDLE_MANIFEST;
-    default:
-        return number_store(field, value, length, rule);
-    }
-}
-
-/* Fields, then parameters (kept as they stand), then parts: tags ascend strictly and none is unknown. */
-static int manifest_parse(whir_bundle_t *bundle, manifest_t *manifest)
-{
-    const uint8_t *p = bundle->data + WHIR_BUNDLE_HEADER_BYTES;
-    uint32_t left = manifest->bytes, next = 0, last = 0;
-
-    while (left != 0) {
-        uint32_t tag, length;
-        const uint8_t *value;
-        int err = 0;
-
-        if (left < TLV_HEADER_BYTES) {
-            return WHIR_ERR_BUNDLE_MANIFEST;
-        }
-        tag = whir_le16(p);
-        length = whir_le16(p + 2);
-        value = p + TLV_HEADER_BYTES;
-        if (tag <= last || length > left - TLV_HEADER_BYTES) {
-            return WHIR_ERR_BUNDLE_MANIFEST;
-        }
-        if (next < FIELD_COUNT) {
-            err = tag == FIELDS[next].tag ? field_store(bundle, manifest, &FIELDS[next], value, length)
-                                          : WHIR_ERR_BUNDLE_MANIFEST;
-            next++;
-        } else if (tag >= PARAM_TAG_FIRST && tag <= PARAM_TAG_LAST) {
-            manifest->params = manifest->params == NULL ? p : manifest->params;
-            manifest->params_bytes += TLV_HEADER_BYTES + length;
-        } else if (tag > WHIR_TAG_PART && tag <= WHIR_TAG_PART + PART_KINDS && length == PART_VALUE_BYTES) {
-            manifest->parts[tag - WHIR_TAG_PART - 1] = value;
-        } else {
-            err = WHIR_ERR_BUNDLE_MANIFEST;
-        }
-        if (err < 0) {
-            return err;
-        }
-        last = tag;
-        p = value + length;
-        left -= TLV_HEADER_BYTES + length;
-    }
-    if (next < FIELD_COUNT || manifest->params == NULL || manifest->parts[WHIR_PART_KIND_MODEL - 1] == NULL ||
-        manifest->parts[WHIR_PART_KIND_GOLDEN_TENSORS - 1] == NULL ||
-        manifest->parts[WHIR_PART_KIND_GOLDEN_WINDOWS - 1] == NULL || bundle->raise_count > bundle->raise_of ||
-        bundle->clear_permille > bundle->raise_permille) {
-        return WHIR_ERR_BUNDLE_MANIFEST;
-    }
-    return 0;
-}
-
 static uint32_t align_up(uint32_t v)
 {
     return (v + WHIR_BUNDLE_PART_ALIGN_BYTES - 1) & ~(uint32_t)(WHIR_BUNDLE_PART_ALIGN_BYTES - 1);
@@ -247,12 +81,12 @@ static int gap_is_zero(const uint8_t *data, uint32_t at, uint32_t end)
 /* Parts stand in the order of their kinds, each at the next boundary, and fill the file up to the signature. */
 static int parts_place(whir_bundle_t *bundle, const manifest_t *manifest)
 {
-    whir_bundle_part_t *parts[PART_KINDS] = {&bundle->model, &bundle->golden_tensors, &bundle->golden_windows,
-                                             &bundle->evaluation};
+    whir_bundle_part_t *parts[MANIFEST_PART_KINDS] = {&bundle->model, &bundle->golden_tensors, &bundle->golden_windows,
+                                                      &bundle->evaluation};
     uint32_t end = bundle->total_bytes - WHIR_BUNDLE_SIGNATURE_BYTES;
     uint32_t at = WHIR_BUNDLE_HEADER_BYTES + manifest->bytes;
 
-    for (uint32_t kind = 0; kind < PART_KINDS; kind++) {
+    for (uint32_t kind = 0; kind < MANIFEST_PART_KINDS; kind++) {
         uint32_t start, length;
 
         if (manifest->parts[kind] == NULL) {
@@ -276,7 +110,7 @@ static int parts_place(whir_bundle_t *bundle, const manifest_t *manifest)
 
 static int parts_hash(const whir_bundle_t *bundle, const manifest_t *manifest, whir_crypto_t *crypto)
 {
-    for (uint32_t kind = 0; kind < PART_KINDS; kind++) {
+    for (uint32_t kind = 0; kind < MANIFEST_PART_KINDS; kind++) {
         const uint8_t *value = manifest->parts[kind];
         uint8_t digest[32];
         int err;
@@ -323,8 +157,8 @@ static int golden_check(const whir_bundle_t *bundle)
         bundle->golden_windows.bytes > GOLDEN_BYTES_MAX - bundle->golden_tensors.bytes) {
         return WHIR_ERR_SPACE;
     }
-    err = golden_tensors_open(&tensors, bundle);
-    return err < 0 ? err : golden_windows_open(&windows, bundle);
+    err = whir_golden_tensors_open(&tensors, bundle);
+    return err < 0 ? err : whir_golden_windows_open(&windows, bundle);
 }
 
 static int policy_check(const whir_bundle_t *bundle, const whir_bundle_policy_t *policy)
@@ -352,7 +186,7 @@ int whir_bundle_open(whir_bundle_t *bundle, const uint8_t *data, uint32_t bytes,
         err = signature_check(bundle, &manifest, crypto);
     }
     if (err == 0) {
-        err = manifest_parse(bundle, &manifest);
+        err = whir_manifest_parse(bundle, &manifest);
     }
     if (err == 0) {
         err = parts_place(bundle, &manifest);

@@ -13,7 +13,7 @@ static int table_fits(const whir_bundle_part_t *part, uint32_t header_bytes, uin
     return count != 0 && entry_bytes != 0 && room % entry_bytes == 0 && room / entry_bytes == count;
 }
 
-int golden_tensors_open(golden_tensors_t *golden, const whir_bundle_t *bundle)
+int whir_golden_tensors_open(golden_tensors_t *golden, const whir_bundle_t *bundle)
 {
     const whir_bundle_part_t *part = &bundle->golden_tensors;
 
@@ -32,7 +32,7 @@ int golden_tensors_open(golden_tensors_t *golden, const whir_bundle_t *bundle)
     return 0;
 }
 
-int golden_windows_open(golden_windows_t *golden, const whir_bundle_t *bundle)
+int whir_golden_windows_open(golden_windows_t *golden, const whir_bundle_t *bundle)
 {
     const whir_bundle_part_t *part = &bundle->golden_windows;
     const whir_params_t *params = &bundle->params;

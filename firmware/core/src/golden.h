@@ -19,7 +19,7 @@ typedef struct golden_windows {
 } golden_windows_t;
 
 /* Both check the part against the bundle's own parameters and classes: 0 or WHIR_ERR_BUNDLE_MANIFEST. */
-int golden_tensors_open(golden_tensors_t *golden, const whir_bundle_t *bundle);
-int golden_windows_open(golden_windows_t *golden, const whir_bundle_t *bundle);
+int whir_golden_tensors_open(golden_tensors_t *golden, const whir_bundle_t *bundle);
+int whir_golden_windows_open(golden_windows_t *golden, const whir_bundle_t *bundle);
 
 #endif

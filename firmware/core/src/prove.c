@@ -89,9 +89,9 @@ int whir_update_prove(whir_update_t *u, const whir_bundle_t *bundle, whir_infere
         (uint32_t)bundle->params.window_samples * bundle->params.channels > scratch->window_words) {
         return WHIR_ERR_SPACE;
     }
-    err = golden_tensors_open(&tensors, bundle);
+    err = whir_golden_tensors_open(&tensors, bundle);
     if (err == 0) {
-        err = golden_windows_open(&windows, bundle);
+        err = whir_golden_windows_open(&windows, bundle);
     }
     if (err == 0) {
         err = tensors_prove(u, &tensors, engine);

@@ -6,8 +6,6 @@
 #include "spool_record.h"
 #include "whir/bytes.h"
 
-#define BATCH 16u /* messages looked up in one pass over the receipts */
-
 /* Sectors that count when `head` is the newest: all but one. The one left out is the next to be erased, so that neither a cut
  * in its erase nor what is left of it can bring a message back or hide one. */
 static uint32_t tail_of(const whir_spool_t *s, uint32_t head)
@@ -35,9 +33,9 @@ static int pending_count(const whir_spool_t *s, uint32_t first, uint32_t last, u
     uint32_t messages = 0, receipts = 0;
     int found;
 
-    while ((found = spool_record_find(s, &place, &record)) == 1) {
+    while ((found = whir_spool_record_find(s, &place, &record)) == 1) {
         if (record.type == SPOOL_MESSAGE && place.number <= last) {
-            int whole = spool_payload_check(s, place, &record);
+            int whole = whir_spool_payload_check(s, place, &record);
             if (whole < 0) {
                 return whole;
             }
@@ -45,7 +43,7 @@ static int pending_count(const whir_spool_t *s, uint32_t first, uint32_t last, u
         } else if (record.type == SPOOL_RECEIPT && record.detail >= first && record.detail <= last) {
             receipts++;
         }
-        place.offset += spool_record_extent(record.bytes);
+        place.offset += whir_spool_record_extent(record.bytes);
         if (place.number == s->head) {
             *end = place;
             *writer = record.writer;
@@ -69,7 +67,7 @@ int whir_spool_mount(whir_spool_t *s, whir_flash_t *flash, uint32_t base, uint32
     s->offset = flash->sector_size; /* nothing is written before a sector has been opened */
     for (uint32_t i = 0; i < sectors; i++) {
         spool_record_t record;
-        int found = spool_sector_read(s, i, &record);
+        int found = whir_spool_sector_read(s, i, &record);
 
         if (found < 0) {
             return found;
@@ -114,9 +112,9 @@ static int room_make(whir_spool_t *s, uint32_t extent)
             return err;
         }
     }
-    err = s->flash->erase(s->flash, spool_address(s, (spool_place_t){next, 0}));
+    err = s->flash->erase(s->flash, whir_spool_address(s, (spool_place_t){next, 0}));
     if (err == 0) {
-        err = spool_sector_write(s, next);
+        err = whir_spool_sector_write(s, next);
     }
     if (err < 0) {
         return err;
@@ -132,13 +130,13 @@ static int room_make(whir_spool_t *s, uint32_t extent)
 static int record_append(whir_spool_t *s, const spool_record_t *record, const uint8_t *payload)
 {
     spool_place_t place = {s->head, s->offset};
-    int err = spool_record_write(s, place, record);
+    int err = whir_spool_record_write(s, place, record);
 
     if (err == 0) {
-        err = spool_payload_write(s, place, payload, record->bytes);
+        err = whir_spool_payload_write(s, place, payload, record->bytes);
     }
     /* after a failure nothing is known of the cells behind: this sector is not written again */
-    s->offset = err < 0 ? s->flash->sector_size : place.offset + spool_record_extent(record->bytes);
+    s->offset = err < 0 ? s->flash->sector_size : place.offset + whir_spool_record_extent(record->bytes);
     return err;
 }
 
@@ -146,7 +144,7 @@ int whir_spool_append(whir_spool_t *s, uint8_t topic, uint32_t boot, uint32_t se
 {
     spool_record_t record = {
         .type = SPOOL_MESSAGE, .topic = topic, .bytes = bytes, .boot = boot, .seq = seq, .writer = s->boot};
-    uint32_t extent = spool_record_extent(bytes);
+    uint32_t extent = whir_spool_record_extent(bytes);
     int err;
 
     if (extent > s->flash->sector_size - WHIR_SPOOL_RECORD_BYTES) {
@@ -166,131 +164,6 @@ int whir_spool_append(whir_spool_t *s, uint8_t topic, uint32_t boot, uint32_t se
     return 0;
 }
 
-/* Up to BATCH messages from `place` on, which moves behind them. Returns how many. */
-static int batch_gather(const whir_spool_t *s, spool_place_t *place, spool_place_t *places, spool_record_t *records)
-{
-    uint32_t count = 0;
-
-    while (count < BATCH) {
-        int found = spool_record_find(s, place, &records[count]);
-
-        if (found < 0) {
-            return found;
-        }
-        if (found == 0) {
-            break;
-        }
-        places[count] = *place;
-        place->offset += spool_record_extent(records[count].bytes);
-        count += records[count].type == SPOOL_MESSAGE;
-    }
-    return (int)count;
-}
-
-/* Bit i is set when message i of the batch has a receipt. Receipts stand behind their messages, never before. */
-static int batch_receipts(const whir_spool_t *s, spool_place_t place, const spool_record_t *records, uint32_t count,
-                          uint32_t *receipted)
-{
-    spool_record_t record;
-    int found;
-
-    *receipted = 0;
-    while ((found = spool_record_find(s, &place, &record)) == 1) {
-        for (uint32_t i = 0; record.type == SPOOL_RECEIPT && i < count; i++) {
-            if (record.boot == records[i].boot && record.seq == records[i].seq) {
-                *receipted |= 1u << i;
-            }
-        }
-        place.offset += spool_record_extent(record.bytes);
-    }
-    return found;
-}
-
-/* Where to go on behind `after`; from the oldest when its sector has been dropped since. */
-static int search_start(const whir_spool_t *s, const whir_spool_item_t *after, spool_place_t *place)
-{
-    spool_place_t held;
-    spool_record_t record;
-    uint32_t offset, index;
-    int found;
-
-    *place = (spool_place_t){s->seen_number, s->seen_offset};
-    if (after == NULL || s->head == 0) {
-        return 0;
-    }
-    offset = after->address - WHIR_SPOOL_RECORD_BYTES - s->base;
-    index = offset / s->flash->sector_size;
-    held.offset = offset % s->flash->sector_size;
-    held.number = s->head - (s->head % s->sectors + s->sectors - index) % s->sectors; /* the newest at this position */
-    if (index >= s->sectors || held.number < s->tail || held.number > s->head) {
-        return 0;
-    }
-    found = spool_record_read(s, held, &record);
-    if (found == 1 && record.type == SPOOL_MESSAGE && record.boot == after->boot && record.seq == after->seq) {
-        held.offset += spool_record_extent(record.bytes);
-        *place = held;
-    }
-    return found < 0 ? found : 0;
-}
-
-static int item_fill(whir_spool_t *s, spool_place_t place, const spool_record_t *record, whir_spool_item_t *item, void *payload,
-                     uint16_t payload_max)
-{
-    int err;
-
-    item->boot = record->boot;
-    item->seq = record->seq;
-    item->topic = record->topic;
-    item->bytes = record->bytes;
-    item->address = spool_address(s, place) + WHIR_SPOOL_RECORD_BYTES;
-    if (record->bytes > payload_max) {
-        return WHIR_ERR_SPACE;
-    }
-    err = s->flash->read(s->flash, item->address, payload, record->bytes);
-    return err < 0 ? err : 1;
-}
-
-int whir_spool_next(whir_spool_t *s, const whir_spool_item_t *after, whir_spool_item_t *item, void *payload,
-                    uint16_t payload_max)
-{
-    spool_place_t place;
-    int count = search_start(s, after, &place);
-
-    if (count < 0) {
-        return count;
-    }
-    do {
-        spool_place_t places[BATCH];
-        spool_record_t records[BATCH];
-        uint32_t receipted;
-        int err;
-
-        count = batch_gather(s, &place, places, records);
-        if (count <= 0) {
-            return count;
-        }
-        err = batch_receipts(s, places[0], records, (uint32_t)count, &receipted);
-        if (err < 0) {
-            return err;
-        }
-        for (int i = 0; i < count; i++) {
-            int whole = receipted >> i & 1 ? 0 : spool_payload_check(s, places[i], &records[i]);
-
-            if (whole < 0) {
-                return whole;
-            }
-            if (whole == 1) {
-                return item_fill(s, places[i], &records[i], item, payload, payload_max);
-            }
-            if (after == NULL) { /* done with for ever: the next search begins behind it */
-                s->seen_number = places[i].number;
-                s->seen_offset = places[i].offset + spool_record_extent(records[i].bytes);
-            }
-        }
-    } while (count == (int)BATCH);
-    return 0;
-}
-
 /* The message (boot, seq) without a receipt: 1 with its sector's number, 0 when there is none. */
 static int pending_find(const whir_spool_t *s, uint32_t boot, uint32_t seq, uint32_t *number)
 {
@@ -298,18 +171,18 @@ static int pending_find(const whir_spool_t *s, uint32_t boot, uint32_t seq, uint
     spool_record_t record;
     int found, held = 0;
 
-    while ((found = spool_record_find(s, &place, &record)) == 1) {
+    while ((found = whir_spool_record_find(s, &place, &record)) == 1) {
         if (record.boot == boot && record.seq == seq) {
             if (record.type == SPOOL_RECEIPT) {
                 return 0;
             }
-            held = spool_payload_check(s, place, &record);
+            held = whir_spool_payload_check(s, place, &record);
             if (held < 0) {
                 return held;
             }
             *number = place.number;
         }
-        place.offset += spool_record_extent(record.bytes);
+        place.offset += whir_spool_record_extent(record.bytes);
     }
     return found < 0 ? found : held;
 }

@@ -9,12 +9,12 @@
 #define CHUNK_BYTES 64u
 #define FORMAT_VERSION 1u
 
-uint32_t spool_record_extent(uint32_t bytes)
+uint32_t whir_spool_record_extent(uint32_t bytes)
 {
     return WHIR_SPOOL_RECORD_BYTES + (bytes + WHIR_SPOOL_RECORD_BYTES - 1) / WHIR_SPOOL_RECORD_BYTES * WHIR_SPOOL_RECORD_BYTES;
 }
 
-uint32_t spool_address(const whir_spool_t *s, spool_place_t place)
+uint32_t whir_spool_address(const whir_spool_t *s, spool_place_t place)
 {
     return s->base + place.number % s->sectors * s->flash->sector_size + place.offset;
 }
@@ -42,7 +42,7 @@ static int record_decode(const whir_spool_t *s, uint32_t address, spool_record_t
     return 1;
 }
 
-int spool_sector_read(const whir_spool_t *s, uint32_t index, spool_record_t *record)
+int whir_spool_sector_read(const whir_spool_t *s, uint32_t index, spool_record_t *record)
 {
     int found = record_decode(s, s->base + index * s->flash->sector_size, record);
 
@@ -53,26 +53,26 @@ int spool_sector_read(const whir_spool_t *s, uint32_t index, spool_record_t *rec
            record->boot == s->sectors && record->seq == FORMAT_VERSION;
 }
 
-int spool_sector_write(const whir_spool_t *s, uint32_t number)
+int whir_spool_sector_write(const whir_spool_t *s, uint32_t number)
 {
     spool_record_t record = {
         .type = SPOOL_SECTOR, .boot = s->sectors, .seq = FORMAT_VERSION, .writer = s->boot, .number = number};
 
-    return spool_record_write(s, (spool_place_t){number, 0}, &record);
+    return whir_spool_record_write(s, (spool_place_t){number, 0}, &record);
 }
 
-int spool_record_read(const whir_spool_t *s, spool_place_t place, spool_record_t *record)
+int whir_spool_record_read(const whir_spool_t *s, spool_place_t place, spool_record_t *record)
 {
-    int found = record_decode(s, spool_address(s, place), record);
+    int found = record_decode(s, whir_spool_address(s, place), record);
 
     if (found != 1) {
         return found;
     }
     return record->number == place.number && (record->type == SPOOL_MESSAGE || record->type == SPOOL_RECEIPT) &&
-           spool_record_extent(record->bytes) <= s->flash->sector_size - place.offset;
+           whir_spool_record_extent(record->bytes) <= s->flash->sector_size - place.offset;
 }
 
-int spool_record_write(const whir_spool_t *s, spool_place_t place, const spool_record_t *record)
+int whir_spool_record_write(const whir_spool_t *s, spool_place_t place, const spool_record_t *record)
 {
     uint8_t b[WHIR_SPOOL_RECORD_BYTES] = {0};
 
@@ -86,10 +86,10 @@ int spool_record_write(const whir_spool_t *s, spool_place_t place, const spool_r
     whir_put_le32(b + 20, record->number);
     whir_put_le32(b + 24, record->detail);
     whir_put_le32(b + CRC_AT, whir_crc32(0, b, CRC_AT));
-    return s->flash->write(s->flash, spool_address(s, place), b, sizeof b);
+    return s->flash->write(s->flash, whir_spool_address(s, place), b, sizeof b);
 }
 
-int spool_record_find(const whir_spool_t *s, spool_place_t *place, spool_record_t *record)
+int whir_spool_record_find(const whir_spool_t *s, spool_place_t *place, spool_record_t *record)
 {
     for (; s->head != 0 && place->number <= s->head; place->number++, place->offset = 0) {
         uint32_t end = place->number == s->head ? s->offset : s->flash->sector_size;
@@ -98,7 +98,7 @@ int spool_record_find(const whir_spool_t *s, spool_place_t *place, spool_record_
             place->offset = WHIR_SPOOL_RECORD_BYTES; /* behind the sector's own header */
         }
         for (; place->offset + WHIR_SPOOL_RECORD_BYTES <= end; place->offset += WHIR_SPOOL_RECORD_BYTES) {
-            int found = spool_record_read(s, *place, record);
+            int found = whir_spool_record_read(s, *place, record);
             if (found != 0) {
                 return found;
             }
@@ -108,9 +108,9 @@ int spool_record_find(const whir_spool_t *s, spool_place_t *place, spool_record_
     return 0;
 }
 
-int spool_payload_write(const whir_spool_t *s, spool_place_t place, const uint8_t *payload, uint32_t bytes)
+int whir_spool_payload_write(const whir_spool_t *s, spool_place_t place, const uint8_t *payload, uint32_t bytes)
 {
-    uint32_t address = spool_address(s, place) + WHIR_SPOOL_RECORD_BYTES;
+    uint32_t address = whir_spool_address(s, place) + WHIR_SPOOL_RECORD_BYTES;
     uint8_t chunk[WHIR_FLASH_WRITE_CALL_MAX_BYTES];
 
     while (bytes != 0) {
@@ -131,9 +131,9 @@ int spool_payload_write(const whir_spool_t *s, spool_place_t place, const uint8_
     return 0;
 }
 
-int spool_payload_check(const whir_spool_t *s, spool_place_t place, const spool_record_t *record)
+int whir_spool_payload_check(const whir_spool_t *s, spool_place_t place, const spool_record_t *record)
 {
-    uint32_t address = spool_address(s, place) + WHIR_SPOOL_RECORD_BYTES;
+    uint32_t address = whir_spool_address(s, place) + WHIR_SPOOL_RECORD_BYTES;
     uint32_t crc = 0;
 
     for (uint32_t done = 0; done < record->bytes;) {

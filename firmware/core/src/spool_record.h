@@ -27,24 +27,24 @@ typedef struct spool_place {
 } spool_place_t;
 
 /* Whole grid cells of a record with `bytes` of payload. */
-uint32_t spool_record_extent(uint32_t bytes);
-uint32_t spool_address(const whir_spool_t *s, spool_place_t place);
+uint32_t whir_spool_record_extent(uint32_t bytes);
+uint32_t whir_spool_address(const whir_spool_t *s, spool_place_t place);
 
 /* The header of the sector at position `index`: 1 = one of this ring, 0 = anything else, or the flash's error. */
-int spool_sector_read(const whir_spool_t *s, uint32_t index, spool_record_t *record);
+int whir_spool_sector_read(const whir_spool_t *s, uint32_t index, spool_record_t *record);
 /* Opens sector `number` (erased): one operation. */
-int spool_sector_write(const whir_spool_t *s, uint32_t number);
+int whir_spool_sector_write(const whir_spool_t *s, uint32_t number);
 /* 1 = a record that belongs to this place, 0 = anything else, or the flash's error. */
-int spool_record_read(const whir_spool_t *s, spool_place_t place, spool_record_t *record);
+int whir_spool_record_read(const whir_spool_t *s, spool_place_t place, spool_record_t *record);
 /* One operation. */
-int spool_record_write(const whir_spool_t *s, spool_place_t place, const spool_record_t *record);
+int whir_spool_record_write(const whir_spool_t *s, spool_place_t place, const spool_record_t *record);
 /* The next message or receipt at or behind `place`, which moves to it; 1 found, 0 none up to the head's end. The record
- * after it: place->offset += spool_record_extent(…). */
-int spool_record_find(const whir_spool_t *s, spool_place_t *place, spool_record_t *record);
+ * after it: place->offset += whir_spool_record_extent(…). */
+int whir_spool_record_find(const whir_spool_t *s, spool_place_t *place, spool_record_t *record);
 
 /* Operations of at most 256 bytes. */
-int spool_payload_write(const whir_spool_t *s, spool_place_t place, const uint8_t *payload, uint32_t bytes);
+int whir_spool_payload_write(const whir_spool_t *s, spool_place_t place, const uint8_t *payload, uint32_t bytes);
 /* 1 = the payload is whole, 0 = it was cut short. */
-int spool_payload_check(const whir_spool_t *s, spool_place_t place, const spool_record_t *record);
+int whir_spool_payload_check(const whir_spool_t *s, spool_place_t place, const spool_record_t *record);
 
 #endif
