@@ -56,11 +56,35 @@ def raw(rec: Recording) -> dict[str, Any]:
     }
 
 
+FACTS = {
+    "machine": "pump 3",
+    "sensor_name": "LIS3DH",
+    "mounting": "magnet, DE",
+    "bearing": "6205",
+    "full_scale": 16.0,
+    "accepted": ("gap: line 7: 3 samples are missing", "jitter: 4 % of the intervals"),
+}
+
+
 def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
-    recording.save(make(), tmp_path / "one.npz")
+    wanted = make(**FACTS)
+    recording.save(wanted, tmp_path / "one.npz")
     got = recording.load(tmp_path / "one.npz")
     for field in dataclasses.fields(Recording):
-        assert np.array_equal(getattr(got, field.name), getattr(make(), field.name)), field.name
+        assert np.array_equal(getattr(got, field.name), getattr(wanted, field.name)), field.name
+
+
+def test_what_is_not_known_of_the_measurement_takes_no_key(tmp_path: Path) -> None:
+    recording.save(make(), tmp_path / "one.npz")
+    with np.load(tmp_path / "one.npz") as archive:
+        assert set(archive.files) == {*raw(make()), "load", "condition"}
+    assert np.isnan(recording.load(tmp_path / "one.npz").full_scale)
+
+
+def test_a_range_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    for value in (0.0, -16.0, float("inf")):
+        with pytest.raises(RecordingFieldError, match="full_scale: .* is not a range"):
+            recording.save(make(full_scale=value), tmp_path / "bad.npz")
 
 
 def test_the_same_recording_gives_the_same_bytes(tmp_path: Path) -> None:
