@@ -93,6 +93,12 @@ class TestMean:
             verdict = mean.push([100 * i, 0], 200 * i)
         assert verdict == ([300, 0], 0, 3)
 
+    def test_a_count_of_windows_that_cannot_be_is_brought_into_range(self) -> None:
+        one, eight = Mean(2, 0), Mean(2, 200)
+        for i in range(10):
+            least, most = one.push([100 * i, 0], 200 * i), eight.push([100 * i, 0], 200 * i)
+        assert (least, most) == (([900, 0], 0, 1), ([550, 0], 0, 8))
+
     def test_windows_older_than_the_span_are_left_out(self) -> None:
         mean = Mean(2, 8)
         mean.push([1000, 0], 0)
