@@ -417,6 +417,38 @@ static void test_a_record_left_over_from_an_earlier_round_does_not_count(void)
     fork_flash_free(&flash, 1);
 }
 
+/* Bits that rot are no power cut: messages may be lost, but every call comes back and stays inside the ring. */
+static void test_rotted_bits_cost_messages_but_nothing_else(void)
+{
+    uint32_t random = 1, survivors = 0;
+
+    for (uint32_t run = 0; run < 300; run++) {
+        fork_flash_t flash;
+        whir_spool_t s;
+        whir_spool_item_t item;
+        uint8_t payload[PAYLOAD_MAX];
+        uint32_t count = 0;
+
+        plain_start(&flash, &s);
+        for (uint32_t seq = 0; seq < 40; seq++) {
+            CHECK_EQUAL(step_do(&s, APPEND, seq), 0);
+            CHECK(seq % 3 != 0 || step_do(&s, RECEIPT, seq) == 1);
+        }
+        for (uint32_t i = 0; i < 1 + run % 20; i++) {
+            random = random * 1664525u + 1013904223u;
+            flash.sim.data[BASE + (random >> 8) % (SECTORS * SECTOR)] ^= (uint8_t)(1u << (random >> 29));
+        }
+        CHECK_EQUAL(whir_spool_mount(&s, &flash.seam, BASE, SECTORS, 2), 0);
+        while (whir_spool_next(&s, count == 0 ? NULL : &item, &item, payload, sizeof payload) == 1) {
+            CHECK(++count <= 40);
+        }
+        CHECK(whir_spool_receipt(&s, 1, 12345) == 0);
+        survivors += count;
+        fork_flash_free(&flash, 1);
+    }
+    CHECK(survivors > 300);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--long") == 0) {
@@ -434,6 +466,7 @@ int main(int argc, char **argv)
     RUN(test_a_message_dropped_in_making_room_for_its_own_receipt_is_not_counted_as_lost);
     RUN(test_after_a_failed_write_without_a_restart_the_place_is_not_written_again);
     RUN(test_a_failed_write_and_a_cut_in_the_same_boot_spoil_no_later_message);
+    RUN(test_rotted_bits_cost_messages_but_nothing_else);
     RUN(test_a_record_left_over_from_an_earlier_round_does_not_count);
     return 0;
 }
