@@ -74,7 +74,10 @@ class Link(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class NodeConfig:
-    """Who the node is, what it hears, how often it talks. Intervals in ms of the node's clock."""
+    """Who the node is, what it hears, how often it talks. Intervals in ms of the node's clock.
+
+    An erase (`flash_erase_ms` a sector) stops a node; what goes by beyond `sensor_fifo_ms` is lost.
+    """
 
     site: str
     name: str
@@ -86,6 +89,7 @@ class NodeConfig:
     resend_interval_ms: int = MESSAGE_RESEND_INTERVAL_MS_DEFAULT
     flash_write_bytes: int = 16
     flash_erase_ms: int = 45
+    sensor_fifo_ms: int = 100
     engine: str = "whir_nn"
 
     @property
@@ -242,7 +246,8 @@ class VirtualNode:
         numbers = (sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano)
         intervals = (config.telemetry_interval_ms, config.status_interval_ms, config.resend_interval_ms)
         setup = ffi.new(
-            "host_node_setup_t *", [*texts, *numbers, int(sensor.unit), sensor.channels, *intervals, config.arena_bytes]
+            "host_node_setup_t *",
+            [*texts, *numbers, int(sensor.unit), sensor.channels, *intervals, config.arena_bytes, config.sensor_fifo_ms],
         )
         calls = ffi.new("host_node_calls_t *", self._callbacks)
         error: Any = ffi.new("int32_t *")

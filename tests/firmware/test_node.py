@@ -51,6 +51,18 @@ class TestVerdicts:
         assert {v.top for v in verdicts[1:]} == {0}
         assert verdicts[1].windows == 1
 
+    def test_samples_lost_in_an_erase_are_a_gap_and_never_classified(self) -> None:
+        data = bundle("better", "2", 2)
+        for fifo_ms, quality in ((300, Quality(0)), (50, Quality.GAP)):
+            rig = Rig(bundle(), flash_erase_ms=250, sensor_fifo_ms=fifo_ms).connect()
+            rig.play("healthy", 3)
+            rig.command("update", id="u-1", exp=FAR, url="http://x/", bytes=len(data))
+            verdicts = rig.node.push(signal("healthy", 3))
+            flagged = [v for v in verdicts if v.quality]
+            assert {v.quality for v in flagged} == ({quality} if quality else set())
+            assert all(v.top == -1 for v in flagged)
+            assert len(verdicts) > 15
+
     def test_a_sensor_that_delivers_too_few_samples_is_slow(self) -> None:
         rig = Rig(bundle()).connect()
         for _ in range(100):  # 100 ms of samples, then 30 ms without any

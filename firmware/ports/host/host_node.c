@@ -31,6 +31,9 @@ struct host_node {
     struct host_flash *flash;
     uint32_t input_bytes, output_bytes;
     uint64_t stepped_us;
+    uint64_t erased_ms; /* of the flash, as far as it has been charged */
+    uint32_t fifo_ms;
+    uint32_t losing; /* samples still to be lost */
     uint8_t severity;
     char names[NAMES][NAME_BYTES];
     uint8_t *arena; /* with room to align it */
@@ -207,6 +210,8 @@ static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_s
     if (node->arena == NULL) {
         return WHIR_ERR_SPACE;
     }
+    node->fifo_ms = setup->fifo_ms;
+    node->erased_ms = host_flash_erased_ms(node->flash);
     engine_choose(node);
     node->link.ctx = node;
     node->link.publish = link_publish;
@@ -259,6 +264,19 @@ static void step_when_due(host_node_t *node, uint64_t now_us)
     }
 }
 
+/* Samples that went by while the flash was being erased and the sensor's FIFO was full. */
+static uint32_t samples_lost(host_node_t *node)
+{
+    uint64_t erased_ms = host_flash_erased_ms(node->flash);
+    uint64_t blocked_ms = erased_ms - node->erased_ms;
+
+    node->erased_ms = erased_ms;
+    if (blocked_ms <= node->fifo_ms) {
+        return 0;
+    }
+    return (uint32_t)((blocked_ms - node->fifo_ms) * node->core.config.sensor.rate_mhz / 1000000);
+}
+
 static void record(const host_node_t *node, uint64_t now_ms, host_verdict_t *out)
 {
     const whir_verdict_t *verdict = &node->core.verdict;
@@ -280,6 +298,16 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < frames && has_power(node); i++) {
+        uint32_t lost = samples_lost(node);
+
+        if (lost != 0) {
+            whir_node_gap(&node->core);
+            node->losing += lost;
+        }
+        if (node->losing != 0) {
+            node->losing--;
+            continue;
+        }
         uint64_t now_us = start_us + (uint64_t)i * 1000000000u / rate_mhz;
         uint32_t before = node->core.verdicts;
 

@@ -17,6 +17,7 @@ typedef struct host_node_setup {
     uint8_t unit, channels;
     uint32_t telemetry_interval_ms, status_interval_ms, resend_interval_ms;
     uint32_t arena_bytes;
+    uint32_t fifo_ms; /* how long the sensor keeps samples while an erase stops everything */
 } host_node_setup_t;
 
 /*
@@ -65,8 +66,8 @@ void host_node_free(host_node_t *node);
 
 /*
  * `frames` samples of `channels` counts at the stated rate, the first at start_us, with a step each 20 ms in between. samples
- * NULL: time passes without samples. Verdicts go to `verdicts`, at most `max` are kept. Stops at a power cut. Returns the
- * number of verdicts.
+ * NULL: time passes without samples. What an erase costs beyond the sensor's FIFO is lost, and the node is told. Verdicts go to
+ * `verdicts`, at most `max` are kept. Stops at a power cut. Returns the number of verdicts.
  */
 int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, uint64_t start_us, host_verdict_t *verdicts,
                   uint32_t max);
