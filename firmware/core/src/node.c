@@ -120,13 +120,12 @@ int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
     return due ? whir_node_classify(node, now_ms) : 0;
 }
 
-int whir_node_step(whir_node_t *node, uint64_t now_ms)
+void whir_node_step(whir_node_t *node, uint64_t now_ms)
 {
     node->now_ms = now_ms;
     whir_node_watch_sensor(node, now_ms);
     whir_node_update_step(node, now_ms);
     whir_node_link_step(node, now_ms);
-    return 0;
 }
 
 void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms)

@@ -260,7 +260,7 @@ static void step_when_due(host_node_t *node, uint64_t now_us)
 {
     if (now_us - node->stepped_us >= STEP_US) {
         node->stepped_us = now_us;
-        (void)whir_node_step(&node->core, now_us / 1000);
+        whir_node_step(&node->core, now_us / 1000);
     }
 }
 
@@ -323,9 +323,9 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
     return (int)count;
 }
 
-int host_node_step(host_node_t *node, uint64_t now_ms)
+void host_node_step(host_node_t *node, uint64_t now_ms)
 {
-    return whir_node_step(&node->core, now_ms);
+    whir_node_step(&node->core, now_ms);
 }
 
 void host_node_gap(host_node_t *node)
