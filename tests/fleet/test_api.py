@@ -12,8 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
 from whir_fleet import auth
+from whir_fleet.api import alerts, artifacts, health, nodes, rollouts, tokens
 from whir_fleet.api.app import JSON_MAX_BYTES
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES, Signer
 from whir_fleet.auth import Role
@@ -82,6 +84,18 @@ def test_every_route_but_health_needs_a_token_and_writing_ones_a_role(
 def test_there_is_nothing_else_to_read(service: FleetService) -> None:
     for path in ("/", "/docs", "/redoc", "/openapi.json", "/api/v1/openapi.json", "/api/v1/", "/metrics"):
         assert httpx.get(service.url + path).status_code in (401, 404), path
+
+
+def test_the_examples_of_the_api_document_are_true() -> None:
+    shown = 0
+    for module in (alerts, artifacts, health, nodes, rollouts, tokens):
+        for model in vars(module).values():
+            if isinstance(model, type) and issubclass(model, BaseModel) and "json_schema_extra" in model.model_config:
+                extra = model.model_config["json_schema_extra"]
+                assert isinstance(extra, dict)
+                assert set(model.model_validate(extra["example"]).model_fields_set) == set(extra["example"])
+                shown += 1
+    assert shown >= 8
 
 
 def test_tokens_are_for_admins_and_a_revoked_one_stops_working_at_once(client: Callable[[Role | None], httpx.Client]) -> None:

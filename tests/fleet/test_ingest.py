@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,13 +14,17 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from sqlalchemy import select, text
 
 from whir_fleet.db import Database
 from whir_fleet.errors import BrokerError, LeaseLostError
 from whir_fleet.ingest import LEASE, Ingest
 from whir_fleet.leases import acquire
-from whir_fleet.link import BrokerAddress
+from whir_fleet.link import BrokerAddress, client
 from whir_fleet.models import DeadLetter, Telemetry
 from whir_fleet.settings import Settings
 
@@ -134,6 +141,47 @@ def test_a_wrong_password_ends_it_with_what_to_do(start: Callable[..., Running])
     assert isinstance(running.error, BrokerError)
     assert "check user name and password" in str(running.error)
     assert "wrong" not in str(running.error)
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1 and its key, as PEM files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test broker")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "broker.pem", folder / "broker.key"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, pkcs8, serialization.NoEncryption()))
+    return files
+
+
+def test_mqtts_speaks_tls_and_trusts_nobody_by_default(
+    database: Database,
+    mosquitto: Callable[..., Any],
+    free_port: Callable[[], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    certificate, key = _certificate(tmp_path)
+    port = free_port()
+    extra = f"listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}"
+    broker = mosquitto(extra=extra)
+    address = BrokerAddress.parse(f"mqtts://{broker.user}@127.0.0.1:{port}", broker.password)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        client(address, "stranger", persistent=False).connect(address.host, address.port)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    running = Running(Settings.load(), database, address)
+    until(lambda: running.ingest.connected)
+    running.stop()
+    assert running.error is None
 
 
 def test_the_passwords_of_an_address_are_not_shown(tmp_path: Path) -> None:

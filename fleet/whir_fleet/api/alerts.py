@@ -24,21 +24,19 @@ _STREAM_POLL_S = 0.25
 _STREAM_BATCH = 200
 
 
+_ALERT: dict[str, Any] = {
+    "alert_id": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "site": "plant-1", "machine": "pump-3", "verdict": "bearing",
+    "state": "open", "severity": "warning", "occurrences": 1, "opened_ms": 1790000000000,
+    "updated_ms": 1790000010000,
+    "acknowledged_ms": None, "acknowledged_by": None, "resolved_ms": None,
+    "last": {"node": "pump-3", "boot": 4, "seq": 117, "occurrence": "pump-3-4-98", "state": "active", "p": 942},
+}  # fmt: skip
+
+
 class AlertView(BaseModel):
     """One per machine and fault class until it is resolved. `last` is the node's newest message about it."""
 
-    model_config = ConfigDict(
-        from_attributes=True,
-        json_schema_extra={
-            "example": {
-                "alert_id": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "site": "plant-1", "machine": "pump-3", "verdict": "bearing",
-                "state": "open", "severity": "warning", "occurrences": 1, "opened_ms": 1790000000000,
-                "updated_ms": 1790000010000,
-                "acknowledged_ms": None, "acknowledged_by": None, "resolved_ms": None,
-                "last": {"node": "pump-3", "boot": 4, "seq": 117, "occurrence": "pump-3-4-98", "state": "active", "p": 942},
-            }
-        },
-    )  # fmt: skip
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"example": _ALERT})
 
     alert_id: str
     site: str
@@ -64,6 +62,21 @@ class ChangeView(BaseModel):
 
 
 class AlertDetail(AlertView):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": _ALERT
+            | {
+                "changes": [
+                    {
+                        "at_ms": 1790000000000,
+                        "published_ms": 1790000000040,
+                        "message": {"v": 1, "alert_id": _ALERT["alert_id"], "state": "open", "severity": "warning", "p": 942},
+                    }
+                ]
+            }
+        }
+    )
+
     changes: list[ChangeView]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func, select
 
 from whir_fleet.api.context import Ctx, Cursor, Limit, Page, Reading, Viewer, page
@@ -30,6 +30,15 @@ class Ready(BaseModel):
 
 class DeadLetterView(BaseModel):
     """`payload` is hexadecimal, its first 2,048 bytes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 7, "received_ms": 1790000000000, "topic": "whir/v1/plant-1/pump-3/alert", "reason": "field p: not u32",
+                "payload": "7b2276223a317d",
+            }
+        }
+    )  # fmt: skip
 
     id: int
     received_ms: int

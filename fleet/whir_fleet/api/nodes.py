@@ -16,23 +16,18 @@ from whir_fleet.models import Event, Node, Telemetry
 router = APIRouter(tags=["nodes"])
 
 
+_NODE: dict[str, Any] = {
+    "site": "plant-1", "name": "pump-3", "machine": "pump-3", "presence": "online", "state": "ok", "boot": 4, "conn": 2,
+    "fw": "0.1.0", "hardware": "esp32", "engine": "whir_nn", "model": "synth12k", "model_version": "2", "counter": 2,
+    "slot": "b", "trial": False, "sensor": "lis3dh", "rate_mhz": 1344000, "next_s": 60, "dropped": 0, "reset": "power",
+    "first_seen_ms": 1790000000000, "last_seen_ms": 1790000600000, "received": 812, "lost": 0,
+}  # fmt: skip
+
+
 class NodeView(BaseModel):
     """A node as its newest status described it."""
 
-    model_config = ConfigDict(
-        from_attributes=True,
-        json_schema_extra={
-            "example": {
-                "site": "plant-1", "name": "pump-3", "machine": "pump-3", "presence": "online", "state": "ok", "boot": 4,
-                "conn": 2,
-                "fw": "0.1.0", "hardware": "esp32", "engine": "whir_nn", "model": "synth12k", "model_version": "2",
-                "counter": 2,
-                "slot": "b", "trial": False, "sensor": "lis3dh", "rate_mhz": 1344000, "next_s": 60, "dropped": 0,
-                "reset": "power",
-                "first_seen_ms": 1790000000000, "last_seen_ms": 1790000600000, "received": 812, "lost": 0,
-            }
-        },
-    )  # fmt: skip
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"example": _NODE})
 
     site: str
     name: str
@@ -71,13 +66,28 @@ class BootView(BaseModel):
 
 
 class NodeDetail(NodeView):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": _NODE | {"boots": [{"boot": 4, "first_seq": 0, "last_seq": 811, "received": 812, "lost": 0}]}
+        }
+    )
+
     boots: list[BootView]
 
 
 class TelemetryView(BaseModel):
     """`at_ms` is the node's clock where it is synchronized, else the time of arrival. Probabilities are permille."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "site": "plant-1", "node": "pump-3", "boot": 4, "seq": 118, "at_ms": 1790000000000, "verdict": "normal",
+                "p": 973, "windows": 480, "quality": 0, "novelty": None, "zone": None, "rms": 31, "unit": "g",
+                "model": "synth12k", "counter": 2, "slot": "b", "classes": {"normal": 973, "imbalance": 20, "bearing": 7},
+                "verdicts": {"normal": 58},
+            }
+        }
+    )  # fmt: skip
 
     site: str
     node: str
@@ -100,7 +110,17 @@ class TelemetryView(BaseModel):
 
 
 class EventView(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
+    """`action` is the id of the command that caused it; `vector` to `wanted` say where a golden vector failed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "site": "plant-1", "node": "pump-3", "boot": 4, "seq": 119, "at_ms": 1790000000000, "kind": "update_refused",
+                "code": "bundle_golden", "text": None, "action": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "model": "synth12k",
+                "model_version": "1", "counter": 1, "slot": "a", "vector": 3, "byte": 1, "got": -7, "wanted": -6,
+            }
+        }
+    )  # fmt: skip
 
     site: str
     node: str

@@ -87,6 +87,27 @@ class RolloutView(BaseModel):
 
 
 class RolloutDetail(RolloutView):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "name": "synth12k 2", "state": "running", "reason": None,
+                "finished_ms": None,
+                "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "success_percent": 100,
+                "abort_percent": 50, "abort_min": 1, "silence_s": 3600, "trial_s": 600, "on_abort": "revert",
+                "created_ms": 1790000000000, "created_by": "anna",
+                "groups": [
+                    {"number": 0, "size": 1, "state": "running", "started_ms": 1790000000000, "actions": {"accepted": 1}}
+                ],
+                "actions": [
+                    {
+                        "node": "pump-3", "site": "plant-1", "group": 0, "state": "accepted", "code": None, "text": None,
+                        "already": False, "acknowledged": False, "started_ms": 1790000000000, "finished_ms": None,
+                    }
+                ],
+            }
+        }
+    )  # fmt: skip
+
     groups: list[GroupView]
     actions: list[ActionView]
 
