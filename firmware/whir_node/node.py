@@ -339,10 +339,6 @@ class VirtualNode:
             for v in found[0:count]
         ]
 
-    def step(self) -> None:
-        """Periodic work without time passing, e.g. after a connection."""
-        lib.host_node_step(self._running(), self.now_ms)
-
     def gap(self) -> None:
         """Samples were lost before the next ones."""
         lib.host_node_gap(self._running())

@@ -323,11 +323,6 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
     return (int)count;
 }
 
-void host_node_step(host_node_t *node, uint64_t now_ms)
-{
-    whir_node_step(&node->core, now_ms);
-}
-
 void host_node_gap(host_node_t *node)
 {
     whir_node_gap(&node->core);
