@@ -58,9 +58,10 @@ typedef struct whir_node whir_node_t;
  * The node: samples in, verdicts and alerts out. One task calls everything here; nothing blocks but the flash. `now_ms` is the
  * monotonic clock since boot and is passed in everywhere.
  */
-/* Mounts the flash, boots the model in service, counts the boot. 0 also without a model (the node then says no_model). */
+/* Mounts the flash, boots the model in service, counts the boot. 0 also without a model (the node then says no_model); else
+ * the flash's error. `config`'s strings and `ports` must outlive the node. May block: the bundle is verified. */
 int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const whir_node_ports_t *ports, uint64_t now_ms);
-/* One sample of the sensor, `config.sensor.channels` counts. */
+/* One sample of the sensor, `config.sensor.channels` counts. 0, or the engine's error: the verdict is then unknown. */
 int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms);
 /* Samples were lost before the next push. */
 void whir_node_gap(whir_node_t *node);
