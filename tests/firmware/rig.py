@@ -246,13 +246,15 @@ class Rig:
             for body in self.broker.of(topic):
                 self.command("receipt", boot=body["boot"], seq=[body["seq"]])
 
-    def deliver(self, data: bytes, chunk: int = 1000, failed: bool = False) -> None:
+    def deliver(self, data: bytes, chunk: int = 1000, failed: bool = False, pause_ms: int = 0) -> None:
         """The download: pieces as the node takes them, then the end. Errors of the node end it."""
         at = 0
         with suppress(PowerError, CoreError):
             while at < len(data):
                 if self.node.bundle_data(data[at : at + chunk]):
                     at += chunk
+                    if pause_ms:
+                        self.node.wait(pause_ms)
                 else:
                     self.node.wait(20)
         if self.node.powered:

@@ -96,6 +96,25 @@ class TestMessages:
         assert (telemetry["verdict"], telemetry["p"], telemetry["classes"]) == ("unknown", 0, {})
         assert telemetry["quality"] == Quality.OFF
 
+    @pytest.mark.parametrize(("change", "quality"), [("boot", Quality.STARTING), ("gap", Quality.GAP)])
+    def test_before_the_first_window_there_is_no_verdict(self, rig: Rig, change: str, quality: Quality) -> None:
+        if change == "gap":
+            rig.play("healthy", 3)
+            rig.node.gap()
+        rig.play("healthy", 0.1)
+        rig.command("measure", id="m-1", exp=FAR)
+        rig.node.push(signal("healthy", 0.05))
+        (telemetry,) = rig.broker.of("telemetry")
+        assert (telemetry["verdict"], telemetry["quality"], telemetry["windows"]) == ("unknown", quality, 0)
+
+    def test_after_a_change_of_model_the_old_verdict_does_not_stand(self, rig: Rig) -> None:
+        rig.play("imbalance", 3)
+        rig.update(bundle("better", "2", 2))
+        rig.command("measure", id="m-1", exp=FAR)
+        rig.node.push(signal("imbalance", 0.05))
+        (telemetry,) = rig.broker.of("telemetry")
+        assert (telemetry["verdict"], telemetry["quality"], telemetry["verdicts"]) == ("unknown", Quality.STARTING, {})
+
     def test_the_largest_messages_fit(self) -> None:
         name = "n" * 32
         rig = Rig(bundle("m" * 31, "v" * 15, 2**32 - 1), name=name, site="s" * 32).connect()

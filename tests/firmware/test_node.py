@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from rig import CLASSES, FAR, SENSOR, Broker, Rig, bundle, signal
 
 from whir_contracts.contract import ErrorCode, NodeState, Quality, Severity
-from whir_node.errors import BundleError
+from whir_node.errors import BundleError, EngineError
 from whir_node.node import FlashFileError, NodeConfig, PowerError, VirtualNode
 
 
@@ -50,6 +52,13 @@ class TestVerdicts:
         assert (verdicts[0].top, verdicts[0].quality) == (-1, Quality.GAP)
         assert {v.top for v in verdicts[1:]} == {0}
         assert verdicts[1].windows == 1
+
+    def test_nothing_of_before_a_gap_gets_into_the_window_after_it(self) -> None:
+        rig = Rig(bundle(), sensor=replace(SENSOR, rate_mhz=1_344_000))
+        rig.play("imbalance", 3)
+        rig.node.gap()
+        first = rig.node.push(signal("off", 1))[0]
+        assert (first.quality, first.rms_counts < 20) == (Quality.GAP, True)
 
     def test_samples_lost_in_an_erase_are_a_gap_and_never_classified(self) -> None:
         data = bundle("better", "2", 2)
@@ -107,6 +116,17 @@ class TestVerdicts:
         rig.node._engine = engine
         assert rig.play("healthy", 3)[-1] == 0
         assert rig.node.look().state == NodeState.OK
+
+    def test_an_engine_that_loads_nothing_any_more_leaves_no_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rig = Rig(bundle(), engine="tflm").connect()
+        rig.play("healthy", 3)
+        monkeypatch.setattr("whir_node.node.TflmEngine", Mock(side_effect=EngineError(ErrorCode.NN_ENGINE)))
+        rig.update(bundle("better", "2", 2))
+        assert rig.broker.of("event", kind="update_refused")[0]["code"] == "nn_engine"
+        rig.command("measure", id="m-1", exp=FAR)
+        assert rig.play("healthy", 3) == []
+        telemetry = rig.broker.of("telemetry")[0]
+        assert (telemetry["verdict"], telemetry["quality"], telemetry["model"]) == ("unknown", Quality.NO_MODEL, None)
 
     def test_without_a_model_nothing_is_healthy(self) -> None:
         rig = Rig().connect()
@@ -306,6 +326,7 @@ class TestUpdate:
         view = rig.node.look()
         assert (view.trial, view.security_counter) == (False, 2)
         assert rig.broker.kinds() == ["boot", "update_started", "update_trial", "update_confirmed"]
+        assert [e["slot"] for e in rig.broker.of("event")] == ["a", "a", "b", "b"]
         assert {e["action"] for e in rig.broker.of("event")[1:]} == {"u-1"}
         status = rig.broker.of("status")[-1]
         assert (status["model"], status["model_version"], status["counter"], status["slot"], status["trial"]) == (
@@ -403,6 +424,15 @@ class TestUpdate:
         assert rig.update(second, "u-2") == 0
         assert rig.node.look().model == "second"
 
+    def test_a_second_download_may_take_its_time(self, rig: Rig) -> None:
+        rig.update(bundle("first", "2", 2))
+        rig.receipt_all()
+        second = bundle("second", "3", 3)
+        rig.command("update", id="u-2", exp=FAR, url="http://y/", bytes=len(second))
+        rig.deliver(second, pause_ms=100)
+        assert rig.node.look().model == "second"
+        assert rig.broker.of("event", kind="update_trial", action="u-2")[0]["slot"] == "a"
+
     def test_a_node_without_a_model_takes_one(self) -> None:
         rig = Rig().connect()
         rig.update(bundle())
@@ -478,6 +508,14 @@ class TestUpdate:
         assert len({a["occurrence"] for a in alerts}) == 1
         assert [a["state"] for a in alerts] == ["active", "active", "cleared"]
         assert [a["model"] for a in alerts] == ["rig", "better", "better"]
+
+    def test_time_that_nobody_watched_during_a_change_of_model_does_not_raise_the_severity(self, rig: Rig) -> None:
+        rig.play("healthy", 30)
+        rig.play("imbalance", 3)
+        rig.update(bundle("better", "2", 2))
+        rig.play("off", 20)
+        rig.play("imbalance", 3)
+        assert [a["severity"] for a in rig.broker.of("alert")] == ["advisory"]
 
     def test_an_active_alert_that_the_new_model_cannot_watch_is_closed(self, rig: Rig) -> None:
         rig.play("bearing", 5)
