@@ -11,12 +11,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from whir_contracts import contract
-from whir_fleet import artifacts, rollouts
+from whir_fleet import artifacts, rollout_plans
 from whir_fleet.artifacts import Signer
 from whir_fleet.db import Database
 from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, SettingsError
 from whir_fleet.messages import Inbound
 from whir_fleet.models import Artifact
+from whir_fleet.rollout_plans import Plan
 from whir_fleet.store import store
 
 MakeBundle = Callable[..., bytes]
@@ -113,7 +114,7 @@ def test_an_artifact_is_deleted_only_while_no_rollout_names_it(
     unused, used = (upload(database, keys, make_bundle(model_version=v)).sha256 for v in ("2", "3"))
     with database.write() as session:
         store(session, [says("status", seq=1)], 100)
-        rollouts.create(session, rollouts.Plan("test", used), "anna", 5)
+        rollout_plans.create(session, Plan("test", used), "anna", 5)
         artifacts.remove(session, folder, unused)
         with pytest.raises(ConflictError):
             artifacts.remove(session, folder, used)

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from whir_fleet import commands, rollouts
+from whir_fleet import commands, rollout_plans, rollouts
 from whir_fleet.db import Database
 from whir_fleet.errors import ConflictError, NotFoundError, RequestError
 from whir_fleet.messages import Inbound
 from whir_fleet.models import Command, Node, Rollout
-from whir_fleet.rollouts import Plan
+from whir_fleet.rollout_plans import Plan
 from whir_fleet.store import store
 
 T0 = 1_790_000_000_000
@@ -42,7 +42,7 @@ class Fleet:
 
     def create(self, start: bool = True, **plan: Any) -> str:
         with self.database.write() as session:
-            rollout = rollouts.create(session, Plan(name="test", sha256=self.sha256, **plan), "anna", T0)
+            rollout = rollout_plans.create(session, Plan(name="test", sha256=self.sha256, **plan), "anna", T0)
             if start:
                 rollouts.start(session, rollout.id)
         self.rollout = rollout.id
@@ -99,27 +99,6 @@ class Fleet:
 @pytest.fixture
 def fleet(database: Database, says: Callable[..., Inbound], artifact: str) -> Callable[[int], Fleet]:
     return lambda nodes: Fleet(database, says, artifact, nodes)
-
-
-@pytest.mark.parametrize(
-    ("specs", "total", "sizes"),
-    [
-        (("1", "100%"), 6, [1, 5]),
-        (("1", "100%"), 1, [1]),
-        (("2", "25%", "50%", "100%"), 100, [2, 23, 25, 50]),
-        (("10%",), 5, [1, 4]),
-        (("3", "3"), 4, [3, 1]),
-        (("50%", "10%", "1"), 4, [2, 1, 1]),
-    ],
-)
-def test_groups_are_never_empty_and_together_all_nodes(specs: tuple[str, ...], total: int, sizes: list[int]) -> None:
-    assert rollouts.group_sizes(specs, total) == sizes
-
-
-@pytest.mark.parametrize("spec", ["0", "-1", "101%", "", "x", "1.5", "10 %"])
-def test_a_group_that_makes_no_sense_is_refused(spec: str) -> None:
-    with pytest.raises(RequestError, match="group"):
-        rollouts.group_sizes((spec,), 10)
 
 
 def test_the_canary_comes_first_and_the_others_follow_only_after_the_gate(fleet: Callable[[int], Fleet]) -> None:

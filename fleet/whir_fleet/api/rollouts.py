@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from whir_fleet import rollouts
+from whir_fleet import rollout_plans, rollouts
 from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
 from whir_fleet.clock import now_ms
 from whir_fleet.models import Node, Rollout
+from whir_fleet.rollout_plans import Plan
 
 router = APIRouter(prefix="/rollouts", tags=["rollouts"])
 
@@ -149,7 +150,7 @@ def create(ctx: Ctx, session: Writing, who: Operator, request: RolloutRequest) -
     values = request.model_dump(exclude={"start"})
     for name in ("groups", "canary", "nodes"):
         values[name] = tuple(values[name])
-    rollout = rollouts.create(session, rollouts.Plan(**values), who.label, now_ms())
+    rollout = rollout_plans.create(session, Plan(**values), who.label, now_ms())
     if request.start:
         rollouts.start(session, rollout.id)
     ctx.wake()
