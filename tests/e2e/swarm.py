@@ -106,6 +106,7 @@ def main() -> None:
     result = {
         "nodes": nodes,
         "messages": sum(swarm.seq),
+        "by_node": swarm.seq,
         "resent": swarm.resent,
         "unreceipted": len(swarm.pending),
         "seconds": seconds,
