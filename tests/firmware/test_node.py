@@ -180,6 +180,17 @@ class TestAlerts:
         assert rig.outputs[-1] == Severity.ADVISORY
         assert rig.broker.messages == []
 
+    @pytest.mark.parametrize(
+        ("rule", "raised"), [({"raise_permille": 1000}, 0), ({"raise_count": 8, "raise_of": 8}, 1), ({"raise_count": 1}, 1)]
+    )
+    def test_the_bundle_says_when_an_alert_is_raised(self, rule: dict[str, int], raised: int) -> None:
+        rig = Rig(bundle(**rule)).connect()
+        rig.play("imbalance", 9)
+        alerts = rig.broker.of("alert")
+        assert len(alerts) == raised
+        if raised:
+            assert (alerts[0]["ts"] > 1000) == (rule["raise_count"] == 8)
+
     def test_a_second_fault_is_another_occurrence(self, rig: Rig) -> None:
         for kind in ("imbalance", "healthy", "imbalance"):
             rig.play(kind, 8)
@@ -288,6 +299,19 @@ class TestCommands:
         assert len(rig.broker.fetches) == 1
         assert rig.broker.kinds().count("update_started") <= 1
 
+    def test_the_last_eight_answers_are_remembered(self, rig: Rig) -> None:
+        for i in range(10):
+            rig.command("measure", id=f"m-{i}", exp=FAR)
+        rig.node.wait(40)
+        for i in range(2, 10):
+            rig.command("measure", id=f"m-{i}", exp=FAR)
+        rig.node.wait(40)
+        assert len(rig.broker.of("telemetry")) == 1
+        rig.command("measure", id="m-1", exp=FAR)
+        rig.node.wait(40)
+        assert len(rig.broker.of("telemetry")) == 2
+        assert {a["result"] for a in rig.broker.of("ack")} == {"ok"}
+
     def test_an_expired_command_is_not_done(self, rig: Rig) -> None:
         rig.node.set_clock(1_800_000_000_000)
         assert rig.command("measure", id="m-1", exp=1_799_999_999) == ErrorCode.EXPIRED
@@ -357,6 +381,7 @@ class TestUpdate:
         assert (view.model, view.slot, view.trial) == ("rig", "a", False)
         reverted = rig.broker.of("event", kind="update_reverted")[0]
         assert (reverted["action"], reverted["code"], reverted["model"]) == ("u-1", "expired", "rig")
+        assert rig.broker.of("status")[-1]["model"] == "rig"
         assert set(rig.play("bearing", 5)[-10:]) == {2}
 
     @pytest.mark.parametrize(
@@ -452,6 +477,17 @@ class TestUpdate:
         rig.node.wait(100)
         assert (rig.node.look().model, rig.node.look().trial) == ("rig", False)
         assert rig.broker.of("event", kind="update_reverted")[0]["action"] == "u-1"
+
+    def test_a_model_on_trial_that_no_longer_runs_here_is_left_at_boot(self, tmp_path: Path) -> None:
+        path = tmp_path / "flash"
+        rig = Rig(bundle(), flash=path, sensor=replace(SENSOR, bandwidth_hz=500)).connect()
+        rig.update(bundle("better", "2", 2, bandwidth_hz=450))
+        assert rig.node.look().model == "better"
+        rig.node.close()
+        again = Rig(flash=path).connect()  # with the sensor that hears less
+        again.node.wait(100)
+        assert (again.node.look().model, again.node.look().trial) == ("rig", False)
+        assert again.broker.of("event", kind="update_reverted")[0]["action"] == "u-1"
 
     def test_the_receipt_after_a_reboot_on_trial_confirms(self, rig: Rig) -> None:
         rig.update(bundle("better", "2", 2))

@@ -71,7 +71,6 @@ static void start_signal(whir_node_t *node)
     const whir_params_t *params = &node->bundle.params;
 
     node->serving = 1;
-    node->signal_samples = 0;
     whir_window_init(&node->window, params, node->ring);
     whir_mean_init(&node->mean, node->bundle.class_count, windows_max(params));
     memset(&node->verdict, 0, sizeof node->verdict);

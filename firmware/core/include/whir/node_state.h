@@ -46,7 +46,7 @@ struct whir_node {
     uint32_t occurrence[WHIR_VERDICT_CLASSES_MAX]; /* seq of the raise */
     uint8_t output;                                /* severity told to the local output */
 
-    uint64_t signal_samples; /* conditioned samples: the signal's own time */
+    uint64_t signal_samples; /* conditioned samples since boot: the signal's own time */
     whir_verdict_t verdict;  /* the latest */
     uint32_t verdicts;       /* given since boot */
     whir_tally_t tally;
