@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import importlib.util
 import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +26,6 @@ from whir_contracts.recording import Recording
 from whir_ml import synth
 from whir_ml.config import Config
 from whir_ml.errors import DatasetError
-from whir_node import library
 from whir_node.condition import SensorInfo, condition
 from whir_node.condition import windows as cut_windows
 from whir_node.features import extract
@@ -196,4 +196,7 @@ def _features(params: FeatureParams, rec: Recording, hop: int, scale: float, cac
 
 def core_digest() -> str:
     """SHA-256 of the compiled core: other code, other features."""
-    return hashlib.sha256(library._library_path().read_bytes()).hexdigest()
+    spec = importlib.util.find_spec("whir_node._core")
+    if spec is None or spec.origin is None:
+        raise DatasetError("the compiled core (whir_node/_core) is missing: run `make core`, or reinstall whir")
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
