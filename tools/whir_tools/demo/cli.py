@@ -79,7 +79,7 @@ def show(console: Console, outcome: Outcome) -> None:
     console.print(table)
     title = f"\nModels (int8), balanced accuracy on held-out recordings: {outcome.models.data}"
     sizes = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("model", "bundle", "flash", "RAM (arena)", "per verdict", "per window"):
+    for heading in ("model", "bundle", "flash", "RAM", "per verdict", "per window"):
         sizes.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
     for bundle in (outcome.models.first, outcome.models.second):
         cost, int8 = bundle.metrics["cost"], bundle.metrics["int8"]
