@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from whir_contracts.recording import data_root
 
 pytestmark = pytest.mark.timeout(600)
