@@ -1,15 +1,16 @@
-"""`whir data`: list, import, look at and simulate recordings."""
+"""`whir data`: list, import, export, look at and simulate recordings."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich import box
@@ -22,9 +23,12 @@ from whir_contracts.recording import DataFolderError, RecordingError
 from whir_ml.data import SetSummary, summarize_all
 from whir_ml.errors import MlError
 
-app = typer.Typer(help="List, import, look at and simulate recordings.", no_args_is_help=True, add_completion=False)
+if TYPE_CHECKING:  # SciPy loads in half a second; only the commands that read foreign files wait for it
+    from whir_ml.importers import DataSet, Facts, Imported
 
-JSON_HELP = "Machine-readable output."
+app = typer.Typer(help="List, import, export, look at and simulate recordings.", no_args_is_help=True, add_completion=False)
+
+JSON_HELP: Final = "Machine-readable output."
 
 
 @contextmanager
@@ -82,43 +86,175 @@ def _plain(summary: SetSummary) -> dict[str, object]:
 
 
 @app.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV, WAV, or npz in the recording format.")],
-    into: Annotated[Path, typer.Option(help="Data set to add it to; made when it is not there.")],
-    label: Annotated[str, typer.Option(help="normal, imbalance, misalignment, bearing, … (CSV, WAV)")] = "",
-    unit: Annotated[str, typer.Option(help="g, m/s^2 or V (CSV, WAV)")] = "g",
-    rate: Annotated[float, typer.Option(help="Sampling rate in Hz (CSV)")] = 0.0,
+def import_files(
+    source: Annotated[Path, typer.Argument(help="File, or folder of files; whir.toml in a folder says what the files do not.")],
+    into: Annotated[Path, typer.Option(help="Data set to add to; made when it is not there.")],
+    layout: Annotated[
+        str | None,
+        typer.Option(help="cwru, paderborn, mafaulda, vbl, ims, wav, npz, edge-impulse or csv; default: what it looks like"),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="normal, imbalance, misalignment, bearing, …")] = None,
+    sublabel: Annotated[str | None, typer.Option(help="Finer label")] = None,
+    unit: Annotated[str | None, typer.Option(help="g, m/s^2 or V")] = None,
+    rate: Annotated[float | None, typer.Option(help="Sampling rate in Hz, where there are no time stamps")] = None,
     columns: Annotated[
-        str, typer.Option(help="Columns by header or number from 1, comma-separated, in axis order (CSV)")
-    ] = "1,2,3",
-    full_scale: Annotated[float, typer.Option(help="Value of the largest sample, in the unit (WAV)")] = 1.0,
-    sublabel: Annotated[str, typer.Option(help="Finer label")] = "",
-    rpm: Annotated[float, typer.Option(help="Shaft speed, where known")] = math.nan,
-    load: Annotated[str, typer.Option(help="Load, in words")] = "",
-    condition: Annotated[str, typer.Option(help="Condition or session; recordings of one belong on one side of a split")] = "",
+        str | None, typer.Option(help="Channels by name or number from 1, comma-separated, in axis order; default: all")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="Column of time stamps, by name or number (csv)")] = None,
+    time_unit: Annotated[str | None, typer.Option(help="s, ms, us or ns; default: as the header says, else s (csv)")] = None,
+    full_scale: Annotated[
+        float | None, typer.Option(help="Range of the sensor, in the unit; of a WAV file, the value of its largest sample")
+    ] = None,
+    rpm: Annotated[float | None, typer.Option(help="Shaft speed")] = None,
+    load: Annotated[str | None, typer.Option(help="Load, in words")] = None,
+    condition: Annotated[
+        str | None, typer.Option(help="Condition or session; recordings of one belong on one side of a split")
+    ] = None,
+    machine: Annotated[str | None, typer.Option(help="Which machine")] = None,
+    sensor: Annotated[str | None, typer.Option(help="Which sensor")] = None,
+    mounting: Annotated[
+        str | None, typer.Option(help="Where and how it sits; recordings of one mounting must agree on gravity")
+    ] = None,
+    bearing: Annotated[str | None, typer.Option(help="Designation of the bearing, as 6205")] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Take the file although this check refuses it, and say so in the recording; may be repeated: "
+            "clipping, stuck_axis, swapped_axis, gap, jitter, too_short, unit"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Add a foreign file to a data set.
+    """Add foreign files to a data set, checked; what a folder's import has added already is left alone.
 
-    Example: whir data import pump.csv --into data/pumps --label normal --rate 3200 --columns ax,ay,az
+    Example: whir data import pump.csv --into data/pumps --label normal --unit g --rate 3200 --columns ax,ay,az
     """
     from whir_ml import importers
 
+    facts = importers.Facts(
+        layout=layout,
+        label=label,
+        sublabel=sublabel,
+        unit=unit,
+        rate_hz=rate,
+        rpm=rpm,
+        load=load,
+        condition=condition,
+        machine=machine,
+        sensor=sensor,
+        mounting=mounting,
+        bearing=bearing,
+        full_scale=full_scale,
+        columns=None if columns is None else tuple(column.strip() for column in columns.split(",")),
+        time=time,
+        time_unit=time_unit,
+    )
+    accepted = set(accept or ())
     with _one_line_errors():
-        kind = file.suffix.lower()
-        if kind == ".npz":
-            rec = importers.from_npz(file)
-        elif kind in (".csv", ".tsv", ".txt", ".wav"):
-            if not label:
-                raise RecordingError(file, "label", f"a {kind[1:]} file does not say what it shows: give --label")
-            facts = importers.Facts(label, unit, sublabel, rpm, load, condition)
-            if kind == ".wav":
-                rec = importers.from_wav(file, full_scale, facts)
-            else:
-                rec = importers.from_csv(file, rate, [column.strip() for column in columns.split(",")], facts)
-        else:
-            raise RecordingError(file, "", "unknown kind of file; CSV, WAV and npz can be imported")
-        path = importers.add(rec, into, str(file))
-    print(f"{path}: {len(rec.samples)} samples at {rec.rate_hz:g} Hz, channels {' '.join(rec.channels)}, {rec.label}")
+        for name in sorted(accepted - set(importers.CHECKS)):
+            raise RecordingError("--accept", name, f"no such check; there are {', '.join(importers.CHECKS)}")
+        data_set = importers.DataSet(into)
+        if source.is_dir():
+            _import_folder(source, facts, accepted, data_set, as_json)
+            return
+        done = importers.import_file(source, facts, accepted, data_set=data_set)
+        path = data_set.add(done.recording, str(source))
+    print(json.dumps(_told(done, path)) if as_json else _line(done, path))
+
+
+def _import_folder(root: Path, facts: Facts, accepted: set[str], data_set: DataSet, as_json: bool) -> None:
+    """Import what can be; a refused file is named and does not stop the others, but the exit code is 1."""
+    from whir_ml import importers
+
+    files = importers.find_files(root)
+    if not files:
+        raise RecordingError(root, "", "no file there that a layout reads")
+    told, refused, held = [], [], 0
+    with _progress() as progress:
+        task = progress.add_task("importing", total=len(files))
+        for file in files:
+            progress.advance(task)
+            try:
+                if data_set.holds(importers.recording_name(file, root), str(file)):
+                    held += 1
+                    continue
+                done = importers.import_file(file, facts, accepted, root=root, data_set=data_set)
+                told.append(_told(done, data_set.add(done.recording, str(file))))
+            except RecordingError as error:
+                refused.append(str(error))
+    if as_json:
+        print(json.dumps({"imported": told, "held_already": held, "refused": refused}, indent=2))
+    else:
+        known = f", {held} were there already" if held else ""
+        print(f"{data_set.folder}: {len(told)} recordings added{known}, {len(refused)} files refused")
+    for reason in refused:
+        print(f"error: {reason}", file=sys.stderr)
+    if refused:
+        sys.exit(1)
+
+
+def _told(done: Imported, path: Path) -> dict[str, object]:
+    rec = done.recording
+    return {
+        "file": str(path),
+        "layout": done.layout,
+        "label": rec.label,
+        "sublabel": rec.sublabel,
+        "samples": len(rec.samples),
+        "rate_hz": rec.rate_hz,
+        "channels": rec.channels,
+        "unit": rec.unit,
+        "rpm": None if math.isnan(rec.rpm) else rec.rpm,
+        "accepted": [str(one) for one in done.accepted],
+    }
+
+
+def _line(done: Imported, path: Path) -> str:
+    rec = done.recording
+    measured = f"{len(rec.samples)} samples at {rec.rate_hz:g} Hz, channels {' '.join(rec.channels)}"
+    return "\n".join((f"{path}: {done.layout}, {measured}, {rec.label}", *(f"accepted: {one}" for one in done.accepted)))
+
+
+@app.command("export")
+def export_recordings(
+    source: Annotated[Path, typer.Argument(help="Recording (npz), or data set.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made when it is not there.")],
+    to: Annotated[str, typer.Option(help="Format: edge-impulse.")] = "edge-impulse",
+    encoding: Annotated[str, typer.Option(help="json or cbor")] = "json",
+    sign: Annotated[bool, typer.Option(help="Sign by HMAC-SHA256 with the key in $EI_HMAC_KEY.")] = False,
+) -> None:
+    """Write recordings as files that another tool reads: LABEL.NAME.json, one a recording.
+
+    Example: whir data export data/pumps --to edge-impulse --out pumps-ei --encoding cbor
+    """
+    from whir_ml.importers import edge_impulse
+
+    with _one_line_errors():
+        if to != "edge-impulse":
+            raise RecordingError(source, "to", f"{to!r} is no format that can be written; there is edge-impulse")
+        if encoding not in ("json", "cbor"):
+            raise RecordingError(source, "encoding", f"{encoding!r} is neither json nor cbor")
+        key = os.environ.get(edge_impulse.KEY_VARIABLE) if sign else None
+        if sign and not key:
+            raise RecordingError(source, "sign", f"${edge_impulse.KEY_VARIABLE} is not set")
+        files = [source / row.file for row in recording.read_index(source)] if source.is_dir() else [source]
+        out.mkdir(parents=True, exist_ok=True)
+        with _progress() as progress:
+            task = progress.add_task("exporting", total=len(files))
+            for file in files:
+                rec = recording.load(file)
+                # Uploads take what stands before the first dot as the label.
+                label = rec.label.replace(".", "_")
+                (out / f"{label}.{rec.name}.{encoding}").write_bytes(edge_impulse.export(rec, encoding, key))
+                progress.advance(task)
+    print(f"{out}: {len(files)} files")
+
+
+def _progress() -> Progress:
+    """A bar on the terminal's stderr that leaves nothing behind."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @app.command("inspect")
@@ -154,8 +290,7 @@ def synth_set(
 
     with _one_line_errors():
         chosen = synth.load_config(config) if config else synth.default_config()
-        columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with _progress() as progress:
             task = progress.add_task("simulating", total=chosen.recordings)
             count = synth.write(chosen, folder, seed, jobs, lambda: progress.advance(task))
     print(f"{folder}: {count} recordings of {chosen.seconds:g} s, {count * chosen.windows} windows")

@@ -83,7 +83,7 @@ def test_what_is_not_known_of_the_measurement_takes_no_key(tmp_path: Path) -> No
 
 def test_a_range_that_cannot_be_is_refused(tmp_path: Path) -> None:
     for value in (0.0, -16.0, float("inf")):
-        with pytest.raises(RecordingFieldError, match="full_scale: .* is not a range"):
+        with pytest.raises(RecordingFieldError, match=r"full_scale: .* is not a range"):
             recording.save(make(full_scale=value), tmp_path / "bad.npz")
 
 

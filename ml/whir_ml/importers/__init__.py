@@ -1,0 +1,133 @@
+"""Foreign files into recordings: one adapter a layout, facts said once, checks that name what looks wrong.
+
+    path → adapter.read → Foreign → settle (facts) → checks.run → to_recording → DataSet.add
+
+`import_file` is all but the last step. The errors are drawn in `errors.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whir_contracts.recording import Recording
+from whir_ml.importers import checks, cwru, edge_impulse, generic_csv, ims, mafaulda, npz, paderborn, vbl, wav
+from whir_ml.importers.checks import CHECKS
+from whir_ml.importers.data_set import DataSet
+from whir_ml.importers.errors import Finding, ImportCheckError, ImportFactError, ImportFileError
+from whir_ml.importers.facts import FOLDER_SIDECAR, Facts, gather
+from whir_ml.importers.foreign import Adapter, refuse_broken, settle, to_recording
+
+__all__ = [
+    "ADAPTERS",
+    "CHECKS",
+    "Adapter",
+    "DataSet",
+    "Facts",
+    "Finding",
+    "ImportCheckError",
+    "ImportFactError",
+    "ImportFileError",
+    "Imported",
+    "adapter_for",
+    "find_files",
+    "import_file",
+]
+
+# The first that a file looks like reads it: layouts with a sign of their own stand before those that take anything.
+ADAPTERS: Final[dict[str, Adapter]] = {
+    adapter.name: adapter
+    for adapter in (
+        cwru.ADAPTER,
+        paderborn.ADAPTER,
+        mafaulda.ADAPTER,
+        vbl.ADAPTER,
+        ims.ADAPTER,
+        wav.ADAPTER,
+        npz.ADAPTER,
+        edge_impulse.ADAPTER,
+        generic_csv.ADAPTER,
+    )
+}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One recording, the layout in which it was found, and what was accepted with it."""
+
+    recording: Recording
+    layout: str
+    accepted: tuple[Finding, ...]
+
+
+def adapter_for(path: Path, layout: str | None) -> Adapter:
+    """The named layout's adapter, or that of the first layout which the file looks like."""
+    if layout is not None:
+        if layout not in ADAPTERS:
+            raise ImportFactError(path, "layout", f"{layout!r} is not one of {', '.join(ADAPTERS)}")
+        return ADAPTERS[layout]
+    if not path.is_file():
+        raise ImportFileError(path, "", "no such file")
+    for adapter in ADAPTERS.values():
+        if adapter.looks(path):
+            return adapter
+    raise ImportFileError(path, "", f"unknown kind of file; name its layout with --layout ({', '.join(ADAPTERS)})")
+
+
+def import_file(
+    path: Path, facts: Facts, accept: Collection[str] = (), *, root: Path | None = None, data_set: DataSet | None = None
+) -> Imported:
+    """Read one file and check it.
+
+    `root` is the folder that is imported; sidecars up to it count, and the recording is named by the way from there.
+    `data_set` holds the recordings that this one is compared with. Raises ImportCheckError for findings of checks that
+    `accept` does not name, RecordingError for everything else that is wrong.
+    """
+    root = path.parent if root is None else root
+    said = gather(path, facts, root)
+    adapter = adapter_for(path, said.layout)
+    foreign = adapter.read(path, said)
+    refuse_broken(foreign, path)
+    settled = settle(foreign, path, said)
+    references: Sequence[NDArray[np.float64]] = []
+    if data_set is not None and settled.mounting:
+        references = data_set.gravity(settled.machine or "", settled.mounting, foreign.channels)
+    found = checks.run(foreign, settled, references)
+    # What was accepted when a recording of ours was made need not be accepted again.
+    before = foreign.kept.accepted if foreign.kept is not None else ()
+    refused = [one for one in found if one.check not in accept and str(one) not in before]
+    if refused:
+        raise ImportCheckError(path, refused)
+    name = recording_name(path, root)
+    return Imported(to_recording(foreign, path, name, settled, found), adapter.name, tuple(found))
+
+
+def recording_name(path: Path, root: Path) -> str:
+    """The way from the root in one word: imbalance/6g/13.1072.csv is imbalance_6g_13.1072, 97.mat is 97."""
+    inside = path.relative_to(root)
+    last = inside.stem if any(inside.name.lower().endswith(suffix) for suffix in _suffixes()) else inside.name
+    return "_".join("_".join((*inside.parts[:-1], last)).split())
+
+
+def find_files(root: Path) -> list[Path]:
+    """Files under a folder that some layout may read, by name; sidecars and hidden files are none."""
+    files = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        for name in names:
+            path = Path(folder) / name
+            if name.startswith(".") or name == FOLDER_SIDECAR or path.suffix.lower() == ".toml":
+                continue
+            if path.suffix.lower() in _suffixes() or ims.ADAPTER.looks(path):
+                files.append(path)
+    return sorted(files)
+
+
+def _suffixes() -> set[str]:
+    return {suffix for adapter in ADAPTERS.values() for suffix in adapter.suffixes}
