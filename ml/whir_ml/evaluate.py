@@ -118,6 +118,7 @@ def evaluate(
         "windows_changed_by_int8": int((p_float.argmax(axis=1) != p_int8.argmax(axis=1)).sum()),
         "verdicts_changed_by_int8": int((v_float.mean.argmax(axis=1) != v_int8.mean.argmax(axis=1)).sum()),
         "wrong_recordings": wrong_recordings(config, held_out, v_int8),
+        "alarms": alarms(config, v_int8),
         "severity": by_severity(config, held_out, p_int8, v_int8),
         "cost": exported.described(),
         "training": {"epochs": config.training.epochs, "seed": config.training.seed, "loss": list(trained.losses)},
@@ -125,6 +126,15 @@ def evaluate(
     if calibration:
         report["calibration"] = calibration_curve(trained, train, held_out, progress)
     return report
+
+
+def alarms(config: Config, v: Verdicts) -> dict[str, Any]:
+    """What reaches raise_permille (means in permille): share of each fault's verdicts, and how many verdicts reach it for a
+    fault that is not there."""
+    reached = v.mean >= config.decide.raise_permille
+    there = v.target[:, None] == np.arange(len(config.classes))
+    share = {name: float(reached[there[:, k], k].mean()) for k, name in enumerate(config.classes) if k > 0}
+    return {"raise_permille": config.decide.raise_permille, "raised": share, "false": int((reached & ~there)[:, 1:].sum())}
 
 
 def wrong_recordings(config: Config, examples: Examples, v: Verdicts) -> list[dict[str, Any]]:

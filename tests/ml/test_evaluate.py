@@ -81,6 +81,14 @@ def test_verdicts_do_not_mix_recordings(rig_config: Config, sides: Sides) -> Non
     assert sorted(set(v.recording)) == list(range(len(held_out.recordings)))
 
 
+def test_alarms_count_what_reaches_the_threshold(rig_config: Config) -> None:
+    mean = np.array([[100, 900, 0], [300, 700, 0], [50, 800, 150], [900, 100, 0], [0, 100, 900], [850, 0, 150]])
+    v = stage.Verdicts(mean.astype(float), np.array([1, 1, 2, 0, 2, 2]), np.zeros(6, np.int64))
+    result = stage.alarms(rig_config, v)
+    assert result["raised"] == pytest.approx({"hum": 1 / 2, "knock": 1 / 3})
+    assert result["false"] == 1  # the third: a knock taken for a hum; healthy is no alarm
+
+
 def test_a_wrong_recording_is_listed_with_what_was_said(rig_config: Config, sides: Sides) -> None:
     held_out = sides[1]
     said = held_out.target.copy()
