@@ -148,7 +148,7 @@ def test_help_names_every_check_and_layout() -> None:
         (("import", "absent.csv", "--into", "set"), "absent.csv: no such file"),
         (
             ("import", "a.csv", "--into", "set", "--rate", "9", "--unit", "g"),
-            "a.csv: label: the file does not say it: give --label",
+            "a.csv: label: the file does not say it",
         ),
         (("import", "a.csv", "--into", "set", "--accept", "dirt"), "--accept: dirt: no such check; there are clipping"),
         (("import", "a.xls", "--into", "set"), "unknown kind of file"),

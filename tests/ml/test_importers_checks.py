@@ -122,9 +122,9 @@ def test_values_beyond_the_range_or_any_machine_do_not_fit_the_unit() -> None:
 @pytest.mark.parametrize(
     ("gravity", "text"),
     [
-        ((1, 0, 0), r"gravity on \+x"),
-        ((0, 0, -1), r"gravity on -z"),
-        ((0, 0.8, 0.6), r"gravity on \+y"),
+        ((1, 0, 0), r"\+x"),
+        ((0, 0, -1), r"-z"),
+        ((0, 0.8, 0.6), r"\+y"),
         ((0, 0.1, 0.99), None),
     ],
 )
@@ -134,23 +134,21 @@ def test_gravity_on_another_axis_than_the_mounting_s_other_recordings_is_a_swap(
     facts = Facts(label="normal", unit="m/s^2", rate_hz=RATE, mounting="magnet DE", machine="pump")
     data_set = DataSet(tmp_path / "set")
     for number in range(3):
-        write_csv(tmp_path / f"{number}.csv", vibration(400, 3, seed=number) + [0.0, 0.5, 9.8], "x,y,z")
+        write_csv(tmp_path / f"{number}.csv", vibration(400, 3, seed=number) + np.array([0.0, 0.5, 9.8]), "x,y,z")
         data_set.add(import_file(tmp_path / f"{number}.csv", facts, data_set=data_set).recording, str(number))
     write_csv(tmp_path / "new.csv", vibration(400, 3) + 9.8 * np.array(gravity), "x,y,z")
     for known in (data_set, DataSet(tmp_path / "set")):  # in this run, and from what an earlier one wrote
         if text is None:
             import_file(tmp_path / "new.csv", facts, data_set=known)
             continue
-        with pytest.raises(
-            ImportCheckError, match=rf"swapped_axis: {text} .* on \+z .* in 3 other recordings of this mounting"
-        ):
+        with pytest.raises(ImportCheckError, match=rf"swapped_axis: gravity on {text} .* on \+z .* in 3 other recordings"):
             import_file(tmp_path / "new.csv", facts, data_set=known)
     other = Facts(mounting="glued NDE").over(facts)
     assert import_file(tmp_path / "new.csv", other, data_set=data_set).accepted == ()
 
 
 def test_all_findings_of_a_file_are_named(tmp_path: Path) -> None:
-    values = vibration(100, 3) + [0, 0, 9.8]
+    values = vibration(100, 3) + np.array([0, 0, 9.8])
     values[:, 0] = np.arange(100) % 2
     write_csv(tmp_path / "a.csv", values)
     with pytest.raises(ImportCheckError, match=r"and 2 more: too_short, unit") as caught:

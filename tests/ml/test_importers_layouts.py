@@ -213,7 +213,7 @@ def test_vbl_at_another_rate_is_refused_and_gaps_are_found(tmp_path: Path) -> No
     with pytest.raises(ImportFileError, match="the time stamps give 10000 Hz, not 20 kHz"):
         import_file(tmp_path / "normal" / "a.csv", Facts(layout="vbl", unit="g"))
     write_csv(tmp_path / "normal" / "b.csv", np.delete(timed(vibration(6100, 3), 20_000), slice(70, 90), axis=0))
-    with pytest.raises(ImportCheckError, match="gap: line 71: .* about 20 missing"):
+    with pytest.raises(ImportCheckError, match=r"gap: line 71: .* about 20 missing"):
         import_file(tmp_path / "normal" / "b.csv", G)
 
 
