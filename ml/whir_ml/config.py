@@ -18,7 +18,9 @@ from whir_contracts.params import FeatureParams, ParamsError
 from whir_ml.errors import ConfigError
 
 # Beside the package in the repository.
-FOLDER: Final = Path(__file__).resolve().parents[1] / "configs"
+_PACKAGE: Final = Path(__file__).resolve().parent
+# `whir_ml/configs` when installed, `ml/configs` in the tree
+FOLDER: Final = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
 LAYER_KEYS: Final[dict[str, tuple[set[str], set[str]]]] = {
     # kind: (required, optional)
     "dense": ({"units"}, {"dropout"}),
