@@ -1,15 +1,12 @@
-# The model under test and its vectors, as files given on the command line: MODEL_FILE, INPUT_FILE, OUTPUT_FILE.
-    .section .rodata.model, "a"
-    .balign 16
-    .globl bench_model, bench_model_end, bench_input, bench_input_end, bench_output, bench_output_end
-bench_model:
-    .incbin MODEL_FILE
-bench_model_end:
-    .balign 16
-bench_input:
-    .incbin INPUT_FILE
-bench_input_end:
-    .balign 16
-bench_output:
-    .incbin OUTPUT_FILE
-bench_output_end:
+# What is measured and what must come out, as files given on the command line. All in one section: kept or dropped together.
+    .section .rodata.bench, "a"
+#define BLOB(name, file) \
+    .balign 16; .globl name, name##_end; name:; .incbin file; name##_end:
+    BLOB(bench_model, MODEL_FILE)
+    BLOB(bench_params, PARAMS_FILE)
+    BLOB(bench_input, INPUT_FILE)
+    BLOB(bench_output, OUTPUT_FILE)
+    .byte 0
+#ifdef __linux__
+    .section .note.GNU-stack, "", %progbits
+#endif

@@ -1,0 +1,115 @@
+/*
+ * The whole way from a sensor's samples to a verdict's permille: condition, window, features, inference. Set-up parses the
+ * parameters and loads the model; a run is what one window costs, the samples of its hop included.
+ */
+#include <string.h>
+
+#include "bench.h"
+#include "whir/bytes.h"
+#include "whir/condition.h"
+#include "whir/decide.h"
+#include "whir/features.h"
+#include "whir/nn.h"
+#include "whir/window.h"
+
+#define ARENA_MAX 131072u
+#define SENSOR_BYTES 24u /* in front of the parameters */
+
+/* What a node keeps, but for the arena. */
+static struct {
+    whir_nn_t nn;
+    whir_inference_t engine;
+    whir_model_info_t info;
+    whir_params_t params;
+    whir_condition_t condition;
+    whir_window_t window;
+    int16_t buffer[BENCH_WINDOW_VALUES];
+    int16_t frame[BENCH_WINDOW_VALUES];
+    int32_t scratch[BENCH_WINDOW_SAMPLES];
+    int32_t features[BENCH_FEATURES];
+    int8_t input[BENCH_FEATURES];
+    int8_t output[BENCH_CLASSES];
+    uint16_t permille[BENCH_CLASSES];
+} state;
+static uint8_t arena[ARENA_MAX] __attribute__((aligned(16)));
+static const uint8_t *sample; /* the sensor's next */
+static uint32_t sample_bytes;
+
+int subject_setup(subject_facts_t *facts)
+{
+    const uint8_t *from = bench_params;
+    whir_sensor_info_t sensor = {
+        "bench",  whir_le32(from), whir_le32(from + 4), whir_le32(from + 8), whir_le32(from + 12), whir_le32(from + 16),
+        from[20], from[21]};
+    int err = whir_params_parse(&state.params, from + SENSOR_BYTES, (uint32_t)(bench_params_end - from) - SENSOR_BYTES);
+
+    if (err == 0) {
+        err = whir_condition_init(&state.condition, &state.params, &sensor);
+    }
+    if (err == 0) {
+        whir_window_init(&state.window, &state.params, state.buffer);
+        whir_nn_inference(&state.nn, &state.engine);
+        err = state.engine.load(&state.engine, bench_model, (uint32_t)(bench_model_end - bench_model), arena, ARENA_MAX,
+                                &state.info);
+    }
+    sample = bench_input;
+    sample_bytes = 2u * sensor.channels;
+    facts->arena_bytes = state.info.arena_bytes;
+    facts->input_bytes = state.info.input_bytes;
+    facts->state_bytes = sizeof state;
+    return err;
+}
+
+/* Samples until a window is due. */
+static int next_window(void)
+{
+    int16_t counts[WHIR_WINDOW_CHANNELS_MAX], conditioned[WHIR_WINDOW_CHANNELS_MAX];
+
+    for (; sample < bench_input_end; sample += sample_bytes) {
+        memcpy(counts, sample, sample_bytes);
+        if (whir_condition_push(&state.condition, counts, conditioned) != 0 && whir_window_push(&state.window, conditioned)) {
+            sample += sample_bytes;
+            return 0;
+        }
+    }
+    return WHIR_ERR_STATE;
+}
+
+uint32_t subject_vectors(void)
+{
+    return (uint32_t)(bench_output_end - bench_output) / (state.info.input_bytes + 3 * state.info.output_bytes);
+}
+
+/* The first window, for which the filters fill, is not representative. */
+void subject_feed(uint32_t i)
+{
+    if (i == 0) {
+        next_window();
+        whir_window_read(&state.window, state.frame);
+    }
+}
+
+int subject_run(uint32_t i)
+{
+    int err = next_window();
+
+    (void)i;
+    if (err == 0 && whir_window_read(&state.window, state.frame) == 0) {
+        whir_features_extract(&state.params, state.frame, state.scratch, state.features);
+        whir_features_quantize(&state.params, state.features, state.input);
+        err = state.engine.invoke(&state.engine, state.input, state.output);
+        for (uint32_t c = 0; c < state.info.output_bytes; c++) {
+            state.permille[c] = whir_permille(state.output[c], state.info.output_scale_bits, state.info.output_zero_point);
+        }
+    }
+    return err;
+}
+
+int subject_check(uint32_t i)
+{
+    uint32_t inputs = state.info.input_bytes, outputs = state.info.output_bytes;
+    const uint8_t *expected = bench_output + i * (inputs + 3 * outputs);
+
+    return memcmp(state.input, expected, inputs) == 0 && memcmp(state.output, expected + inputs, outputs) == 0 &&
+           memcmp(state.permille, expected + inputs + outputs, 2 * outputs) == 0;
+}

@@ -1,0 +1,127 @@
+"""The command and its table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from whir_tools.bench.common import AsJson, Quick, store
+from whir_tools.bench.engine.errors import EngineBenchError, ToolMissingError
+
+
+class TargetName(StrEnum):
+    """Targets by the names that engine.json has for them."""
+
+    rv32 = "rv32"
+    xtensa = "xtensa"
+    avr = "avr"
+    host = "host"
+
+
+COLUMNS = {
+    "model": "model", "variant": "variant", "opt": "opt", "flash_bytes": "flash", "arena_bytes": "arena",
+    "state_bytes": "state", "stack_bytes": "stack", "model_bytes": "model B", "instructions_setup": "set-up",
+    "instructions_invoke": "invoke", "macs": "MACs", "bit_exact": "exact",
+}  # fmt: skip
+
+
+def run_engine(
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(help=".tflite files; default: the reference and own models, and the pipeline"),
+    ] = None,
+    target: Annotated[
+        list[TargetName] | None, typer.Option(help="may be given several times; default: all whose tools are installed")
+    ] = None,
+    quick: Quick = False,
+    as_json: AsJson = False,
+) -> None:
+    """Flash, RAM and instructions of whir_nn, every output byte compared in the guest.
+
+    Example: whir bench engine build/models/fft32/model.tflite --target rv32 --json
+    """
+    from whir_tools.bench.engine import rows as bench
+    from whir_tools.bench.engine.model import default_models
+    from whir_tools.bench.engine.target import require
+
+    try:
+        targets = list(_installed(target, bench.TARGETS, require))
+        work = bench.jobs(models or default_models(), targets, ("-O2",) if quick else bench.OPTS, pipeline=not models)
+        with _bar(as_json) as progress:
+            rows = bench.measure(work, progress)
+        headers = _write_headers({job.subject.model for job in work})
+    except EngineBenchError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    path = None if models else store("engine", rows)
+    if as_json:
+        typer.echo(json.dumps(rows))
+    else:
+        console = Console(width=None if sys.stdout.isatty() else 128)
+        for name in targets:
+            console.print(_table(bench.TARGETS[name].what, [row for row in rows if row["target"] == name]))
+        for line in headers:
+            typer.echo(line)
+        if path:
+            typer.echo(f"written: {path}")
+    if not all(row["bit_exact"] for row in rows):
+        typer.echo("error: outputs differ from the expected bytes", err=True)
+        raise typer.Exit(1)
+
+
+def _installed(wanted: Sequence[TargetName] | None, targets: dict[str, Any], require: Any) -> Iterator[str]:
+    """Targets asked for must be there; of all of them, those that are not are named and left out."""
+    for name in targets if wanted is None else [t.value for t in wanted]:
+        try:
+            require(targets[name].tools)
+        except ToolMissingError as error:
+            if wanted is not None:
+                raise
+            typer.echo(f"left out: {name}: {error}", err=True)
+            continue
+        yield name
+
+
+def _write_headers(models: Iterable[Any]) -> list[str]:
+    """The config headers under build/bench/, and a line about each model's operators."""
+    lines = []
+    for model in sorted(models, key=lambda m: str(m.name)):
+        path = Path("build/bench") / f"whir_nn_ops_{model.name}.h"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(model.config_header())
+        lines.append(f"{model.name}: {', '.join(model.operator_set)}; only these with -include {path}")
+    return lines
+
+
+def _table(what: str, rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title=f"whir_nn on {what}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name, heading in COLUMNS.items():
+        table.add_column(heading, justify="left" if name in ("model", "variant", "opt") else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(row[name]) for name in COLUMNS))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Any]:
+    """A progress bar on stderr, gone when done."""
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("engine", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)

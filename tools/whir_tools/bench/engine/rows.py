@@ -1,0 +1,106 @@
+"""Rows of engine.json: model × target × optimization, and the pipeline where the target runs the portable core."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whir_tools.bench.engine.errors import ModelError
+from whir_tools.bench.engine.host import HOST
+from whir_tools.bench.engine.model import ROOT, Model
+from whir_tools.bench.engine.rv32 import RV32
+from whir_tools.bench.engine.subject import Subject, engine_subject, pipeline_subject
+from whir_tools.bench.engine.target import Build, Target
+from whir_tools.bench.engine.xtensa import XTENSA
+
+TARGETS: dict[str, Target] = {target.name: target for target in (RV32, XTENSA, HOST)}
+OPTS = ("-Os", "-O2")
+# name → defines
+VARIANTS: dict[str, tuple[str, ...]] = {"default": ()}
+# the default with every operator built in, not only the model's: a figure for flash
+ALL_OPS = "all_ops"
+# the first that is exported gives the pipeline its model and parameters
+PIPELINE_CONFIGS = ("adi4k", "synth12k")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One row to be made."""
+
+    subject: Subject
+    target: Target
+    variant: str
+    opt: str
+
+    def row(self) -> Row:
+        """Build, run, and put the figures under their names."""
+        build = Build(self.opt, VARIANTS.get(self.variant, ()), self.variant == ALL_OPS)
+        with tempfile.TemporaryDirectory() as folder:
+            found = self.target.measure(self.subject, build, Path(folder))
+        return {
+            "model": self.subject.name,
+            "target": self.target.name,
+            "variant": self.variant,
+            "opt": self.opt,
+            "flash_bytes": found.flash_bytes,
+            "arena_bytes": found.arena_bytes,
+            "input_bytes": found.input_bytes,
+            "state_bytes": found.state_bytes,
+            "stack_bytes": max(found.stack_setup_bytes, found.stack_run_bytes),
+            "model_bytes": len(self.subject.model.data),
+            "instructions_setup": found.instructions_setup,
+            "instructions_invoke": found.instructions_invoke,
+            "macs": self.subject.model.macs,
+            "bit_exact": found.different == 0 and found.vectors > 0,
+            "vectors": found.vectors,
+            "notes": {
+                "stack_setup_bytes": found.stack_setup_bytes,
+                "stack_run_bytes": found.stack_run_bytes,
+                **self.subject.notes,
+                **found.reasons,
+            },
+        }
+
+
+def jobs(models: Sequence[Path], targets: Sequence[str], opts: Sequence[str], pipeline: bool) -> list[Job]:
+    """What is to be measured, in the order of the table.
+
+    Raises:
+        ModelError: a model that cannot be read or has an operator that the engine has not.
+    """
+    subjects = [engine_subject(Model.load(path)) for path in models]
+    if pipeline:
+        subjects += list(_pipeline())
+    for subject in subjects:
+        subject.model.config_header()
+    return [
+        Job(subject, TARGETS[target], variant, opt)
+        for target in targets
+        for subject in subjects
+        for variant in (*VARIANTS, *([ALL_OPS] if subject is subjects[0] else []))
+        for opt in opts
+    ]
+
+
+def _pipeline() -> Iterator[Subject]:
+    for name in PIPELINE_CONFIGS:
+        folder = ROOT / "build/models" / name
+        if (folder / "features.tlv").exists():
+            yield pipeline_subject(folder)
+            return
+
+
+def measure(work: Sequence[Job], progress: Callable[[str, int, int], None]) -> list[Row]:
+    """All rows; `progress` is told what is under way, how many are done, of how many."""
+    rows = []
+    for done, job in enumerate(work):
+        progress(f"{job.target.name} {job.subject.name} {job.opt}", done, len(work))
+        rows.append(job.row())
+    if not rows:
+        raise ModelError("nothing to measure")
+    return rows

@@ -1,0 +1,125 @@
+"""What is measured: the C that goes into an image, the files built into it, and what the figures are called.
+
+Two subjects: one model in the engine alone, and the whole way from a sensor's samples to a verdict.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whir_contracts.params import FeatureParams, ParamsError
+from whir_node.condition import SensorInfo, condition, windows
+from whir_node.engine import Engine
+from whir_node.features import extract, quantize
+from whir_node.library import ffi, lib
+from whir_tools.bench.engine.errors import ModelError
+from whir_tools.bench.engine.model import ROOT, Model
+
+BENCH = ROOT / "firmware/ports/bench"
+CORE = ROOT / "firmware/core"
+PIPELINE_WINDOWS = 6
+PIPELINE_SOURCES = ("condition", "window", "features", "fft", "fixed", "tables", "params", "permille")
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One image's content.
+
+    Args:
+        name: `model` of its row.
+        model: what the engine runs.
+        source: the C file in firmware/ports/bench that drives it.
+        core: sources of the core.
+        files: what data.S includes: MODEL, PARAMS, INPUT, OUTPUT.
+        defines: sizes that the C needs.
+        notes: for the row.
+    """
+
+    name: str
+    model: Model
+    source: str
+    core: Sequence[Path]
+    files: dict[str, bytes]
+    defines: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def engine_subject(model: Model) -> Subject:
+    """whir_nn with this model's operators."""
+    inputs, outputs = model.vectors
+    files = {"MODEL": model.data, "PARAMS": b"", "INPUT": inputs, "OUTPUT": outputs}
+    return Subject(model.name, model, "engine.c", sorted((CORE / "src").glob("nn*.c")), files)
+
+
+def pipeline_subject(folder: Path) -> Subject:
+    """Condition, window, features, inference and permille, with the model and parameters that `whir export` left in `folder`.
+
+    The sensor is as good as the parameters ask for, at the output rate of a common part above theirs. Vector 0 of the
+    output is the window after the filters have filled; each one is its features, the engine's outputs and their permille.
+    """
+    model = Model.load(folder / "model.tflite")
+    try:
+        params = FeatureParams.from_tlv((folder / "features.tlv").read_bytes())
+    except (OSError, ParamsError) as error:
+        raise ModelError(f"{folder}/features.tlv: {error}: run `whir export {folder.name}` again") from error
+    sensor = SensorInfo(
+        name="bench",
+        rate_hz=1667.0 if params.rate_hz < 1600 else 26667.0,  # LSM6DSOX, IIS3DWB
+        bandwidth_hz=params.bandwidth_hz,
+        range_milli=params.range_mg,
+        noise_ug_rthz=params.noise_ug_rthz_max,
+        lsb_nano=params.lsb_nano,
+        unit=params.unit,
+        channels=params.axes.bit_length(),
+    )
+    samples = _signal(params, sensor)
+    conditioned = windows(params, condition(params, sensor, samples))[1 : 1 + PIPELINE_WINDOWS]
+    inputs = quantize(params, extract(params, conditioned))
+    engine = Engine(model.data)
+    outputs = np.asarray(engine.run(inputs))
+    table = np.empty(256, np.uint16)
+    scale_bits = int(np.float32(engine.info.output_scale).view(np.uint32))
+    lib.host_permille_all(scale_bits, engine.info.output_zero_point, ffi.from_buffer("uint16_t[]", table.data))
+    permille = table[outputs.astype(np.int64) + 128]
+    expected = b"".join(
+        i.tobytes() + o.tobytes() + p.astype("<u2").tobytes() for i, o, p in zip(inputs, outputs, permille, strict=True)
+    )
+    info = struct.pack(
+        "<5I2BH", sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano,
+        sensor.unit, sensor.channels, 0,
+    )  # fmt: skip
+    return Subject(
+        name="pipeline",
+        model=model,
+        source="pipeline.c",
+        core=[
+            *sorted((CORE / "src").glob("nn*.c")),
+            *(
+                CORE / "src" / f"{n}.c"
+                for n in ("condition", "window", "features", "fft", "fixed", "tables", "params", "permille")
+            ),
+        ],
+        files={"MODEL": model.data, "PARAMS": info + params.to_tlv(), "INPUT": samples.tobytes(), "OUTPUT": expected},
+        defines={
+            "BENCH_WINDOW_SAMPLES": params.window_samples,
+            "BENCH_WINDOW_VALUES": params.window_samples * params.channels,
+            "BENCH_FEATURES": params.feature_count,
+            "BENCH_CLASSES": outputs.shape[1],
+        },
+        notes={"config": folder.name, "sensor_rate_hz": sensor.rate_hz, "rate_hz": params.rate_hz, "hop": params.hop_samples},
+    )
+
+
+def _signal(params: FeatureParams, sensor: SensorInfo) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """A rotor with harmonics and noise on every axis, seeded, for all windows and one before them."""
+    seconds = (params.window_samples + (PIPELINE_WINDOWS + 1) * params.hop_samples) / params.rate_hz
+    t = np.arange(round(seconds * sensor.rate_hz) + 64) / sensor.rate_hz
+    rng = np.random.default_rng(1)
+    tones = sum(800 / k * np.sin(2 * np.pi * (29.2 * k * t[:, None] + rng.random(sensor.channels))) for k in range(1, 6))
+    return np.rint(tones + 120 * rng.standard_normal((len(t), sensor.channels))).astype(np.int16)
