@@ -261,18 +261,48 @@ def _progress() -> Progress:
 def inspect_file(
     file: Annotated[Path, typer.Argument(help="Recording (npz).")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="PNG to write; default: the recording's name, here.")] = None,
+    rpm: Annotated[float | None, typer.Option(help="Shaft speed; default: the recording's.")] = None,
+    bearing: Annotated[
+        str | None, typer.Option(help="Bearing whose tones are marked, as 6205; default: the recording's.")
+    ] = None,
+    bpfo: Annotated[float | None, typer.Option(help="Outer race, cycles a revolution")] = None,
+    bpfi: Annotated[float | None, typer.Option(help="Inner race, cycles a revolution")] = None,
+    bsf: Annotated[float | None, typer.Option(help="Ball spin, cycles a revolution")] = None,
+    ftf: Annotated[float | None, typer.Option(help="Cage, cycles a revolution")] = None,
+    band: Annotated[
+        str | None, typer.Option(help="Band of the envelope in Hz, as 2000-4000; default: the most impulsive.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Draw waveform, spectrum and orders of one recording to a PNG.
+    """Draw waveform, spectrum, orders, waterfall and envelope spectrum of one recording to a PNG.
 
-    Example: whir data inspect ../shared/data/adi_cbm/recordings/1800_GoB_BS_BaLo_WA_00lb.npz -o look.png
+    Example: whir data inspect ../shared/data/cwru_bearing_12k/recordings/OR007@6_load0.npz --bearing 6205 -o look.png
     """
     from whir_ml import inspect
 
     with _one_line_errors():
         rec = recording.load(file)
+        named = {"BPFO": bpfo, "BPFI": bpfi, "BSF": bsf, "FTF": ftf}
+        orders = {name: order for name, order in named.items() if order is not None}
+        how = inspect.look(rec, rpm, bearing, orders, None if band is None else _band(band))
         target = out or Path(f"{rec.name}.png")
-        inspect.draw(rec, target)
+        seen = inspect.draw(rec, target, how)
+    if as_json:
+        print(json.dumps({"picture": str(target), **dataclasses.asdict(seen)}, indent=2))
+        return
     print(target)
+    print(f"zone: none: {seen.zone_reason}")
+    for channel, tones in seen.tones.items():
+        for tone in tones:
+            print(f"{channel}: {tone.name} {tone.order:.3f} x = {tone.hertz:.1f} Hz: {tone.strength:.1f} x its surroundings")
+
+
+def _band(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise MlError(f"--band: {text!r} is not two frequencies, as 2000-4000") from None
 
 
 @app.command("synth")

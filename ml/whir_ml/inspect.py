@@ -1,79 +1,160 @@
-"""A picture of one recording: each channel's waveform, spectrum, and the low orders of the shaft."""
+"""A picture of one recording: each channel's waveform, spectrum, orders, waterfall and envelope spectrum."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from whir_contracts.recording import Recording
+from whir_ml import spectra
+from whir_ml.errors import MlError
+from whir_ml.spectra import Array, Tone
+from whir_ml.synth.bearings import BEARINGS
 
 INK: Final = "#22303c"
 MUTED: Final = "#8a97a3"
 TRACES: Final = ("#1f6f8b", "#c8553d", "#588157")
+TONES: Final = {"BPFO": "#b5179e", "BPFI": "#e07a00", "BSF": "#2a7f3f", "FTF": "#3a5bd9"}
+COLUMN_INCHES: Final = 4.6
 WAVE_REVOLUTIONS: Final = 10
 ORDERS_SHOWN: Final = 12
+ENVELOPE_ORDERS_SHOWN: Final = 16
+ENVELOPE_HZ_SHOWN: Final = 500.0
+HARMONICS: Final = 3
+WATERFALL_DB: Final = 60.0
+# The zone's band needs a sensor stream of at least this rate, and a mean over at least this long.
+ZONE_RATE_HZ: Final = 3300.0
+ZONE_SECONDS: Final = 1.0
 
 
-def spectrum(values: NDArray[np.float64], rate_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Frequencies in Hz and amplitude spectrum (peak of a sine, bins, channels), averaged over Hann windows of 1 s."""
-    size = min(len(values), max(256, round(rate_hz)))
-    hop = max(1, size // 2)
-    window = np.hanning(size)[:, None]
-    power = np.zeros((size // 2 + 1, values.shape[1]))
-    starts = range(0, len(values) - size + 1, hop)
-    for start in starts:
-        block = values[start : start + size]
-        power += np.abs(np.fft.rfft((block - block.mean(axis=0)) * window, axis=0)) ** 2
-    freq = np.arange(size // 2 + 1, dtype=np.float64) * (rate_hz / size)
-    amplitude: NDArray[np.float64] = np.sqrt(power / len(starts)) * float(2 / np.hanning(size).sum())
-    return freq, amplitude
+@dataclass(frozen=True)
+class Look:
+    """What to draw a recording with: shaft speed in rpm (NaN when unknown), orders of bearing tones by name, band in Hz."""
+
+    rpm: float
+    orders: dict[str, float]
+    band_hz: tuple[float, float] | None = None
+
+    @property
+    def shaft_hz(self) -> float:
+        return self.rpm / 60 if self.rpm > 0 else math.nan
 
 
-def draw(rec: Recording, path: Path) -> None:
-    """Write the picture as PNG. Multiples of the speed are marked where the speed is known."""
-    shaft_hz = rec.rpm / 60 if rec.rpm > 0 else math.nan
+@dataclass(frozen=True)
+class Seen:
+    """What the picture shows, in numbers: band of the envelope and tones by channel, and why there is no zone."""
+
+    bands_hz: dict[str, tuple[float, float]]
+    tones: dict[str, list[Tone]]
+    zone: None
+    zone_reason: str
+
+
+def look(
+    rec: Recording,
+    rpm: float | None = None,
+    bearing: str | None = None,
+    orders: dict[str, float] | None = None,
+    band_hz: tuple[float, float] | None = None,
+) -> Look:
+    """Join what the user says with what the recording says. Named orders stand before a bearing's; both are orders of speed.
+
+    Raises MlError for an unknown bearing that the user names, a band that is none, and tones without a speed.
+    """
+    speed = rec.rpm if rpm is None else rpm
+    if bearing is not None and bearing not in BEARINGS:
+        raise MlError(f"{bearing}: no such bearing; there are {', '.join(BEARINGS)}; or give --bpfo, --bpfi, --bsf, --ftf")
+    known = BEARINGS.get(bearing or rec.bearing)
+    table = {} if known is None else {"BPFO": known.bpfo, "BPFI": known.bpfi, "BSF": known.bsf, "FTF": known.ftf}
+    wanted = table | (orders or {})
+    if any(not (math.isfinite(order) and order > 0) for order in wanted.values()):
+        raise MlError("an order of a bearing tone is a positive number of cycles a revolution")
+    if (bearing is not None or orders) and not speed > 0:
+        raise MlError(f"{rec.name}: the speed is unknown, so the bearing's tones cannot be placed: give --rpm")
+    if band_hz is not None and not 0 < band_hz[0] < band_hz[1] <= rec.rate_hz / 2:
+        raise MlError(f"{band_hz[0]:g} to {band_hz[1]:g} Hz is no band of a recording at {rec.rate_hz:g} Hz")
+    return Look(speed, wanted if speed > 0 else {}, band_hz)
+
+
+def zone_reason(rec: Recording) -> str:
+    """Why a recording has no severity zone: everything that stands in its way."""
+    reasons = []
+    if rec.unit == "V":
+        reasons.append("the unit is V, no calibrated acceleration")
+    if rec.rate_hz < ZONE_RATE_HZ:
+        reasons.append(f"{rec.rate_hz:g} Hz does not cover 10 to 1000 Hz ({ZONE_RATE_HZ:g} Hz would)")
+    if rec.seconds < ZONE_SECONDS:
+        reasons.append(f"{rec.seconds:.3g} s is less than {ZONE_SECONDS:g} s")
+    # A recording has no field for them: the zone's limits hang on the machine, not on the signal.
+    return "; ".join([*reasons, "power, group and foundation of the machine are not stated"])
+
+
+def draw(rec: Recording, path: Path, how: Look | None = None) -> Seen:
+    """Write the picture as PNG. Multiples of the speed are marked where it is known, bearing tones where their orders are."""
+    how = look(rec) if how is None else how
     values = rec.physical()
-    freq, amplitude = spectrum(values, rec.rate_hz)
-    columns = 2 if math.isnan(shaft_hz) else 3
-    figure = Figure(figsize=(5.2 * columns, 1.5 + 2.1 * len(rec.channels)), dpi=110, layout="constrained")
-    grid = figure.subplots(len(rec.channels), columns, squeeze=False, sharex="col")
+    freq, amplitude = spectra.spectrum(values, rec.rate_hz)
+    panels = ["wave", "spectrum", "waterfall", "envelope"]
+    if how.rpm > 0:
+        panels.insert(2, "orders")
+    count, columns = len(rec.channels), len(panels)
+    figure = Figure(figsize=(COLUMN_INCHES * columns, 1.8 + 2.1 * count), dpi=110, layout="constrained")
+    ratios = {"width_ratios": [1.3 if panel == "envelope" else 1.0 for panel in panels]}
+    grid = figure.subplots(count, columns, squeeze=False, sharex="col", gridspec_kw=ratios)
+    bands: dict[str, tuple[float, float]] = {}
+    seen: dict[str, list[Tone]] = {}
     for row, channel in enumerate(rec.channels):
         color = TRACES[row % len(TRACES)]
-        _wave(grid[row, 0], rec, values[:, row], shaft_hz, color)
-        _spectrum(grid[row, 1], rec, freq, amplitude[:, row], color)
-        if columns == 3:
-            _orders(grid[row, 2], rec, freq / shaft_hz, amplitude[:, row], color)
-        grid[row, 0].set_ylabel(f"{channel}  [{rec.unit}]", color=INK)
-    titles = (
-        "Waveform, mean removed",
-        f"Amplitude spectrum [{rec.unit}]",
-        f"The same by orders of the shaft speed [{rec.unit}]",
-    )
-    labels = ("time [s]", "frequency [Hz]", "order [× speed]")
-    for column in range(columns):
-        grid[0, column].set_title(titles[column], loc="left", fontsize=10, color=INK)
-        grid[-1, column].set_xlabel(labels[column], color=INK)
-    figure.suptitle(_title(rec), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+        at = dict(zip(panels, grid[row], strict=True))
+        _wave(at["wave"], rec, values[:, row], how.shaft_hz, color)
+        _spectrum(at["spectrum"], rec, freq, amplitude[:, row], color)
+        if "orders" in at:
+            _orders(at["orders"], freq / how.shaft_hz, amplitude[:, row], color)
+        _waterfall(at["waterfall"], rec, values[:, row])
+        bands[channel] = how.band_hz or spectra.impulsive_band(values[:, row], rec.rate_hz)
+        seen[channel] = _envelope(at["envelope"], rec, values[:, row], bands[channel], how, color)
+        at["wave"].set_ylabel(f"{channel}  [{rec.unit}]", color=INK)
+    titles = {
+        "wave": ("Waveform, mean removed", "time [s]"),
+        "spectrum": (f"Amplitude spectrum [{rec.unit}]", "frequency [Hz]"),
+        "orders": (f"The same by orders of the shaft speed [{rec.unit}]", "order [× speed]"),
+        "waterfall": ("Waterfall, s from the top, 60 dB", "frequency [Hz]"),
+        "envelope": (f"Envelope spectrum [{rec.unit}]", "order [× speed]" if how.rpm > 0 else "frequency [Hz]"),
+    }
+    for column, panel in enumerate(panels):
+        grid[0, column].set_title(titles[panel][0], loc="left", fontsize=10, color=INK)
+        grid[-1, column].set_xlabel(titles[panel][1], color=INK)
+    figure.suptitle(_title(rec, how), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    result = Seen(bands, seen, None, zone_reason(rec))
+    figure.supxlabel(_footnote(result, how), x=0.01, ha="left", fontsize=9, color=INK)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, facecolor="white")
+    return result
 
 
-def _title(rec: Recording) -> str:
+def _title(rec: Recording, how: Look) -> str:
     parts = [rec.name, rec.label if rec.sublabel in ("", rec.label) else f"{rec.label} / {rec.sublabel}"]
     parts.append(f"{rec.rate_hz:g} Hz, {rec.seconds:.3g} s")
-    parts.append("speed unknown" if math.isnan(rec.rpm) else f"{rec.rpm:g} rpm")
+    parts.append(f"{how.rpm:g} rpm" if how.rpm > 0 else "speed unknown")
     if rec.load:
         parts.append(f"load {rec.load}")
     return "   ·   ".join(parts)
 
 
-def _wave(axes: Axes, rec: Recording, values: NDArray[np.float64], shaft_hz: float, color: str) -> None:
+def _footnote(seen: Seen, how: Look) -> str:
+    lines = f"No zone: {seen.zone_reason}."
+    if not how.orders:
+        lines += "   No bearing tones: bearing or speed unknown (--bearing, --rpm)."
+    return lines
+
+
+def _wave(axes: Axes, rec: Recording, values: Array, shaft_hz: float, color: str) -> None:
     """Ten revolutions, or a fifth of a second: more would be a solid bar."""
     span_s = 0.2 if math.isnan(shaft_hz) else WAVE_REVOLUTIONS / shaft_hz
     count = min(len(values), max(64, round(span_s * rec.rate_hz)))
@@ -85,23 +166,68 @@ def _wave(axes: Axes, rec: Recording, values: NDArray[np.float64], shaft_hz: flo
     _style(axes)
 
 
-def _spectrum(axes: Axes, rec: Recording, freq: NDArray[np.float64], amplitude: NDArray[np.float64], color: str) -> None:
+def _spectrum(axes: Axes, rec: Recording, freq: Array, amplitude: Array, color: str) -> None:
     axes.semilogy(freq[1:], amplitude[1:], color=color, linewidth=0.7)
     axes.set_xlim(0, rec.rate_hz / 2)
     _style(axes)
 
 
-def _orders(axes: Axes, rec: Recording, order: NDArray[np.float64], amplitude: NDArray[np.float64], color: str) -> None:
+def _orders(axes: Axes, order: Array, amplitude: Array, color: str) -> None:
     shown = (order > 0.2) & (order < ORDERS_SHOWN)
     for multiple in (1, 2, 3):
-        axes.axvline(multiple, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.annotate(
-            f"{multiple}×", (multiple, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -10), textcoords="offset points",
-            fontsize=8, color=MUTED,
-        )  # fmt: skip
+        _line(axes, multiple, f"{multiple}×", MUTED)
     axes.semilogy(order[shown], amplitude[shown], color=color, linewidth=0.9)
     axes.set_xlim(0, min(ORDERS_SHOWN, float(order[-1])))
     _style(axes)
+
+
+def _waterfall(axes: Axes, rec: Recording, values: Array) -> None:
+    freq, amplitude = spectra.waterfall(values, rec.rate_hz)
+    level = 20 * np.log10(np.maximum(amplitude, 1e-12))
+    top = float(level[:, 1:].max())
+    axes.imshow(
+        level,
+        aspect="auto",
+        extent=(0.0, float(freq[-1]), rec.seconds, 0.0),
+        vmin=top - WATERFALL_DB,
+        vmax=top,
+        cmap="cividis",
+        interpolation="nearest",
+    )
+    _style(axes)
+    axes.grid(False)
+
+
+def _envelope(axes: Axes, rec: Recording, values: Array, band: tuple[float, float], how: Look, color: str) -> list[Tone]:
+    freq, amplitude = spectra.envelope_spectrum(values, rec.rate_hz, band)
+    unit = how.shaft_hz if how.rpm > 0 else 1.0
+    # The envelope of a band cannot beat faster than the band is wide.
+    heard = freq <= band[1] - band[0]
+    freq, amplitude = freq[heard], amplitude[heard]
+    end = min(float(freq[-1]) / unit, ENVELOPE_ORDERS_SHOWN if how.rpm > 0 else ENVELOPE_HZ_SHOWN)
+    for row, (name, order) in enumerate(how.orders.items()):
+        for harmonic in range(1, HARMONICS + 1):
+            if order * harmonic < end:
+                _line(axes, order * harmonic, name if harmonic == 1 else "", TONES[name], row)
+    shown = (freq > 0) & (freq / unit <= end)
+    axes.plot(freq[shown] / unit, amplitude[shown], color=color, linewidth=0.8)
+    axes.set_xlim(0, end)
+    axes.set_ylim(0, float(amplitude[shown].max()) * 1.5)
+    found = spectra.tones(freq, amplitude, how.orders, unit)
+    text = f"band {band[0]:.0f} to {band[1]:.0f} Hz"
+    strengths = "\n".join(f"{tone.name} {tone.strength:.1f} × its surroundings" for tone in found)
+    _note(axes, f"{text}\n{strengths}" if found else text)
+    _style(axes)
+    return found
+
+
+def _line(axes: Axes, place: float, text: str, color: str, row: int = 0) -> None:
+    """A marked place behind the curve; `row` keeps the texts of neighbours apart."""
+    axes.axvline(place, color=color, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0.5)
+    axes.annotate(
+        text, (place, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -9 - 9 * row), textcoords="offset points",
+        fontsize=7.5, color=color,
+    )  # fmt: skip
 
 
 def _note(axes: Axes, text: str) -> None:

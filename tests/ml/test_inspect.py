@@ -1,61 +1,125 @@
-"""The picture of a recording: its numbers are right and the PNG holds a drawing."""
+"""The picture of a recording: its panels are drawn, and the numbers beside them are right."""
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from typer.testing import CliRunner
 
+from whir_contracts import recording
 from whir_contracts.recording import Recording
 from whir_ml import inspect
+from whir_ml.data_cli import app
+from whir_ml.errors import MlError
+from whir_ml.synth.bearings import BEARINGS
 
 
-def make(rpm: float, channels: tuple[str, ...] = ("x", "y", "z")) -> Recording:
-    time = np.arange(4000) / 2000.0
+def make(rpm: float = 1500.0, channels: tuple[str, ...] = ("x", "y", "z"), rate_hz: float = 2000.0, **facts: str) -> Recording:
+    time = np.arange(4000) / rate_hz
     waves = np.column_stack([np.sin(2 * np.pi * 25 * (axis + 1) * time) for axis in range(len(channels))])
+    waves += np.random.default_rng(1).normal(0, 0.05, waves.shape)
     return Recording(
         name="fan",
         samples=np.rint(waves * 2000).astype(np.int16),
         scale=np.full(len(channels), 1e-4, np.float32),
         offset=np.full(len(channels), 1.0, np.float32),
-        rate_hz=2000.0,
-        unit="g",
+        rate_hz=rate_hz,
         channels=channels,
         label="imbalance",
         sublabel="imbalance_s2",
         rpm=rpm,
+        **{"unit": "g", **facts},  # type: ignore[arg-type]
     )
 
 
-def test_the_spectrum_shows_a_sine_with_its_amplitude_at_its_frequency() -> None:
-    freq, amplitude = inspect.spectrum(make(1500.0).physical(), 2000.0)
-    for axis in range(3):
-        assert freq[amplitude[:, axis].argmax()] == pytest.approx(25 * (axis + 1))
-        assert amplitude[:, axis].max() == pytest.approx(0.2, rel=1e-3)
+def shown(pixels: np.ndarray, color: str) -> np.ndarray:
+    """How often each column of a picture shows a colour, (width,)."""
+    wanted = np.array([int(color[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    drawn: np.ndarray = (np.abs(pixels[:, :, :3] - wanted).max(axis=2) < 0.02).sum(axis=0)
+    return drawn
 
 
-def test_a_recording_shorter_than_a_second_has_a_spectrum() -> None:
-    freq, amplitude = inspect.spectrum(make(1500.0).physical()[:300], 2000.0)
-    assert freq[-1] == 1000
-    assert amplitude.shape == (len(freq), 3)
-
-
-@pytest.mark.parametrize(
-    ("rpm", "channels"), [(1500.0, ("x", "y", "z")), (math.nan, ("x", "y", "z")), (1500.0, ("drive_end",))]
-)
-def test_the_png_has_a_panel_per_channel_and_one_more_column_where_the_speed_is_known(
+@pytest.mark.parametrize(("rpm", "channels"), [(1500.0, ("x", "y")), (math.nan, ("drive_end",))])
+def test_the_png_has_a_row_per_channel_and_orders_where_the_speed_is_known(
     tmp_path: Path, rpm: float, channels: tuple[str, ...]
 ) -> None:
     inspect.draw(make(rpm, channels), tmp_path / "new" / "fan.png")
-    pixels = imread(tmp_path / "new" / "fan.png")[:, :, :3]
-    columns = 2 if math.isnan(rpm) else 3
-    assert pixels.shape[1] == pytest.approx(5.2 * columns * 110, abs=2)
-    assert pixels.shape[0] == pytest.approx((1.5 + 2.1 * len(channels)) * 110, abs=2)
+    pixels = imread(tmp_path / "new" / "fan.png")
+    columns = 4 if math.isnan(rpm) else 5
+    assert pixels.shape[1] == pytest.approx(inspect.COLUMN_INCHES * columns * 110, abs=2)
+    assert pixels.shape[0] == pytest.approx((1.8 + 2.1 * len(channels)) * 110, abs=2)
+    # waveform, spectrum and orders on the left, envelope on the right, the waterfall between them has other colours
     for axis in range(len(channels)):
-        color = np.array([int(inspect.TRACES[axis][place : place + 2], 16) for place in (1, 3, 5)]) / 255
-        drawn = np.abs(pixels - color).max(axis=2) < 0.02
-        share = pixels.shape[1] // columns
-        assert all(drawn[:, column * share : (column + 1) * share].sum() > 100 for column in range(columns))
+        drawn = shown(pixels, inspect.TRACES[axis])
+        share = len(drawn) // 10
+        assert drawn[:share].sum() > 100
+        assert drawn[2 * share : 3 * share].sum() > 100
+        assert drawn[-2 * share :].sum() > 50
+
+
+def test_bearing_tones_are_drawn_where_they_are_known(tmp_path: Path) -> None:
+    rec = make(channels=("x",), rate_hz=12000.0)
+    seen = inspect.draw(rec, tmp_path / "tones.png", inspect.look(rec, bearing="6205", band_hz=(1000.0, 5000.0)))
+    assert [tone.name for tone in seen.tones["x"]] == ["BPFO", "BPFI", "BSF", "FTF"]
+    pixels = imread(tmp_path / "tones.png")
+    assert all(shown(pixels, color).sum() > 20 for color in inspect.TONES.values())
+
+
+def test_named_orders_stand_before_the_bearing_and_the_user_before_the_recording() -> None:
+    rec = make(bearing="6205")
+    assert inspect.look(rec).orders["BPFO"] == BEARINGS["6205"].bpfo
+    how = inspect.look(rec, rpm=3000.0, bearing="6203", orders={"BPFO": 3.05})
+    assert (how.orders["BPFO"], how.orders["BPFI"], how.rpm) == (3.05, BEARINGS["6203"].bpfi, 3000.0)
+    assert inspect.look(make(math.nan, bearing="6205")).orders == {}
+    assert inspect.look(make(bearing="NU 316")).orders == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"bearing": "6299"}, "6299: no such bearing; there are 6203"),
+        ({"orders": {"BPFO": -1.0}}, "is a positive number of cycles"),
+        ({"orders": {"BPFO": math.nan}}, "is a positive number of cycles"),
+        ({"band_hz": (500.0, 1200.0)}, "500 to 1200 Hz is no band of a recording at 2000 Hz"),
+        ({"band_hz": (500.0, 400.0)}, "is no band"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(said: dict[str, object], reason: str) -> None:
+    with pytest.raises(MlError, match=reason):
+        inspect.look(make(), **said)  # type: ignore[arg-type]
+
+
+def test_tones_without_a_speed_are_refused() -> None:
+    with pytest.raises(MlError, match="the speed is unknown, so the bearing's tones cannot be placed: give --rpm"):
+        inspect.look(make(math.nan), bearing="6205")
+
+
+def test_there_is_no_zone_and_every_reason_is_said() -> None:
+    missing = "power, group and foundation of the machine are not stated"
+    assert inspect.zone_reason(make(rate_hz=3300.0)) == missing
+    assert inspect.zone_reason(make()) == f"2000 Hz does not cover 10 to 1000 Hz (3300 Hz would); {missing}"
+    assert inspect.zone_reason(make(unit="V", rate_hz=20000.0)) == (
+        f"the unit is V, no calibrated acceleration; 0.2 s is less than 1 s; {missing}"
+    )
+
+
+def test_the_command_draws_and_tells_in_json(tmp_path: Path) -> None:
+    recording.save(make(math.nan, ("x",), 12000.0), tmp_path / "fan.npz")
+    arguments = ["inspect", str(tmp_path / "fan.npz"), "-o", str(tmp_path / "a.png"), "--rpm", "1500", "--bpfo", "3.05"]
+    told = json.loads(CliRunner().invoke(app, [*arguments, "--band", "1000-3000", "--json"]).stdout)
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+    assert told["picture"] == str(tmp_path / "a.png")
+    assert told["bands_hz"] == {"x": [1000.0, 3000.0]}
+    assert [(tone["name"], tone["hertz"]) for tone in told["tones"]["x"]] == [("BPFO", pytest.approx(76.25))]
+    assert told["zone"] is None
+    plain = CliRunner().invoke(app, arguments).stdout.splitlines()
+    assert plain[1].startswith("zone: none: 0.333 s is less than 1 s; power")
+    assert plain[2].startswith("x: BPFO 3.050 x = 76.2 Hz: ")
+    bad = CliRunner().invoke(app, [*arguments, "--band", "wide"])
+    assert bad.exit_code == 1
+    assert bad.stderr == "error: --band: 'wide' is not two frequencies, as 2000-4000\n"
