@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from whir_tools.bench.engine.command import run_engine
+from whir_tools.bench.fleet.command import run_fleet
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -15,3 +16,4 @@ def root() -> None:
 
 
 app.command("engine")(run_engine)
+app.command("fleet")(run_fleet)

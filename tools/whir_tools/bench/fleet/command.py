@@ -1,0 +1,153 @@
+"""The command and its tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from whir_tools.bench.common import AsJson, Quick, store
+
+SLOW_QUERIES = 5  # in the table; the file has all
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured."""
+
+    messages: int
+    runs: int
+    swarm_nodes: int
+    swarm_s: float
+    rows: tuple[int, ...]
+    rollout_nodes: int
+    silence_s: int
+
+
+FULL = Size(200_000, 5, 300, 60.0, (100_000, 1_000_000), 200, 60)
+QUICK = Size(20_000, 3, 50, 15.0, (100_000,), 30, 15)
+
+
+def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
+    """Ingest against a null subscriber, many nodes, queries, a rollout: on mosquitto and SQLite, on loopback only.
+
+    Example: whir bench fleet --quick --json
+    """
+    try:
+        from whir_tools.bench.fleet.errors import MosquittoMissingError
+        from whir_tools.bench.fleet.processes import require_mosquitto
+    except ModuleNotFoundError as error:
+        typer.echo(f"error: `whir bench fleet` needs the package {error.name}: pip install 'whir[dev]'", err=True)
+        raise typer.Exit(1) from error
+    try:
+        require_mosquitto()
+    except MosquittoMissingError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    with _progress(as_json) as say:
+        result = measure(QUICK if quick else FULL, say)
+    path = store("fleet", result)
+    if as_json:
+        typer.echo(json.dumps(result))
+    else:
+        for table in tables(result):
+            Console().print(table)
+        typer.echo(f"{result['machine']['cpus']} CPUs, load average {result['machine']['load']} from start to end")
+        for part, reason in result["reason"].items():
+            typer.echo(f"not measured: {part}: {reason}")
+        typer.echo(f"written: {path}")
+    if failures(result):
+        for failure in failures(result):
+            typer.echo(f"error: {failure}", err=True)
+        raise typer.Exit(1)
+
+
+def measure(size: Size, say: Callable[[str, float, float], None]) -> dict[str, Any]:
+    """All parts, each in a folder of its own. A part that fails is null, with its reason under `reason`."""
+    from whir_fleet.errors import FleetError
+    from whir_tools.bench.fleet import drain, load, queries, rollout
+    from whir_tools.bench.fleet.errors import FleetBenchError
+
+    parts: dict[str, Callable[[Path], Any]] = {
+        "ingest": lambda folder: drain.measure(folder, size.messages, size.runs, say),
+        "swarm": lambda folder: load.measure(folder, size.swarm_nodes, size.swarm_s, say),
+        "queries": lambda folder: queries.measure(folder, size.rows, say),
+        "rollout": lambda folder: rollout.measure(folder, size.rollout_nodes, size.silence_s, say),
+    }
+    result: dict[str, Any] = {}
+    reason: dict[str, str] = {}
+    begun, load_before = time.monotonic(), os.getloadavg()[0]
+    for name, part in parts.items():
+        with tempfile.TemporaryDirectory(prefix="whir-bench-") as folder:
+            try:
+                result[name] = part(Path(folder))
+            except (FleetBenchError, FleetError) as error:
+                result[name], reason[name] = None, str(error)
+    result["provisioning"] = None
+    reason["provisioning"] = "there is no `whir provision` yet"
+    loads = [round(load_before, 1), round(os.getloadavg()[0], 1)]
+    machine = {"cpus": os.cpu_count(), "load": loads, "seconds": round(time.monotonic() - begun)}
+    return {**result, "reason": reason, "machine": machine}
+
+
+def failures(result: dict[str, Any]) -> list[str]:
+    """What may not be: a part that broke down, a message lost or stored twice, a rollout that went another way."""
+    found = [f"{name}: {why}" for name, why in result["reason"].items() if name != "provisioning"]
+    swarm, rollout = result["swarm"], result["rollout"]
+    if swarm and (swarm["lost"] or swarm["duplicates"] or swarm["unreceipted"]):
+        found.append(f"swarm: {swarm['lost']} lost, {swarm['duplicates']} twice, {swarm['unreceipted']} without a receipt")
+    if rollout and not rollout["as_expected"]:
+        found.append(f"rollout: {rollout['outcome']} with {rollout['actions']}, not finished with {rollout['expected']}")
+    return found
+
+
+def tables(result: dict[str, Any]) -> Iterator[Table]:
+    """One for each part that was measured; none is wider than 80 columns."""
+    ingest, swarm, rollout = result["ingest"], result["swarm"], result["rollout"]
+    if ingest:
+        cells = {"messages/s": ingest["rate"], "null": ingest["null_rate"], "ratio": ingest["ratio"]}
+        cells |= {"CPU s": ingest["cpu_s"], "RSS MB": ingest["rss_mb"], "messages": ingest["messages"], "runs": ingest["runs"]}
+        yield _one_row(f"ingest: {ingest['broker']}, {ingest['database']}", cells)
+    if swarm:
+        cells = {name: swarm[name] for name in ("nodes", "seconds", "sent", "stored", "lost", "duplicates")}
+        cells |= {"alert p50 ms": swarm["alert_p50_ms"], "p99 ms": swarm["alert_p99_ms"]}
+        yield _one_row("swarm", cells)
+    if result["queries"]:
+        slowest = Table("slowest queries", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        slowest.add_column("rows", justify="right")
+        slowest.add_column("ms", justify="right")
+        for query in sorted(result["queries"], key=lambda one: -float(one["ms"]))[:SLOW_QUERIES]:
+            slowest.add_row(query["name"], f"{query['rows']:,}", f"{query['ms']:,}")
+        yield slowest
+    if rollout:
+        names = ("nodes", "seconds", "last_confirmed_s", "silence_s", "outcome")
+        yield _one_row("rollout", {name: rollout[name] for name in names})
+
+
+def _one_row(title: str, cells: dict[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in cells:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{value:,}" if isinstance(value, int | float) else str(value) for value in cells.values()))
+    return table
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, float, float], None]]:
+    """A bar on stderr, one line for what is under way, gone when done."""
+    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("fleet", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)

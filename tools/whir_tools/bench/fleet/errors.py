@@ -1,0 +1,26 @@
+"""What can go wrong on this bench.
+
+FleetBenchError
+├── MosquittoMissingError
+├── ProcessEndedError
+└── TooLongError
+"""
+
+from __future__ import annotations
+
+
+class FleetBenchError(Exception):
+    """A part could not be measured; the text says why."""
+
+
+class MosquittoMissingError(FleetBenchError):
+    def __init__(self) -> None:
+        super().__init__("mosquitto is missing: apt-get install mosquitto")
+
+
+class ProcessEndedError(FleetBenchError):
+    """A process that was to run on has ended."""
+
+
+class TooLongError(FleetBenchError):
+    """A wait came to its limit."""
