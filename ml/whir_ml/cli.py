@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from whir_ml import config as configs
 from whir_ml.artifact import Artifact
 from whir_ml.config import Config
 from whir_ml.dataset import Progress
-from whir_ml.errors import ArtifactError, MlError
+from whir_ml.errors import ArtifactError, ExportError, MlError
 from whir_node.bundle import inspect
 from whir_node.crypto import KeyFileError, load_private_key, load_public_key
 from whir_node.errors import CoreError
@@ -62,13 +63,29 @@ def train(
     _tell(as_json, facts, f"{chosen.name}: loss {trained.losses[-1]:.4f} on {len(examples.target):,} windows → {folder}")
 
 
-def export(config: ConfigName, out: ModelFolder = None, data: DataRoot = None, as_json: AsJson = False) -> None:
+def export(
+    config: Annotated[str | None, typer.Argument(metavar="CONFIG", help="A name in ml/configs, or a TOML file.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder; default: build/models/NAME.")] = None,
+    data: DataRoot = None,
+    as_json: AsJson = False,
+    plain_c: Annotated[
+        Path | None,
+        typer.Option("--c", metavar="MODEL.tflite", help="Write this model as plain C instead."),
+    ] = None,
+) -> None:
     """Quantize a trained network to a full-int8 .tflite and prove it equal in whir_nn and TensorFlow Lite Micro.
 
     Example: whir export adi4k
+    Example: whir export --c build/models/fft32/model.tflite -o src
     """
-    with _one_line_errors(), _bars(as_json) as progress:
+    if plain_c is not None:
+        _export_c(plain_c, out, as_json)
+        return
+    with _one_line_errors():
+        if config is None:
+            raise ExportError("name a config, or a .tflite with --c")
         chosen = configs.load(config)
+    with _one_line_errors(), _bars(as_json) as progress:
         folder = _folder(chosen, out)
         from whir_ml.export import export as run
         from whir_ml.train import Trained
@@ -86,6 +103,18 @@ def export(config: ConfigName, out: ModelFolder = None, data: DataRoot = None, a
         f"whir_nn = tflite-micro on every byte of {agreement.windows:,} windows; TFLite differs on "
         f"{agreement.tflite_different_windows}, by at most {agreement.tflite_lsb_max} LSB",
     )
+
+
+def _export_c(model: Path, out: Path | None, as_json: bool) -> None:
+    from whir_ml import c_export
+
+    with _one_line_errors():
+        name = re.sub(r"\W", "_", model.parent.name if model.stem == "model" else model.stem).lower()
+        folder = out or model.parent
+        plain = c_export.write(model.read_bytes(), folder, name)
+    source = folder / f"{name}.c"
+    facts = {"file": str(source), "table_bytes": plain.table_bytes, "work_bytes": plain.work_bytes}
+    _tell(as_json, facts, f"{source}: {plain.table_bytes:,} bytes of constants, {plain.work_bytes:,} of work memory")
 
 
 def evaluate(
