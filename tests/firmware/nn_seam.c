@@ -16,7 +16,7 @@ static int broken;
         }                                                                                                                      \
     } while (0)
 
-static uint8_t model[1 << 20];
+static uint8_t model[1 << 20] __attribute__((aligned(16)));
 static uint8_t arenas[2][1 << 16] __attribute__((aligned(16)));
 
 int main(int argc, char **argv)
@@ -68,5 +68,7 @@ int main(int argc, char **argv)
     CHECK(engines[0].load(&engines[0], model, bytes / 2, arenas[0], sizeof arenas[0], &info) == WHIR_ERR_NN_SCHEMA);
     CHECK(engines[0].invoke(&engines[0], inputs[0], outputs[0]) == WHIR_ERR_STATE);
     CHECK(whir_nn_bind(&nn[0], arenas[0], sizeof arenas[0]) == WHIR_ERR_ARG);
+    memmove(model + 1, model, bytes);
+    CHECK(engines[0].load(&engines[0], model + 1, bytes, arenas[0], sizeof arenas[0], &info) == WHIR_ERR_ARG);
     return broken;
 }

@@ -181,7 +181,19 @@ def test_weights_that_are_longer_than_the_file_are_refused() -> None:
 def test_a_constant_that_reaches_beyond_the_file_is_refused() -> None:
     model = small().build(outside=True)
     assert Engine(model).info.input_bytes == 8
-    assert refusal(model[:-1]).code == ErrorCode.NN_SCHEMA
+    assert refusal(model[:-16]).code == ErrorCode.NN_SCHEMA
+
+
+def test_a_bias_that_is_not_aligned_is_refused() -> None:
+    """As is one in a vector: small cores cannot load it."""
+    net = small()
+    model = net.build(outside=True)
+    bias = net._buffers[net._tensors[net._operators[0].inputs[2]].buffer]
+    stored = bytes(bias.data)
+    offset = model.index(stored)
+    moved = model.replace(offset.to_bytes(8, "little"), (offset + 2).to_bytes(8, "little"))
+    assert moved != model
+    assert refusal(moved).code == ErrorCode.NN_SCHEMA
 
 
 def test_mutants_are_refused_or_run_without_a_fault_and_alike_in_every_build(tmp_path: Path) -> None:

@@ -227,19 +227,22 @@ class Net:
         return bytes(builder.Output())
 
     def _move_constants(self, model: Any) -> bytes:
-        """Packs twice: offsets are written once the length in front of the constants is known."""
+        """Packs twice: offsets, multiples of 16, are written once the length in front of the constants is known."""
         constants = [b"" if b.data is None else bytes(b.data) for b in self._buffers]
+        sizes = [len(data) for data in constants]
+        constants = [data + bytes(-len(data) % 16) for data in constants]
         start = 2  # any value above 1, which stands for "inside"
         for _ in range(2):
             moved, at = [], start
-            for data in constants:
+            for data, size in zip(constants, sizes, strict=True):
                 buffer = schema.BufferT()
                 if data:
-                    buffer.offset, buffer.size = at, len(data)
+                    buffer.offset, buffer.size = at, size
                     at += len(data)
                 moved.append(buffer)
             model.buffers = moved
             packed = self._pack(model)
+            packed += bytes(-len(packed) % 16)
             start = len(packed)
         return packed + b"".join(constants)
 

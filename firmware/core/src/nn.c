@@ -7,23 +7,26 @@
 
 int8_t *whir_nn_input(whir_nn_t *nn)
 {
-    return (int8_t *)(nn->arena + nn->values[0].at);
+    return (int8_t *)(nn->arena + nn->input_at);
 }
 
 const int8_t *whir_nn_output(const whir_nn_t *nn)
 {
-    return (const int8_t *)(nn->arena + nn->values[nn->output].at);
+    return (const int8_t *)(nn->arena + nn->output_at);
 }
 
 int whir_nn_run(whir_nn_t *nn)
 {
-    const whir_nn_layer_t *layer = (const whir_nn_layer_t *)(const void *)nn->arena;
+    const uint8_t *record = nn->arena;
 
-    if (nn->arena == NULL) {
+    if (record == NULL) {
         return WHIR_ERR_STATE;
     }
-    for (uint32_t i = 0; i < nn->layer_count; i++, layer++) {
+    for (uint32_t i = 0; i < nn->layer_count; i++) {
+        const whir_nn_layer_t *layer = (const whir_nn_layer_t *)(const void *)record;
+
         whir_nn_op_at(layer->op)->run(nn, layer);
+        record += layer->bytes;
     }
     return 0;
 }
@@ -45,9 +48,9 @@ static int invoke(whir_inference_t *engine, const int8_t *input, int8_t *output)
     if (nn->arena == NULL) {
         return WHIR_ERR_STATE;
     }
-    memcpy(whir_nn_input(nn), input, nn->values[0].bytes);
+    memcpy(whir_nn_input(nn), input, nn->input_bytes);
     err = whir_nn_run(nn);
-    memcpy(output, whir_nn_output(nn), nn->values[nn->output].bytes);
+    memcpy(output, whir_nn_output(nn), nn->output_bytes);
     return err;
 }
 

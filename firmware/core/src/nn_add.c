@@ -52,6 +52,7 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
         return err;
     }
     add->count = input->elements;
+    add->second = second.data != 0 ? second.data | WHIR_NN_IN_MODEL : 0;
     add->second_zero_point = (int8_t)second.zero_point;
     return whir_nn_layer_read_activation(reader, OPTION_ACTIVATION, output, layer);
 }
@@ -65,11 +66,11 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
     const whir_nn_add_t *add = &layer->as.add;
     const int8_t *a = (const int8_t *)(nn->arena + layer->input);
-    const int8_t *b = (const int8_t *)(nn->arena + layer->second);
+    const int8_t *b = (const int8_t *)(nn->arena + add->second);
     int8_t *out = (int8_t *)(nn->arena + layer->output);
 
-    if ((layer->second & WHIR_NN_IN_MODEL) != 0) {
-        b = (const int8_t *)(nn->model + (layer->second & ~WHIR_NN_IN_MODEL));
+    if ((add->second & WHIR_NN_IN_MODEL) != 0) {
+        b = (const int8_t *)(nn->model + (add->second & ~WHIR_NN_IN_MODEL));
     }
     for (uint32_t i = 0; i < add->count; i++) {
         int32_t sum = operand(add, 0, a[i] - layer->input_zero_point) + operand(add, 1, b[i] - add->second_zero_point);
@@ -79,4 +80,4 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_add = {0, OPTIONS, 2, read, run};
+const whir_nn_op_t whir_nn_op_add = {0, OPTIONS, 2, WHIR_NN_LAYER_BYTES(add), read, run};

@@ -4,44 +4,55 @@
 #include "nn_fixed.h"
 #include "nn_layer.h"
 
-/*
- * Channel table of a layer with weights, in the arena: `count` biases (int32) into which -zero point * sum of the channel's
- * weights is folded, then multipliers (int32), then shifts (int8): one of each per channel, or one for all.
- */
-typedef struct whir_nn_channels {
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const int8_t *shift;
-    uint32_t step; /* 1 = a multiplier per channel, 0 = one for all */
-} whir_nn_channels_t;
+/* What turns the sum of one output channel into its byte. */
+typedef struct whir_nn_channel {
+    int32_t bias;
+    uint32_t multiplier; /* twice that of the factor: products lose 32 bits, and a half word is nothing to shift */
+    int32_t shift;
+} whir_nn_channel_t;
 
-/* How the weights of a layer lie: weight i of channel c is at c * channel_stride + i * weight_stride. */
-typedef struct whir_nn_weights {
-    whir_nn_tensor_t tensor;
-    uint32_t count;
-    uint32_t per_channel;
-    uint32_t channel_stride;
-    uint32_t weight_stride;
-} whir_nn_weights_t;
+/* Checks scales and bias (input 2 of the operator, optional) of `count` channels and keeps where they are. */
+int whir_nn_channels_read(whir_nn_reader_t *reader, whir_nn_weights_t *weights, const whir_nn_tensor_t *tensor, uint32_t count,
+                          const whir_nn_tensor_t *input, const whir_nn_tensor_t *output);
 
-/* Checks scales and bias (input 2 of the operator, optional) and, once the arena is bound, fills the table. */
-int whir_nn_channels_read(whir_nn_reader_t *reader, whir_nn_layer_t *layer, const whir_nn_weights_t *weights,
-                          whir_nn_real_t input_scale, whir_nn_real_t output_scale);
+/* Works channel `c` out from the scales in the model: nothing of it is kept in RAM. */
+void whir_nn_channel_load(const uint8_t *model, const whir_nn_weights_t *weights, uint32_t c, whir_nn_channel_t *channel);
 
-static inline whir_nn_channels_t whir_nn_channels_of(const whir_nn_t *nn, const whir_nn_layer_t *layer, uint32_t count)
+/* sum * multiplier / 2^32, rounded to nearest, halves upwards. */
+static inline int32_t whir_nn_channel_high_mul(int32_t sum, uint32_t multiplier)
 {
-    whir_nn_channels_t channels;
-    uint32_t factors = layer->per_channel ? count : 1;
+    int64_t product = (int64_t)sum * multiplier;
 
-    channels.bias = (const int32_t *)(const void *)(nn->arena + layer->table);
-    channels.multiplier = channels.bias + count;
-    channels.shift = (const int8_t *)(channels.multiplier + factors);
-    channels.step = layer->per_channel;
-    return channels;
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
 }
 
-/* Turns the sums (bias included) of `count` channels from `first` on into output bytes. */
-void whir_nn_channels_store(const whir_nn_channels_t *channels, const whir_nn_layer_t *layer, uint32_t first, uint32_t count,
-                            const int32_t *sums, int8_t *out);
+/* What is the same for all bytes of a layer's output; a copy, as stores of bytes would make the compiler read it again. */
+typedef struct whir_nn_range {
+    int32_t zero_point, low, high;
+} whir_nn_range_t;
+
+static inline whir_nn_range_t whir_nn_range_of(const whir_nn_layer_t *layer)
+{
+    whir_nn_range_t range = {layer->output_zero_point, layer->low, layer->high};
+
+    return range;
+}
+
+/* The output byte of a sum with the bias in it. */
+static inline int32_t whir_nn_channel_byte(whir_nn_channel_t channel, whir_nn_range_t range, uint32_t sum)
+{
+    int32_t value;
+
+    if (channel.shift < 0) {
+        /* both roundings as in whir_nn_scale; the second, halves away from zero, in two shifts */
+        value = whir_nn_channel_high_mul((int32_t)sum, channel.multiplier);
+        value = (((value + (value >> 31)) >> (-channel.shift - 1)) + 1) >> 1;
+    } else {
+        value = whir_nn_channel_high_mul((int32_t)(sum << channel.shift), channel.multiplier);
+    }
+    value += range.zero_point;
+    value = value < range.low ? range.low : value;
+    return value > range.high ? range.high : value;
+}
 
 #endif

@@ -1,5 +1,13 @@
 #include "nn_fixed.h"
 
+int32_t whir_nn_scale(int32_t x, int32_t multiplier, int32_t shift)
+{
+    if (shift > 0) {
+        return whir_nn_high_mul(whir_nn_shift_left(x, shift), multiplier);
+    }
+    return whir_nn_divide_pot(whir_nn_high_mul(x, multiplier), -shift);
+}
+
 /* x * 2^bits, saturated. */
 static int32_t saturating_left(int32_t x, int32_t bits)
 {

@@ -30,13 +30,7 @@ static inline int32_t whir_nn_shift_left(int32_t x, int32_t bits)
 }
 
 /* x times multiplier / 2^31 times 2^shift, rounded twice; shift -31..30. */
-static inline int32_t whir_nn_scale(int32_t x, int32_t multiplier, int32_t shift)
-{
-    if (shift > 0) {
-        return whir_nn_high_mul(whir_nn_shift_left(x, shift), multiplier);
-    }
-    return whir_nn_divide_pot(whir_nn_high_mul(x, multiplier), -shift);
-}
+int32_t whir_nn_scale(int32_t x, int32_t multiplier, int32_t shift);
 
 static inline int8_t whir_nn_clamp(int32_t x, int32_t low, int32_t high)
 {

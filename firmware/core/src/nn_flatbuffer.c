@@ -1,50 +1,36 @@
 #include "nn_flatbuffer.h"
 
-#include <string.h>
-
-#include "whir/bytes.h"
-
-static const whir_fb_table_t NO_TABLE = {0, 0, 0};
-static const whir_fb_vector_t NO_VECTOR = {0, 0};
-
-void whir_fb_init(whir_fb_t *fb, const uint8_t *data, uint32_t bytes)
-{
-    fb->data = data;
-    fb->bytes = bytes;
-    fb->bad_at = 0;
-    fb->bad = false;
-}
+#include <stdbool.h>
 
 void whir_fb_fail(whir_fb_t *fb, uint32_t at)
 {
-    if (!fb->bad) {
-        fb->bad = true;
+    if (fb->bytes != 0) {
         fb->bad_at = at;
+        fb->bytes = 0;
     }
 }
 
-static bool readable(whir_fb_t *fb, uint32_t at, uint32_t bytes)
+/* `at` is below 2^31 + 2^16 wherever it comes from: the sum does not wrap. */
+static bool is_inside(const whir_fb_t *fb, uint32_t at, uint32_t bytes)
 {
-    if (fb->bad || at > fb->bytes || fb->bytes - at < bytes) {
-        whir_fb_fail(fb, at);
-        return false;
-    }
-    return true;
+    return at + bytes <= fb->bytes && (at & (bytes - 1)) == 0;
 }
 
-uint8_t whir_fb_u8(whir_fb_t *fb, uint32_t at)
+static uint16_t load_u16(const uint8_t *at)
 {
-    return readable(fb, at, 1) ? fb->data[at] : 0;
-}
+    uint16_t half;
 
-static uint16_t read_u16(whir_fb_t *fb, uint32_t at)
-{
-    return readable(fb, at, 2) ? whir_le16(fb->data + at) : 0;
+    memcpy(&half, __builtin_assume_aligned(at, 2), 2);
+    return half;
 }
 
 uint32_t whir_fb_u32(whir_fb_t *fb, uint32_t at)
 {
-    return readable(fb, at, 4) ? whir_le32(fb->data + at) : 0;
+    if (!is_inside(fb, at, 4)) {
+        whir_fb_fail(fb, at);
+        return 0;
+    }
+    return whir_fb_load(fb->data + at);
 }
 
 /* Follows the unsigned offset stored at `at`. 0 when it leads out of the file: nothing lies at 0 but the root offset. */
@@ -52,57 +38,60 @@ static uint32_t follow(whir_fb_t *fb, uint32_t at)
 {
     uint32_t offset = whir_fb_u32(fb, at);
 
-    if (fb->bad || offset == 0 || offset >= fb->bytes - at) {
+    if (offset == 0 || offset >= fb->bytes - at) {
         whir_fb_fail(fb, at);
         return 0;
     }
     return at + offset;
 }
 
-static whir_fb_table_t read_table(whir_fb_t *fb, uint32_t at)
+/* The table to which the offset at `at` leads: its vtable lies inside with its whole length. */
+static whir_fb_table_t follow_table(whir_fb_t *fb, uint32_t at)
 {
-    whir_fb_table_t table = {at, 0, 0};
-    int64_t vtable = (int64_t)at - (int32_t)whir_fb_u32(fb, at); /* the stored offset is signed and points back */
+    whir_fb_table_t table = follow(fb, at);
+    uint32_t vtable = table - whir_fb_u32(fb, table); /* the stored offset is signed and points back */
 
-    if (fb->bad || vtable < 0 || vtable >= fb->bytes) {
+    if (table == 0 || vtable >= fb->bytes || !is_inside(fb, vtable, 2) || load_u16(fb->data + vtable) > fb->bytes - vtable) {
         whir_fb_fail(fb, at);
-        return NO_TABLE;
+        return 0;
     }
-    table.vtable = (uint32_t)vtable;
-    table.vtable_bytes = read_u16(fb, table.vtable);
-    return fb->bad ? NO_TABLE : table;
+    return table;
 }
 
-whir_fb_table_t whir_fb_root(whir_fb_t *fb, const char *identifier)
+whir_fb_table_t whir_fb_root(whir_fb_t *fb, uint32_t identifier)
 {
-    uint32_t at;
-
-    if (!readable(fb, 4, 4) || memcmp(fb->data + 4, identifier, 4) != 0) {
+    if (whir_fb_u32(fb, 4) != identifier) {
         whir_fb_fail(fb, 4);
-        return NO_TABLE;
     }
-    at = follow(fb, 0);
-    return at != 0 ? read_table(fb, at) : NO_TABLE;
+    return follow_table(fb, 0);
 }
 
 /* Where the field is stored, or 0. */
-static uint32_t locate(whir_fb_t *fb, whir_fb_table_t table, uint32_t field)
+static uint32_t locate(const whir_fb_t *fb, whir_fb_table_t table, uint32_t field)
 {
-    uint32_t entry = 4 + 2 * field;
-    uint16_t offset;
+    uint32_t entry = 4 + 2 * field, offset;
+    const uint8_t *vtable;
 
-    if (table.at == 0 || entry + 2 > table.vtable_bytes) {
+    if (table == 0 || fb->bytes == 0) {
         return 0;
     }
-    offset = read_u16(fb, table.vtable + entry);
-    return offset != 0 ? table.at + offset : 0;
+    vtable = fb->data + table - (int32_t)whir_fb_load(fb->data + table);
+    if (entry + 2 > load_u16(vtable)) {
+        return 0;
+    }
+    offset = load_u16(vtable + entry);
+    return offset != 0 ? table + offset : 0;
 }
 
-uint8_t whir_fb_get_u8(whir_fb_t *fb, whir_fb_table_t table, uint32_t field, uint8_t absent)
+uint8_t whir_fb_get_u8(whir_fb_t *fb, whir_fb_table_t table, uint32_t field)
 {
     uint32_t at = locate(fb, table, field);
 
-    return at != 0 ? whir_fb_u8(fb, at) : absent;
+    if (at >= fb->bytes) {
+        whir_fb_fail(fb, at);
+        return 0;
+    }
+    return at != 0 ? fb->data[at] : 0;
 }
 
 uint32_t whir_fb_get_u32(whir_fb_t *fb, whir_fb_table_t table, uint32_t field, uint32_t absent)
@@ -116,40 +105,33 @@ whir_fb_table_t whir_fb_get_table(whir_fb_t *fb, whir_fb_table_t table, uint32_t
 {
     uint32_t at = locate(fb, table, field);
 
-    if (at != 0) {
-        at = follow(fb, at);
-    }
-    return at != 0 ? read_table(fb, at) : NO_TABLE;
+    return at != 0 ? follow_table(fb, at) : 0;
 }
 
 whir_fb_vector_t whir_fb_get_vector(whir_fb_t *fb, whir_fb_table_t table, uint32_t field, uint32_t element_bytes)
 {
-    whir_fb_vector_t vector;
+    whir_fb_vector_t vector = {0, 0};
     uint32_t at = locate(fb, table, field);
 
     if (at != 0) {
         at = follow(fb, at);
-    }
-    if (at == 0) {
-        return NO_VECTOR;
-    }
-    vector.count = whir_fb_u32(fb, at);
-    vector.at = at + 4;
-    if (fb->bad || vector.count > (fb->bytes - vector.at) / element_bytes) {
-        whir_fb_fail(fb, at);
-        return NO_VECTOR;
+        vector.count = whir_fb_u32(fb, at);
+        vector.at = at + 4;
+        if (vector.count > (fb->bytes - vector.at) / element_bytes) {
+            whir_fb_fail(fb, at);
+        }
+        if (whir_fb_is_bad(fb)) {
+            vector.count = 0;
+        }
     }
     return vector;
 }
 
 whir_fb_table_t whir_fb_element(whir_fb_t *fb, whir_fb_vector_t vector, uint32_t index)
 {
-    uint32_t at = 0;
-
     if (index >= vector.count) {
         whir_fb_fail(fb, vector.at);
-    } else {
-        at = follow(fb, vector.at + 4 * index);
+        return 0;
     }
-    return at != 0 ? read_table(fb, at) : NO_TABLE;
+    return follow_table(fb, vector.at + 4 * index);
 }

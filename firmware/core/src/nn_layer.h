@@ -1,6 +1,7 @@
 #ifndef WHIR_NN_LAYER_H
 #define WHIR_NN_LAYER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "nn_reader.h"
@@ -16,7 +17,22 @@ typedef struct whir_nn_window {
     uint16_t pad_h, pad_w;
 } whir_nn_window_t;
 
+/* Weights, and what turns their sums into output bytes. Offsets are in the model. */
+typedef struct whir_nn_weights {
+    uint32_t data;
+    uint32_t bias;         /* int32; 0 = none */
+    uint32_t scales;       /* float32 */
+    whir_nn_ratio_t ratio; /* of input scale to output scale */
+    uint32_t per_channel;  /* 1 = a scale per channel, 0 = one for all */
+} whir_nn_weights_t;
+
+typedef struct whir_nn_conv {
+    whir_nn_window_t window;
+    whir_nn_weights_t weights;
+} whir_nn_conv_t;
+
 typedef struct whir_nn_dense {
+    whir_nn_weights_t weights;
     uint32_t rows;
     uint16_t depth;
     uint16_t outputs;
@@ -30,6 +46,7 @@ typedef struct whir_nn_mean {
 } whir_nn_mean_t;
 
 typedef struct whir_nn_add {
+    uint32_t second; /* second input: as `input`, or offset in the model with WHIR_NN_IN_MODEL */
     uint32_t count;
     int32_t multiplier[3]; /* first input, second input, output */
     int8_t shift[3];
@@ -52,29 +69,30 @@ typedef struct whir_nn_unary {
 } whir_nn_unary_t;
 
 /*
- * One computing layer, as it stands at the start of the arena. Offsets instead of pointers and fixed widths only: the arena
- * is as large on a 32-bit node as on the computer that plans for it.
+ * One computing layer, as it stands at the start of the arena, cut off behind what its operator uses of `as`. Offsets instead
+ * of pointers and fixed widths only: the arena is as large on a 32-bit node as on the computer that plans for it.
  */
 typedef struct whir_nn_layer {
-    uint32_t input;   /* offset in the arena */
-    uint32_t output;  /* offset in the arena */
-    uint32_t second;  /* second input: offset in the arena, or in the model with WHIR_NN_IN_MODEL */
-    uint32_t weights; /* offset in the model */
-    uint32_t table;   /* channel table: offset in the arena */
+    uint32_t input;  /* offset in the arena; an index of values until they are laid out */
+    uint32_t output; /* the same */
+    uint16_t bytes;  /* of this record */
+    uint8_t op;      /* index of the operator's functions */
+    int8_t input_zero_point;
+    int8_t output_zero_point;
+    int8_t low, high; /* what the fused activation leaves of -128..127 */
     union {
         whir_nn_window_t window;
+        whir_nn_conv_t conv;
         whir_nn_dense_t dense;
         whir_nn_mean_t mean;
         whir_nn_add_t add;
         whir_nn_softmax_t softmax;
         whir_nn_unary_t unary;
     } as;
-    int8_t input_zero_point;
-    int8_t output_zero_point;
-    int8_t low, high; /* what the fused activation leaves of -128..127 */
-    uint8_t op;       /* index of the operator's functions */
-    uint8_t per_channel;
 } whir_nn_layer_t;
+
+/* The length of a record whose operator uses `member`. */
+#define WHIR_NN_LAYER_BYTES(member) ((uint8_t)(offsetof(whir_nn_layer_t, as) + sizeof(((whir_nn_layer_t *)0)->as.member)))
 
 #define WHIR_NN_IN_MODEL 0x80000000u
 
@@ -83,8 +101,9 @@ typedef struct whir_nn_op {
     uint8_t code;    /* BuiltinOperator */
     uint8_t options; /* BuiltinOptions that it must carry; 0 = any or none */
     uint8_t inputs;  /* leading inputs that are activations */
-    /* Checks the operator under way in `reader`, from its first input to its output, and fills what is its own of the layer;
-     * the channel table too once the arena is bound. */
+    uint8_t bytes;   /* of its layer's record */
+    /* Checks the operator under way in `reader`, from its first input to its output, and fills what is its own of the
+     * layer. */
     int (*read)(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
                 whir_nn_layer_t *layer);
     /* NULL: the output has the input's bytes, and shares its memory. */

@@ -1,6 +1,5 @@
 #include "nn_fixed.h"
 #include "nn_layer.h"
-#include "whir/bytes.h"
 
 /* BuiltinOptions_ReducerOptions */
 #define OPTIONS 27
@@ -9,11 +8,11 @@
 static int read_axes(whir_nn_reader_t *reader, uint32_t rank, uint32_t *mask)
 {
     whir_nn_tensor_t axes;
-    int err = whir_nn_tensor_constant(reader, whir_nn_reader_input(reader, 1), WHIR_NN_TYPE_INT32, &axes);
+    int err = whir_nn_tensor_constant(reader, 1, WHIR_NN_TYPE_INT32, &axes);
 
     *mask = 0;
     for (uint32_t i = 0; err == 0 && i < axes.elements; i++) {
-        int32_t axis = (int32_t)whir_le32(reader->fb.data + axes.data + 4 * i);
+        int32_t axis = (int32_t)whir_fb_load(reader->fb.data + axes.data + 4 * i);
 
         if (axis < 0) {
             axis += (int32_t)rank;
@@ -67,7 +66,8 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
         shift++;
     }
     shift = shift < 31 + factor.shift ? shift : 31 + factor.shift;
-    mean->multiplier = (int32_t)whir_nn_divide((uint64_t)factor.multiplier << shift, mean->reduced, &rest);
+    rest = (uint32_t)factor.multiplier >> 1 >> (31 - shift);
+    mean->multiplier = (int32_t)whir_nn_divide((uint32_t)factor.multiplier << shift, mean->reduced, &rest);
     mean->shift = factor.shift - shift;
     return 0;
 }
@@ -91,4 +91,4 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_mean = {40, OPTIONS, 1, read, run};
+const whir_nn_op_t whir_nn_op_mean = {40, OPTIONS, 1, WHIR_NN_LAYER_BYTES(mean), read, run};

@@ -1,9 +1,24 @@
-#include <stddef.h>
 #include <string.h>
 
 #include "nn_layer.h"
 
 #define UNPLACED UINT32_MAX
+
+/* A tensor that lives in the arena: the model's input (0), or the output of operator i (i + 1). */
+typedef struct value {
+    uint32_t bytes;
+    uint32_t at;     /* offset behind the records */
+    uint16_t tensor; /* index in the model */
+    uint8_t root;    /* the value whose memory this one shares (itself, unless it is only another shape of the root) */
+    uint8_t first;   /* operators from which and up to which the memory is in use; set on roots */
+    uint8_t last;
+} value_t;
+
+typedef struct plan {
+    whir_nn_reader_t reader;
+    uint32_t count;
+    value_t values[WHIR_NN_LAYERS_MAX + 1];
+} plan_t;
 
 /* Makes operator `index` the one under way and fills `layer` from it. */
 static int read_operator(whir_nn_reader_t *reader, uint32_t index, whir_nn_layer_t *layer, whir_nn_tensor_t *output,
@@ -24,99 +39,99 @@ static int read_operator(whir_nn_reader_t *reader, uint32_t index, whir_nn_layer
         return WHIR_ERR_NN_OPTION;
     }
     if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, whir_nn_reader_output(reader), output)) < 0) {
+        (err = whir_nn_tensor_activation(reader, reader->output, output)) < 0) {
         return err;
     }
-    memset(layer, 0, sizeof *layer);
     layer->op = (uint8_t)found;
+    layer->bytes = (*op)->bytes;
     layer->input_zero_point = (int8_t)input.zero_point;
     layer->output_zero_point = (int8_t)output->zero_point;
     err = (*op)->read(reader, &input, output, layer);
-    return reader->fb.bad ? WHIR_ERR_NN_SCHEMA : err;
+    return whir_fb_is_bad(&reader->fb) ? WHIR_ERR_NN_SCHEMA : err;
 }
 
-/* The latest of the first `count` values with this tensor, or -1. */
-static int find_value(const whir_nn_t *nn, uint32_t count, int32_t tensor)
+/* The latest value with this tensor, or -1. */
+static int find_value(const plan_t *plan, int32_t tensor)
 {
-    for (int i = (int)count - 1; i >= 0; i--) {
-        if (nn->values[i].tensor == tensor) {
-            return i;
-        }
+    int i = (int)plan->count - 1;
+
+    while (i >= 0 && plan->values[i].tensor != tensor) {
+        i--;
     }
-    return -1;
+    return i;
 }
 
 /* Adds the value that comes into being at `time`: 0 is before the first operator, i + 1 is operator i. */
-static int add_value(whir_nn_t *nn, int32_t index, const whir_nn_tensor_t *tensor, uint32_t time)
+static int add_value(plan_t *plan, int32_t index, const whir_nn_tensor_t *tensor)
 {
-    whir_nn_value_t *value = &nn->values[nn->value_count];
+    value_t *value = &plan->values[plan->count];
 
-    if (tensor->data != 0 || (time == 0 && (tensor->rank == 0 || tensor->dims[0] != 1))) {
+    if (tensor->data != 0 || (plan->count == 0 && (tensor->rank == 0 || tensor->dims[0] != 1))) {
         return WHIR_ERR_NN_SHAPE; /* a constant, or more than one input at a time */
     }
     value->bytes = tensor->elements;
     value->at = UNPLACED;
     value->tensor = (uint16_t)index;
-    value->root = nn->value_count;
-    value->first = (uint8_t)time;
-    value->last = (uint8_t)time;
-    nn->value_count++;
+    value->root = value->first = value->last = (uint8_t)plan->count;
+    plan->count++;
     return 0;
 }
 
-/* The operator under way uses its inputs at `time`, and gives a value. */
-static int connect(whir_nn_t *nn, whir_nn_reader_t *reader, const whir_nn_op_t *op, const whir_nn_tensor_t *output,
-                   uint32_t time)
+/* The operator under way uses its inputs and gives a value; the layer keeps which. */
+static int connect(plan_t *plan, const whir_nn_op_t *op, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
-    whir_nn_tensor_t constant;
-    int err, value = -1;
+    whir_nn_reader_t *reader = &plan->reader;
+    uint32_t root = 0;
+    int err;
 
-    for (uint32_t k = 0; k < op->inputs; k++) {
-        int32_t index = whir_nn_reader_input(reader, k);
+    for (uint32_t k = op->inputs; k-- != 0;) {
+        int value = find_value(plan, whir_nn_reader_input(reader, k));
 
-        value = find_value(nn, nn->value_count, index);
         if (value >= 0) {
-            nn->values[nn->values[value].root].last = (uint8_t)time;
-        } else if (k == 0 || whir_nn_tensor_constant(reader, index, WHIR_NN_TYPE_INT8, &constant) < 0) {
+            root = plan->values[value].root;
+            plan->values[root].last = (uint8_t)plan->count;
+            *(k == 0 ? &layer->input : &layer->as.add.second) = root;
+        } else if (k == 0 || layer->as.add.second == 0) {
             whir_fb_fail(&reader->fb, reader->inputs.at + 4 * k);
             return WHIR_ERR_NN_SCHEMA; /* used before anything gives it */
         }
     }
-    err = add_value(nn, whir_nn_reader_output(reader), output, time);
+    layer->output = plan->count;
+    err = add_value(plan, reader->output, output);
     if (err == 0 && op->run == NULL) {
-        nn->values[nn->value_count - 1].root = nn->values[value].root;
+        plan->values[plan->count - 1].root = (uint8_t)root;
     }
     return err;
 }
 
 /* The lowest offset at which `value` overlaps nothing placed that is in use at the same time. */
-static uint32_t lowest_offset(const whir_nn_t *nn, const whir_nn_value_t *value)
+static uint32_t lowest_offset(const plan_t *plan, const value_t *value)
 {
     uint32_t at = 0;
 
-    for (int i = 0; i < nn->value_count; i++) {
-        const whir_nn_value_t *other = &nn->values[i];
+    for (uint32_t i = 0; i < plan->count; i++) {
+        const value_t *other = &plan->values[i];
         uint32_t other_end = other->at + other->bytes;
 
         if (other->at != UNPLACED && other->first <= value->last && other->last >= value->first && at < other_end &&
             other->at < at + value->bytes) {
             at = (other_end + 3) & ~3u;
-            i = -1; /* look again from there */
+            i = UINT32_MAX; /* look again from there */
         }
     }
     return at;
 }
 
 /* Lays the values over each other, the largest first, and returns the bytes needed. */
-static uint32_t lay_out(whir_nn_t *nn)
+static uint32_t lay_out(plan_t *plan)
 {
     uint32_t end = 0;
 
     for (;;) {
-        whir_nn_value_t *largest = NULL;
+        value_t *largest = NULL;
 
-        for (int i = 0; i < nn->value_count; i++) {
-            whir_nn_value_t *value = &nn->values[i];
+        for (uint32_t i = 0; i < plan->count; i++) {
+            value_t *value = &plan->values[i];
 
             if (value->root == i && value->at == UNPLACED && (largest == NULL || value->bytes > largest->bytes)) {
                 largest = value;
@@ -125,155 +140,135 @@ static uint32_t lay_out(whir_nn_t *nn)
         if (largest == NULL) {
             return (end + 3) & ~3u;
         }
-        largest->at = lowest_offset(nn, largest);
+        largest->at = lowest_offset(plan, largest);
         if (largest->at + largest->bytes > end) {
             end = largest->at + largest->bytes;
         }
     }
 }
 
-/* All operators in order; *tables is the size of all channel tables. */
-static int plan_operators(whir_nn_t *nn, whir_nn_reader_t *reader, uint32_t *tables)
+/* All operators in order. With an arena, their records are written to its start; returns the records' length. */
+static int read_operators(whir_nn_t *nn, plan_t *plan, uint8_t *arena)
 {
     const whir_nn_op_t *op = NULL;
     whir_nn_tensor_t output;
     whir_nn_layer_t layer;
-    int err = 0;
+    int err, bytes = 0;
 
-    for (uint32_t i = 0; i < reader->operators.count && err == 0; i++) {
+    nn->layer_count = 0;
+    for (uint32_t i = 0; i < plan->reader.operators.count; i++) {
         nn->error_at = i;
-        err = read_operator(reader, i, &layer, &output, &op);
-        if (err == 0) {
-            err = connect(nn, reader, op, &output, i + 1);
+        if ((err = read_operator(&plan->reader, i, &layer, &output, &op)) < 0 ||
+            (err = connect(plan, op, &output, &layer)) < 0) {
+            return err;
         }
-        if (err == 0 && op->run != NULL) {
+        if (op->run != NULL) {
+            if (arena != NULL) {
+                memcpy(arena + bytes, &layer, layer.bytes);
+            }
             nn->layer_count++;
-            *tables += reader->table_bytes;
+            bytes += layer.bytes;
         }
     }
-    return err;
+    return bytes;
 }
 
-/* Where each value lies, behind the records and the channel tables. */
-static void place_values(whir_nn_t *nn, uint32_t tables)
+/* Puts offsets where the records still have values. */
+static void place_layers(const whir_nn_t *nn, const plan_t *plan, uint8_t *arena, uint32_t values_at)
 {
-    uint32_t values_at;
+    for (uint32_t i = 0; i < nn->layer_count; i++) {
+        whir_nn_layer_t *layer = (whir_nn_layer_t *)(void *)arena;
+        uint32_t *second = &layer->as.add.second;
 
-    nn->tables_at = nn->layer_count * (uint32_t)sizeof(whir_nn_layer_t);
-    values_at = nn->tables_at + tables;
-    nn->arena_bytes = values_at + lay_out(nn);
-    for (int i = 0; i < nn->value_count; i++) { /* a root stands before the values that share its memory */
-        nn->values[i].at = nn->values[i].root == i ? nn->values[i].at + values_at : nn->values[nn->values[i].root].at;
+        layer->input = values_at + plan->values[layer->input].at;
+        layer->output = values_at + plan->values[layer->output].at;
+        if (whir_nn_op_at(layer->op)->inputs > 1 && (*second & WHIR_NN_IN_MODEL) == 0) {
+            *second = values_at + plan->values[*second].at;
+        }
+        arena += layer->bytes;
     }
 }
 
-static int plan(whir_nn_t *nn, whir_nn_reader_t *reader, whir_model_info_t *info)
+/* Reads the model and plans; with an arena, writes the records too. */
+static int walk(whir_nn_t *nn, plan_t *plan, uint8_t *arena, whir_model_info_t *info)
 {
-    int32_t input = (int32_t)whir_fb_u32(&reader->fb, reader->graph_inputs.at);
-    int32_t output = (int32_t)whir_fb_u32(&reader->fb, reader->graph_outputs.at);
-    uint32_t tables = 0;
+    whir_nn_reader_t *reader = &plan->reader;
     whir_nn_tensor_t tensor;
-    int err, value;
+    int err = whir_nn_reader_open(reader, nn->model, nn->model_bytes), records, value;
 
+    if (err < 0) {
+        return err;
+    }
     if (reader->operators.count > WHIR_NN_LAYERS_MAX) {
         nn->error_at = reader->operators.count;
         return WHIR_ERR_SPACE;
     }
-    if ((err = whir_nn_tensor_activation(reader, input, &tensor)) < 0 || (err = add_value(nn, input, &tensor, 0)) < 0) {
+    plan->count = 0;
+    if ((err = whir_nn_tensor_activation(reader, reader->graph_input, &tensor)) < 0 ||
+        (err = add_value(plan, reader->graph_input, &tensor)) < 0) {
         return err;
     }
     info->input_scale_bits = whir_fb_u32(&reader->fb, tensor.scales.at);
     info->input_zero_point = tensor.zero_point;
-    if ((err = plan_operators(nn, reader, &tables)) < 0) {
-        return err;
+    records = read_operators(nn, plan, arena);
+    if (records < 0) {
+        return records;
     }
-    value = find_value(nn, nn->value_count, output);
-    if (value < 0 || whir_nn_tensor_activation(reader, output, &tensor) < 0) {
-        whir_fb_fail(&reader->fb, reader->graph_outputs.at);
+    value = find_value(plan, reader->graph_output);
+    if (value < 0 || whir_nn_tensor_activation(reader, reader->graph_output, &tensor) < 0) {
+        whir_fb_fail(&reader->fb, 0);
         return WHIR_ERR_NN_SCHEMA;
     }
     info->output_scale_bits = whir_fb_u32(&reader->fb, tensor.scales.at);
     info->output_zero_point = tensor.zero_point;
-    nn->output = (uint8_t)value;
-    nn->values[nn->values[value].root].last = (uint8_t)(reader->operators.count + 1);
-    place_values(nn, tables);
-    info->input_bytes = nn->values[0].bytes;
-    info->output_bytes = nn->values[value].bytes;
-    info->arena_bytes = nn->arena_bytes;
+    info->input_bytes = nn->input_bytes = plan->values[0].bytes;
+    info->output_bytes = nn->output_bytes = plan->values[value].bytes;
+    value = plan->values[value].root;
+    plan->values[value].last = (uint8_t)plan->count;
+    info->arena_bytes = nn->arena_bytes = (uint32_t)records + lay_out(plan);
+    nn->input_at = (uint32_t)records + plan->values[0].at;
+    nn->output_at = (uint32_t)records + plan->values[value].at;
+    if (arena != NULL) {
+        place_layers(nn, plan, arena, (uint32_t)records);
+    }
     return 0;
 }
 
 int whir_nn_plan(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, whir_model_info_t *info)
 {
-    whir_nn_reader_t reader;
+    plan_t plan;
     int err;
 
     memset(nn, 0, sizeof *nn);
     memset(info, 0, sizeof *info);
+    if (((uintptr_t)model & 3) != 0) {
+        return WHIR_ERR_ARG;
+    }
     nn->model = model;
     nn->model_bytes = model_bytes;
-    err = whir_nn_reader_open(&reader, model, model_bytes);
-    if (err == 0) {
-        err = plan(nn, &reader, info);
-    }
+    err = walk(nn, &plan, NULL, info);
     if (err == WHIR_ERR_NN_SCHEMA) {
-        nn->error_at = reader.fb.bad_at;
+        nn->error_at = plan.reader.fb.bad_at;
     }
     if (err < 0) {
-        nn->value_count = 0; /* half a plan cannot be bound */
-    }
-    return err;
-}
-
-/* The layer's place in the arena: operator i gives values[i + 1]. */
-static int place_layer(const whir_nn_t *nn, whir_nn_reader_t *reader, const whir_nn_op_t *op, uint32_t i,
-                       whir_nn_layer_t *layer)
-{
-    whir_nn_tensor_t constant;
-    int32_t tensor = whir_nn_reader_input(reader, 1);
-    int err = 0, value = find_value(nn, i + 1, whir_nn_reader_input(reader, 0));
-
-    layer->input = nn->values[value].at;
-    layer->output = nn->values[i + 1].at;
-    if (op->inputs > 1) {
-        value = find_value(nn, i + 1, tensor);
-        if (value >= 0) {
-            layer->second = nn->values[value].at;
-        } else {
-            err = whir_nn_tensor_constant(reader, tensor, WHIR_NN_TYPE_INT8, &constant);
-            layer->second = constant.data | WHIR_NN_IN_MODEL;
-        }
+        nn->arena_bytes = 0; /* half a plan cannot be bound */
     }
     return err;
 }
 
 int whir_nn_bind(whir_nn_t *nn, uint8_t *arena, uint32_t arena_bytes)
 {
-    whir_nn_layer_t layer, *record = (whir_nn_layer_t *)(void *)arena;
-    const whir_nn_op_t *op = NULL;
-    whir_nn_tensor_t output;
-    whir_nn_reader_t reader;
-    uint32_t table = nn->tables_at;
+    plan_t plan;
+    whir_model_info_t info;
     int err;
 
-    if (nn->value_count == 0 || ((uintptr_t)arena & 15) != 0) {
+    if (nn->arena_bytes == 0 || ((uintptr_t)arena & 15) != 0) {
         return WHIR_ERR_ARG;
     }
     if (arena_bytes < nn->arena_bytes) {
         return WHIR_ERR_NN_ARENA;
     }
-    err = whir_nn_reader_open(&reader, nn->model, nn->model_bytes);
-    for (uint32_t i = 0; err == 0 && i < reader.operators.count; i++) {
-        nn->error_at = i;
-        reader.table = arena + table;
-        err = read_operator(&reader, i, &layer, &output, &op);
-        if (err == 0 && op->run != NULL) {
-            layer.table = table;
-            table += reader.table_bytes;
-            err = place_layer(nn, &reader, op, i, &layer);
-            *record++ = layer;
-        }
-    }
+    err = walk(nn, &plan, arena, &info);
     nn->arena = err == 0 ? arena : NULL;
     return err;
 }

@@ -26,7 +26,7 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
     }
     window->dilation_h = 1;
     window->dilation_w = 1;
-    err = whir_nn_window_fit(window, whir_fb_get_u8(&reader->fb, reader->options, OPTION_PADDING, 0), input, output);
+    err = whir_nn_window_fit(window, whir_fb_get_u8(&reader->fb, reader->options, OPTION_PADDING), input, output);
     if (err < 0) {
         return err;
     }
@@ -80,9 +80,7 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer, pool_t *pool)
 
         for (uint32_t x = 0; x < win->out_w; x++) {
             whir_nn_taps_t columns = whir_nn_taps(x, win->stride_w, win->pad_w, 1, win->k_w, win->in_w);
-            uint32_t top = (uint32_t)(rows.origin + (int32_t)rows.first);
-            uint32_t left = (uint32_t)(columns.origin + (int32_t)columns.first);
-            const int8_t *start = in + (top * win->in_w + left) * win->in_c;
+            const int8_t *start = in + whir_nn_taps_start(win, &rows, &columns);
 
             for (uint32_t c = 0; c < win->in_c; c++) {
                 int32_t value = pool(win, start + c, (int32_t)(rows.end - rows.first), (int32_t)(columns.end - columns.first));
@@ -103,5 +101,5 @@ static void run_max(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     run(nn, layer, largest);
 }
 
-const whir_nn_op_t whir_nn_op_average_pool = {1, OPTIONS, 1, read, run_average};
-const whir_nn_op_t whir_nn_op_max_pool = {17, OPTIONS, 1, read, run_max};
+const whir_nn_op_t whir_nn_op_average_pool = {1, OPTIONS, 1, WHIR_NN_LAYER_BYTES(window), read, run_average};
+const whir_nn_op_t whir_nn_op_max_pool = {17, OPTIONS, 1, WHIR_NN_LAYER_BYTES(window), read, run_max};

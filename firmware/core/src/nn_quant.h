@@ -19,22 +19,44 @@ typedef struct whir_nn_factor {
     int32_t shift;
 } whir_nn_factor_t;
 
-/* False for negative, subnormal, infinite and NaN; zero is read as zero. */
-bool whir_nn_real_read(uint32_t bits, whir_nn_real_t *real);
+/* Not negative, subnormal, infinite or NaN: zero or an exponent between the extremes. A sign makes it larger than any. */
+static inline bool whir_nn_real_is_valid(uint32_t bits)
+{
+    return bits == 0 || (bits >> 23) - 1 < 254;
+}
 
-/* a / b in single precision, rounded to nearest even; false when the result is not a normal number. */
-bool whir_nn_real_divide(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t *quotient);
+/* Of bits that are valid. */
+static inline whir_nn_real_t whir_nn_real(uint32_t bits)
+{
+    whir_nn_real_t real = {0, 0};
 
-/* real, rounded to the nearest integer, halves up; at most 512. */
-int32_t whir_nn_real_round(whir_nn_real_t real);
+    if (bits != 0) {
+        real.mantissa = (bits & 0x7fffffu) | 0x800000u;
+        real.exponent = (int32_t)(bits >> 23) - 150;
+    }
+    return real;
+}
 
-/* The factor for a * b / c worked out in double precision. False when c is zero or the shift exceeds 30. */
+/* bound / scale worked out in single precision, then rounded to the nearest integer, halves up; at most 512. */
+int32_t whir_nn_real_steps(whir_nn_real_t bound, whir_nn_real_t scale);
+
+/* a / c cut off behind 96 bits, for many factors that differ in b only: words / 2^96 * 2^exponent, the highest bit set. */
+typedef struct whir_nn_ratio {
+    uint32_t high, middle, low;
+    int32_t exponent;
+} whir_nn_ratio_t;
+
+/* Neither may be zero. */
+whir_nn_ratio_t whir_nn_ratio(whir_nn_real_t a, whir_nn_real_t c);
+/* The factor for ratio * b worked out in double precision. False when the shift exceeds 30. */
+bool whir_nn_ratio_factor(const whir_nn_ratio_t *ratio, whir_nn_real_t b, whir_nn_factor_t *factor);
+/* The same for a * b / c; false also when c is zero. */
 bool whir_nn_factor(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t c, whir_nn_factor_t *factor);
 
 /* 1.0 */
 extern const whir_nn_real_t WHIR_NN_ONE;
 
-/* value / divisor and the remainder, without a 64-bit division; divisor < 2^24. */
-uint64_t whir_nn_divide(uint64_t value, uint32_t divisor, uint32_t *remainder);
+/* (rest : word) / divisor with the remainder left in rest; rest < divisor <= 2^24. */
+uint32_t whir_nn_divide(uint32_t word, uint32_t divisor, uint32_t *rest);
 
 #endif

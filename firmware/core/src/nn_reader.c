@@ -1,7 +1,5 @@
 #include "nn_reader.h"
 
-#include <stddef.h>
-
 /* Field numbers of the TFLite schema. */
 enum {
     MODEL_VERSION = 0,
@@ -23,32 +21,44 @@ enum {
 
 #define SCHEMA_VERSION 3
 
+/* "TFL3" */
+#define IDENTIFIER UINT32_C(0x334c4654)
+
+/* The only element of a vector of tensor indices. */
+static int32_t read_only_index(whir_fb_t *fb, whir_fb_table_t table, uint32_t field)
+{
+    whir_fb_vector_t indices = whir_fb_get_vector(fb, table, field, 4);
+
+    if (indices.count != 1) {
+        whir_fb_fail(fb, table);
+    }
+    return (int32_t)whir_fb_u32(fb, indices.at);
+}
+
 int whir_nn_reader_open(whir_nn_reader_t *reader, const uint8_t *model, uint32_t model_bytes)
 {
     whir_fb_t *fb = &reader->fb;
     whir_fb_table_t root, graph;
 
-    whir_fb_init(fb, model, model_bytes);
-    if (model_bytes > INT32_MAX) {
-        whir_fb_fail(fb, 0);
-    }
-    root = whir_fb_root(fb, "TFL3");
+    fb->data = model;
+    fb->bytes = model_bytes <= INT32_MAX ? model_bytes : 0;
+    fb->bad_at = 0;
+    root = whir_fb_root(fb, IDENTIFIER);
     if (whir_fb_get_u32(fb, root, MODEL_VERSION, 0) != SCHEMA_VERSION) {
-        whir_fb_fail(fb, root.at);
+        whir_fb_fail(fb, root);
     }
     reader->opcodes = whir_fb_get_vector(fb, root, MODEL_OPCODES, 4);
     reader->buffers = whir_fb_get_vector(fb, root, MODEL_BUFFERS, 4);
     graph = whir_fb_element(fb, whir_fb_get_vector(fb, root, MODEL_GRAPHS, 4), 0);
     reader->tensors = whir_fb_get_vector(fb, graph, GRAPH_TENSORS, 4);
-    reader->graph_inputs = whir_fb_get_vector(fb, graph, GRAPH_INPUTS, 4);
-    reader->graph_outputs = whir_fb_get_vector(fb, graph, GRAPH_OUTPUTS, 4);
     reader->operators = whir_fb_get_vector(fb, graph, GRAPH_OPERATORS, 4);
-    if (reader->graph_inputs.count != 1 || reader->graph_outputs.count != 1 || reader->tensors.count > UINT16_MAX) {
-        whir_fb_fail(fb, graph.at);
+    reader->graph_input = read_only_index(fb, graph, GRAPH_INPUTS);
+    reader->graph_output = read_only_index(fb, graph, GRAPH_OUTPUTS);
+    if (reader->tensors.count > UINT16_MAX) {
+        whir_fb_fail(fb, graph);
     }
-    reader->table = NULL;
-    reader->table_bytes = 0;
-    return fb->bad ? WHIR_ERR_NN_SCHEMA : 0;
+    reader->table = 0;
+    return whir_fb_is_bad(fb) ? WHIR_ERR_NN_SCHEMA : 0;
 }
 
 int whir_nn_reader_select(whir_nn_reader_t *reader, uint32_t index)
@@ -56,7 +66,7 @@ int whir_nn_reader_select(whir_nn_reader_t *reader, uint32_t index)
     whir_fb_t *fb = &reader->fb;
     whir_fb_table_t op = whir_fb_element(fb, reader->operators, index);
     whir_fb_table_t opcode = whir_fb_element(fb, reader->opcodes, whir_fb_get_u32(fb, op, OPERATOR_OPCODE, 0));
-    uint32_t old = whir_fb_get_u8(fb, opcode, OPCODE_DEPRECATED, 0);
+    uint32_t old = whir_fb_get_u8(fb, opcode, OPCODE_DEPRECATED);
 
     /* Codes up to 127 stand in the old field, later ones in the new: the larger one counts. */
     reader->code = whir_fb_get_u32(fb, opcode, OPCODE_BUILTIN, 0);
@@ -64,22 +74,14 @@ int whir_nn_reader_select(whir_nn_reader_t *reader, uint32_t index)
         reader->code = old;
     }
     reader->inputs = whir_fb_get_vector(fb, op, OPERATOR_INPUTS, 4);
-    reader->outputs = whir_fb_get_vector(fb, op, OPERATOR_OUTPUTS, 4);
-    reader->options_type = whir_fb_get_u8(fb, op, OPERATOR_OPTIONS_TYPE, 0);
+    reader->output = read_only_index(fb, op, OPERATOR_OUTPUTS);
+    reader->options_type = whir_fb_get_u8(fb, op, OPERATOR_OPTIONS_TYPE);
     reader->options = whir_fb_get_table(fb, op, OPERATOR_OPTIONS);
     reader->table_bytes = 0;
-    if (reader->outputs.count != 1) {
-        whir_fb_fail(fb, op.at);
-    }
-    return fb->bad ? WHIR_ERR_NN_SCHEMA : 0;
+    return whir_fb_is_bad(fb) ? WHIR_ERR_NN_SCHEMA : 0;
 }
 
 int32_t whir_nn_reader_input(whir_nn_reader_t *reader, uint32_t n)
 {
     return n < reader->inputs.count ? (int32_t)whir_fb_u32(&reader->fb, reader->inputs.at + 4 * n) : -1;
-}
-
-int32_t whir_nn_reader_output(whir_nn_reader_t *reader)
-{
-    return (int32_t)whir_fb_u32(&reader->fb, reader->outputs.at);
 }

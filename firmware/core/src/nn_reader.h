@@ -20,11 +20,10 @@ typedef struct whir_nn_reader {
     whir_fb_vector_t buffers;
     whir_fb_vector_t tensors;
     whir_fb_vector_t operators;
-    whir_fb_vector_t graph_inputs;
-    whir_fb_vector_t graph_outputs;
-    uint32_t code; /* BuiltinOperator of the operator under way */
+    int32_t graph_input, graph_output; /* tensors */
+    uint32_t code;                     /* BuiltinOperator of the operator under way */
     whir_fb_vector_t inputs;
-    whir_fb_vector_t outputs;
+    int32_t output;
     uint8_t options_type;
     whir_fb_table_t options;
     uint8_t *table;       /* where its channel table goes; NULL while planning */
@@ -39,7 +38,7 @@ typedef struct whir_nn_tensor {
     whir_fb_vector_t scales; /* float32 */
     whir_nn_real_t scale;    /* the only one; set for activations */
     int32_t zero_point;      /* the first; all are 0 when there are several */
-    uint32_t data;           /* offset in the model; 0 when the tensor is not constant */
+    uint32_t data;           /* offset in the model, 4-byte aligned for int32; 0 when the tensor is not constant */
 } whir_nn_tensor_t;
 
 /* Opens the model: version, one graph with one input and one output. 0 or WHIR_ERR_NN_…. */
@@ -49,15 +48,10 @@ int whir_nn_reader_select(whir_nn_reader_t *reader, uint32_t index);
 
 /* Index of the operator's n-th input, -1 when it has none. */
 int32_t whir_nn_reader_input(whir_nn_reader_t *reader, uint32_t n);
-int32_t whir_nn_reader_output(whir_nn_reader_t *reader);
 
-int whir_nn_tensor_read(whir_nn_reader_t *reader, int32_t index, whir_nn_tensor_t *tensor);
 /* A tensor computed at run time: int8, one scale, one zero point. */
 int whir_nn_tensor_activation(whir_nn_reader_t *reader, int32_t index, whir_nn_tensor_t *tensor);
-/* A constant tensor of the given type. */
-int whir_nn_tensor_constant(whir_nn_reader_t *reader, int32_t index, uint8_t type, whir_nn_tensor_t *tensor);
-
-/* Scale i as a real. WHIR_ERR_NN_QUANT when it is not a number that a scale can be. */
-int whir_nn_tensor_scale(whir_nn_reader_t *reader, const whir_nn_tensor_t *tensor, uint32_t i, whir_nn_real_t *scale);
+/* The operator's n-th input, a constant tensor of the given type. */
+int whir_nn_tensor_constant(whir_nn_reader_t *reader, uint32_t n, uint8_t type, whir_nn_tensor_t *tensor);
 
 #endif

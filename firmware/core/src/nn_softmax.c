@@ -13,7 +13,8 @@ enum { OPTION_BETA = 0 };
 static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
     whir_nn_softmax_t *softmax = &layer->as.softmax;
-    whir_nn_real_t steepness = input->scale, beta;
+    whir_nn_real_t steepness = input->scale;
+    uint32_t beta = whir_fb_get_u32(&reader->fb, reader->options, OPTION_BETA, 0);
     whir_nn_factor_t factor;
 
     if (input->rank == 0 || output->rank == 0 || output->elements != input->elements ||
@@ -23,13 +24,13 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
     if (output->zero_point != -128 || output->scale.mantissa != UINT32_C(1) << 23 || output->scale.exponent != -8 - 23) {
         return WHIR_ERR_NN_QUANT; /* the kernel's result is in 1/256 */
     }
-    if (!whir_nn_real_read(whir_fb_get_u32(&reader->fb, reader->options, OPTION_BETA, 0), &beta)) {
+    if (!whir_nn_real_is_valid(beta)) {
         return WHIR_ERR_NN_OPTION;
     }
     softmax->depth = input->dims[input->rank - 1];
     softmax->rows = input->elements / softmax->depth;
     steepness.exponent += 31 - DIFF_INTEGER_BITS;
-    if (!whir_nn_factor(steepness, beta, WHIR_NN_ONE, &factor)) {
+    if (!whir_nn_factor(steepness, whir_nn_real(beta), WHIR_NN_ONE, &factor)) {
         /* So steep that only the largest element counts. */
         factor.multiplier = 0;
         factor.shift = 31;
@@ -91,4 +92,4 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_softmax = {25, OPTIONS, 1, read, run};
+const whir_nn_op_t whir_nn_op_softmax = {25, OPTIONS, 1, WHIR_NN_LAYER_BYTES(softmax), read, run};

@@ -9,6 +9,16 @@ typedef struct whir_nn_taps {
     uint32_t first, end;
 } whir_nn_taps_t;
 
+/* Offset in the input of what lies below the first tap inside. */
+static inline uint32_t whir_nn_taps_start(const whir_nn_window_t *win, const whir_nn_taps_t *rows,
+                                          const whir_nn_taps_t *columns)
+{
+    uint32_t top = (uint32_t)rows->origin + rows->first * win->dilation_h;
+    uint32_t left = (uint32_t)columns->origin + columns->first * win->dilation_w;
+
+    return (top * win->in_w + left) * win->in_c;
+}
+
 /*
  * Fills the window from input and output shape (batch 1), kernel, strides and dilations set before, and the padding option;
  * the output's height and width must be what the window gives.

@@ -87,10 +87,8 @@ int32_t host_nn_run(host_nn_t *engine, const int8_t *inputs, int8_t *outputs, ui
 
 static int factor_of(uint32_t a_bits, uint32_t b_bits, uint32_t c_bits, whir_nn_factor_t *factor)
 {
-    whir_nn_real_t a, b, c;
-
-    return whir_nn_real_read(a_bits, &a) && whir_nn_real_read(b_bits, &b) && whir_nn_real_read(c_bits, &c) &&
-           whir_nn_factor(a, b, c, factor);
+    return whir_nn_real_is_valid(a_bits) && whir_nn_real_is_valid(b_bits) && whir_nn_real_is_valid(c_bits) &&
+           whir_nn_factor(whir_nn_real(a_bits), whir_nn_real(b_bits), whir_nn_real(c_bits), factor);
 }
 
 void host_nn_factors(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t count, int32_t *multipliers,

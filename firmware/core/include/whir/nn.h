@@ -14,8 +14,8 @@
 
 #include "whir/nn_state.h"
 
-/* Walks and checks the FlatBuffer and plans the arena: fills nn and info, touches no arena. 0 or WHIR_ERR_NN_…; the place
- * (operator index, or offset for schema errors) is in nn->error_at. */
+/* Walks and checks the FlatBuffer (4-byte aligned, else WHIR_ERR_ARG) and plans the arena: fills nn and info, touches no
+ * arena. 0 or WHIR_ERR_NN_…; the place (operator index, or offset for schema errors) is in nn->error_at. */
 int whir_nn_plan(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, whir_model_info_t *info);
 /* Binds an arena (16-byte aligned) of at least info->arena_bytes and writes the layer records into it. WHIR_ERR_NN_ARENA when
  * it is smaller, WHIR_ERR_ARG when it is not aligned or there is no plan. */
