@@ -57,7 +57,7 @@ def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     with _progress(as_json) as say:
-        result = measure(QUICK if quick else FULL, say)
+        result = measure(parts(QUICK if quick else FULL, say))
     path = store("fleet", result)
     if as_json:
         typer.echo(json.dumps(result))
@@ -74,22 +74,27 @@ def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def measure(size: Size, say: Callable[[str, float, float], None]) -> dict[str, Any]:
-    """All parts, each in a folder of its own. A part that fails is null, with its reason under `reason`."""
-    from whir_fleet.errors import FleetError
+def parts(size: Size, say: Callable[[str, float, float], None]) -> dict[str, Callable[[Path], Any]]:
+    """What is measured, in this order; each is called with an empty folder."""
     from whir_tools.bench.fleet import drain, load, queries, rollout
-    from whir_tools.bench.fleet.errors import FleetBenchError
 
-    parts: dict[str, Callable[[Path], Any]] = {
+    return {
         "ingest": lambda folder: drain.measure(folder, size.messages, size.runs, say),
         "swarm": lambda folder: load.measure(folder, size.swarm_nodes, size.swarm_s, say),
         "queries": lambda folder: queries.measure(folder, size.rows, say),
         "rollout": lambda folder: rollout.measure(folder, size.rollout_nodes, size.silence_s, say),
     }
+
+
+def measure(measured: dict[str, Callable[[Path], Any]]) -> dict[str, Any]:
+    """The results by part. A part that fails is null, with why under `reason`; so is what cannot be measured yet."""
+    from whir_fleet.errors import FleetError
+    from whir_tools.bench.fleet.errors import FleetBenchError
+
     result: dict[str, Any] = {}
     reason: dict[str, str] = {}
     begun, load_before = time.monotonic(), os.getloadavg()[0]
-    for name, part in parts.items():
+    for name, part in measured.items():
         with tempfile.TemporaryDirectory(prefix="whir-bench-") as folder:
             try:
                 result[name] = part(Path(folder))
