@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from whir_contracts import contract
 from whir_contracts.params import FeatureParams, ParamsError
+from whir_contracts.recording import Recording
 from whir_ml.errors import ConfigError
 
 # Beside the package in the repository.
@@ -36,9 +37,13 @@ class Data:
     """Where recordings come from, which class each label is, and which side of the split each recording is on."""
 
     set: str
-    labels: dict[str, str]  # label of the recording → class; recordings of other labels are left out
+    labels: dict[str, str]  # sublabel or label of the recording → class; recordings of others are left out
     folds: str | None  # CSV beside the config (file stem, fold); None: the set's conditions are `train` and `test`
     held_out_fold: int
+
+    def class_of(self, rec: Recording) -> str | None:
+        """The recording's class: by its sublabel where that is listed, else by its label; None leaves it out."""
+        return self.labels.get(rec.sublabel) or self.labels.get(rec.label)
 
 
 @dataclass(frozen=True)

@@ -66,11 +66,11 @@ def folder_of(config: Config, data_root: Path | None = None, progress: Progress 
     if data_root is not None:
         return data_root / config.data.set
     if config.data.set == "synth12k":
-        return _simulated(progress)
+        return synth_folder(progress)
     return recording.data_set(config.data.set)
 
 
-def _simulated(progress: Progress) -> Path:
+def synth_folder(progress: Progress = silent) -> Path:
     """synth12k in a folder named after the simulator's code: other code, other recordings."""
     sources = sorted(Path(synth.__file__).parent.glob("*.*"))
     sha = hashlib.sha256(b"".join(file.read_bytes() for file in sources if file.suffix in (".py", ".toml")))
@@ -101,8 +101,8 @@ def read_folds(path: Path) -> dict[str, int]:
 
 
 def load(config: Config, folder: Path, held_out_fold: int | None = None) -> Split:
-    """Read the recordings whose label the config knows and split them; `held_out_fold` overrides the config's."""
-    chosen = [rec for rec in recording.load_folder(folder) if rec.label in config.data.labels]
+    """Read the recordings of which the config knows the class and split them; `held_out_fold` overrides the config's."""
+    chosen = [rec for rec in recording.load_folder(folder) if config.data.class_of(rec)]
     if config.data.folds is None:
         sides = {rec.name: rec.condition == "test" for rec in chosen}
     else:
@@ -117,7 +117,7 @@ def load(config: Config, folder: Path, held_out_fold: int | None = None) -> Spli
         held_out=tuple(rec for rec in chosen if sides[rec.name]),
     )
     for side, recs in (("training", split.train), ("held-out", split.held_out)):
-        lacking = set(config.classes) - {config.data.labels[rec.label] for rec in recs}
+        lacking = set(config.classes) - {config.data.class_of(rec) for rec in recs}
         if lacking:
             raise DatasetError(f"{folder.name}: no {side} recording of class {min(lacking)}")
     return split
@@ -138,8 +138,11 @@ def examples(
     features, target, index = [], [], []
     for scale_number, scale in enumerate(scales):
         for number, rec in enumerate(recs):
+            name = config.data.class_of(rec)
+            if name is None:
+                raise DatasetError(f"{rec.name}: {config.name} has no class for {rec.label} / {rec.sublabel}")
             features.append(_features(config.params, rec, hop, scale, cache))
-            target.append(np.full(len(features[-1]), config.classes.index(config.data.labels[rec.label])))
+            target.append(np.full(len(features[-1]), config.classes.index(name)))
             index.append(np.full(len(features[-1]), number))
             progress("features", scale_number * len(recs) + number + 1, len(scales) * len(recs))
     return Examples(np.concatenate(features), np.concatenate(target), np.concatenate(index), tuple(recs))

@@ -167,7 +167,7 @@ def by_severity(config: Config, examples: Examples, p: Probabilities, v: Verdict
     """
     rows: dict[tuple[str, str], list[int]] = {}
     for number, rec in enumerate(examples.recordings):
-        if config.data.labels[rec.label] == config.classes[0]:
+        if config.data.class_of(rec) == config.classes[0]:
             continue
         found = re.search(r"_s(\d+)$", rec.sublabel)
         rows.setdefault((rec.label, found[1] if found else rec.sublabel), []).append(number)
@@ -264,7 +264,7 @@ def cross_validate(
 
 def _counts(config: Config, examples: Examples) -> dict[str, Any]:
     """Recordings and windows of each class."""
-    of = [config.data.labels[rec.label] for rec in examples.recordings]
+    of = [config.data.class_of(rec) for rec in examples.recordings]
     return {
         name: {"recordings": of.count(name), "windows": int((examples.target == index).sum())}
         for index, name in enumerate(config.classes)

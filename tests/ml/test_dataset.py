@@ -158,3 +158,12 @@ def test_a_missing_data_folder_says_what_to_do(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("WHIR_DATA", str(tmp_path))
     with pytest.raises(DataFolderError, match="adi_cbm"):
         dataset.folder_of(configs.load("adi4k"))
+
+
+def test_a_sublabel_that_is_listed_decides_the_class(rig: Path, rig_config: Config) -> None:
+    labels = {"normal": "normal", "hum": "hum", "knock": "knock", "knock_s1": "hum"}
+    finer = dataclasses.replace(rig_config, data=dataclasses.replace(rig_config.data, labels=labels))
+    split = dataset.load(finer, rig / "rig")
+    examples = dataset.examples(finer, split.train)
+    said = {rec.sublabel: finer.classes[examples.target[examples.recording == n][0]] for n, rec in enumerate(split.train)}
+    assert said == {"normal": "normal", "hum_s1": "hum", "hum_s2": "hum", "knock_s1": "hum", "knock_s2": "knock"}

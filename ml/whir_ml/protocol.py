@@ -1,0 +1,285 @@
+"""One row of the quality benchmark: what a configuration chosen without the tested recordings does on them.
+
+For every outer fold the candidates are compared on inner folds of its training part: each is trained on the rest of that part
+and judged by the balanced accuracy of its verdicts (windows break a tie), simplest first, so that a network is taken only where
+it wins. The one taken is then trained on the whole training part, once per seed, exported to int8, and asked about the tested
+recordings. They enter nothing before that: not the choice, the scaler, the calibration or the number of epochs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import detrend
+
+from whir_contracts import contract
+from whir_contracts.recording import Recording
+from whir_ml import dataset, rivals, splits
+from whir_ml.config import Config
+from whir_ml.dataset import Examples, Progress, Split, silent
+from whir_ml.errors import DatasetError
+from whir_ml.evaluate import Probabilities, Verdicts, score, verdicts, windows_per_verdict
+from whir_ml.splits import Folds
+
+VARIANTS: Final = ("plain", "gain_detrended", "no_bearing")
+GAIN_DB: Final = 12.0
+TREND_S: Final = 0.5  # a straight line is taken out of every so long
+RESAMPLES: Final = 2000
+NO_NOVELTY: Final = "the model and the core give no novelty distance yet"
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What one model said of the windows of some recordings, and the verdicts from it."""
+
+    config: Config
+    examples: Examples
+    p: Probabilities
+
+    def verdicts(self) -> Verdicts:
+        return verdicts(self.config, self.examples, self.p)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What inner validation chose for one outer fold; `scores`: balanced accuracy of verdicts and of windows by candidate."""
+
+    name: str
+    scores: dict[str, tuple[float, float]]
+
+
+def row(
+    candidates: Sequence[Config],
+    recs: Sequence[Recording],
+    folds: Folds,
+    seeds: Sequence[int],
+    *,
+    cache: Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """All figures of one row but its name.
+
+    Args:
+        candidates: configurations of the same classes and windows, the simplest first.
+        recs: recordings of these classes, all of them in `folds`.
+        folds: which are held out together.
+        seeds: one training of the chosen configuration each; rivals use the first.
+    """
+    lacking = [rec.name for rec in recs if rec.name not in folds]
+    if lacking:
+        raise DatasetError(f"{lacking[0]} is in no fold")
+    first = candidates[0]
+    folds = {rec.name: folds[rec.name] for rec in recs}
+    learner = _Learner(recs, seeds[0], cache, progress)
+    parts = list(splits.outer(folds))
+    choices: list[Choice] = []
+    said: dict[str, list[list[Said]]] = {"float": [[] for _ in seeds], "int8": [[] for _ in seeds]}
+    against: dict[str, list[Said]] = {name: [] for name in rivals.RIVALS}
+    shared = rivals.features(first, recs, cache)
+    for number, (train, tested) in enumerate(parts):
+        step = f"fold {number + 1} of {len(parts)}"
+        choice = choose(candidates, folds, train, learner)
+        config = next(c for c in candidates if c.name == choice.name)
+        choices.append(choice)
+        for at, seed in enumerate(seeds):
+            progress(f"{step}, {config.name}", at, len(seeds))
+            for kind, result in _tested(config.reduced(seed=seed), recs, train, tested, cache).items():
+                said[kind][at].append(result)
+        for name in against:
+            progress(f"{step}, {name}", len(seeds), len(seeds))
+            against[name].append(_rival(first, name, shared, train, tested, seeds[0]))
+    return {
+        "windows_per_verdict": windows_per_verdict(first),
+        "seeds": len(seeds),
+        **figures(said),
+        "novelty_auroc": None,
+        "rivals": {
+            name: {"single": window_scores(parts)["balanced_accuracy"], "verdict": verdict_scores(parts)["balanced_accuracy"]}
+            for name, parts in against.items()
+        },
+        "reasons": {"novelty_auroc": NO_NOVELTY},
+        "chosen": [{"fold": n, "config": c.name, "inner": c.scores} for n, c in enumerate(choices)],
+        "recordings": {
+            name: sum(first.data.class_of(rec) == name and folds[rec.name].fold >= 0 for rec in recs) for name in first.classes
+        },
+    }
+
+
+def variant_of(config: Config, recs: Sequence[Recording], variant: str) -> tuple[Config, list[Recording]]:
+    """The configuration and the recordings that it has classes for, changed as the variant says.
+
+    gain_detrended: each recording at a level of its own, of which the features know nothing either; slow trend removed.
+    no_bearing: without that class.
+    """
+    if variant == "no_bearing":
+        labels = {label: name for label, name in config.data.labels.items() if name != "bearing"}
+        classes = tuple(name for name in config.classes if name != "bearing")
+        config = dataclasses.replace(config, classes=classes, data=dataclasses.replace(config.data, labels=labels))
+    if variant == "gain_detrended":
+        config = dataclasses.replace(config, params=dataclasses.replace(config.params, level=contract.Level.RELATIVE))
+        recs = [gain_detrended(rec) for rec in recs]
+    return config, [rec for rec in recs if config.data.class_of(rec)]
+
+
+def gain_detrended(rec: Recording) -> Recording:
+    """Piecewise straight lines taken out, and a gain of ±12 dB drawn from the recording's name.
+
+    All gains lie 12 dB lower, 0 to -24 dB: level means nothing afterwards, and the strongest recordings must not clip.
+    """
+    draw = int.from_bytes(hashlib.sha256(rec.name.encode()).digest()[:8], "little")
+    gain_db = np.random.default_rng(draw).uniform(-GAIN_DB, GAIN_DB) - GAIN_DB
+    breaks = np.arange(0, len(rec.samples), round(TREND_S * rec.rate_hz))
+    level = detrend(rec.samples.astype(np.float64), axis=0, bp=breaks)
+    samples = np.clip(np.rint(level * 10 ** (gain_db / 20)), -32768, 32767).astype(np.int16)
+    return dataclasses.replace(rec, samples=samples)
+
+
+def choose(candidates: Sequence[Config], folds: Folds, train: frozenset[str], learner: _Learner) -> Choice:
+    """The candidate with the best verdicts on inner folds of the training part; the earlier one where two are equal."""
+    scores: dict[str, tuple[float, float]] = {}
+    if len(candidates) == 1:
+        return Choice(candidates[0].name, scores)
+    for config in candidates:
+        parts = [learner.said(config, rest, judged) for rest, judged in splits.inner(folds, train)]
+        scores[config.name] = verdict_scores(parts)["balanced_accuracy"], window_scores(parts)["balanced_accuracy"]
+    return Choice(max(scores, key=lambda name: scores[name]), scores)
+
+
+class _Learner:
+    """Trains candidates for inner validation and remembers them: leaving out a and b serves the outer folds a and b."""
+
+    def __init__(self, recs: Sequence[Recording], seed: int, cache: Path | None, progress: Progress) -> None:
+        self.recs, self.seed, self.cache, self.progress = recs, seed, cache, progress
+        self.trained: dict[tuple[str, frozenset[str]], Any] = {}
+
+    def said(self, config: Config, train: frozenset[str], judged: frozenset[str]) -> Said:
+        config = config.reduced(seed=self.seed)
+        key = config.name, train
+        if key not in self.trained:
+            self.progress(f"inner validation, {config.name}", len(self.trained), 0)
+            self.trained[key] = _fit(config, _of(self.recs, train), self.cache)
+        examples = dataset.examples(config, _of(self.recs, judged), cache=self.cache)
+        return Said(config, examples, self.trained[key].predict(examples.features))
+
+
+def _fit(config: Config, train: tuple[Recording, ...], cache: Path | None) -> Any:
+    from whir_ml.train import fit
+
+    lacking = set(config.classes) - {config.data.class_of(rec) for rec in train}
+    if lacking:
+        raise DatasetError(f"{config.name}: no training recording of class {min(lacking)}")
+    return fit(config, dataset.training_examples(config, Split(train, ()), cache=cache))
+
+
+def _tested(
+    config: Config, recs: Sequence[Recording], train: frozenset[str], tested: frozenset[str], cache: Path | None
+) -> dict[str, Said]:
+    """One training on the whole training part, as float and as int8."""
+    from whir_ml.export import export
+
+    learned = _of(recs, train)
+    trained = _fit(config, learned, cache)
+    plain = dataset.examples(config, learned, cache=cache)
+    held_out = dataset.examples(config, _of(recs, tested), cache=cache)
+    exported = export(trained, plain, held_out)
+    return {
+        "float": Said(config, held_out, trained.predict(held_out.features)),
+        "int8": Said(config, held_out, exported.permille(exported.run(held_out.features))),
+    }
+
+
+def _rival(
+    config: Config, name: str, shared: rivals.RivalExamples, train: frozenset[str], tested: frozenset[str], seed: int
+) -> Said:
+    examples = shared.examples
+    names = np.array([rec.name for rec in examples.recordings])[examples.recording]
+    learned, asked = np.isin(names, list(train)), np.isin(names, list(tested))
+    estimator = rivals.RIVALS[name](len(config.classes), seed)
+    estimator.fit(shared.x[learned], examples.target[learned])
+    part = Examples(examples.features[asked], examples.target[asked], examples.recording[asked], examples.recordings)
+    return Said(config, part, estimator.predict_proba(shared.x[asked]))
+
+
+def _of(recs: Sequence[Recording], names: frozenset[str]) -> tuple[Recording, ...]:
+    return tuple(rec for rec in recs if rec.name in names)
+
+
+def window_scores(parts: Sequence[Said]) -> dict[str, Any]:
+    """Scores over the windows of all folds together."""
+    target, p = (np.concatenate(values) for values in zip(*((s.examples.target, s.p) for s in parts), strict=True))
+    return score(parts[0].config.classes, target, p)
+
+
+def verdict_scores(parts: Sequence[Said]) -> dict[str, Any]:
+    """Scores over the verdicts of all folds together."""
+    all_of = [part.verdicts() for part in parts]
+    target, mean = np.concatenate([v.target for v in all_of]), np.concatenate([v.mean for v in all_of])
+    return score(parts[0].config.classes, target, mean)
+
+
+def figures(said: dict[str, list[list[Said]]]) -> dict[str, Any]:
+    """Means over seeds, interval, and wrong recordings, from what was said as [kind][seed][fold]."""
+    floats, ints = ([verdict_scores(parts) for parts in said[kind]] for kind in ("float", "int8"))
+    classes = said["int8"][0][0].config.classes
+    recordings = tally(said["int8"])
+    return {
+        "balanced_accuracy_float": _mean([s["balanced_accuracy"] for s in floats]),
+        "balanced_accuracy_int8": _mean([s["balanced_accuracy"] for s in ints]),
+        "single_window_int8": _mean([window_scores(parts)["balanced_accuracy"] for parts in said["int8"]]),
+        "ci95": interval(recordings),
+        "macro_f1": _mean([s["macro_f1"] for s in ints]),
+        "recall": {name: _mean([s["recall"][name] for s in ints]) for name in classes},
+        "wrong_recordings": [entry for entry in recordings if entry["wrong"]],
+    }
+
+
+def tally(seeds: Sequence[Sequence[Said]]) -> list[dict[str, Any]]:
+    """Each recording with its verdicts over all seeds, how many were wrong, what was said instead, and in how many seeds the
+    mean over the whole recording was wrong."""
+    entries: dict[str, dict[str, Any]] = {}
+    for part in (part for parts in seeds for part in parts):
+        v = part.verdicts()
+        for number in np.unique(v.recording):
+            rec, own = part.examples.recordings[number], v.recording == number
+            truth, said = int(v.target[own][0]), v.mean[own].argmax(axis=1)
+            entry = entries.setdefault(
+                rec.name,
+                {
+                    "recording": rec.name,
+                    "truth": part.config.classes[truth],
+                    "sublabel": rec.sublabel,
+                    "verdicts": 0,
+                    "wrong": 0,
+                    "said": [],
+                    "seeds_outvoted": 0,
+                },
+            )
+            entry["verdicts"] += len(said)
+            entry["wrong"] += int((said != truth).sum())
+            entry["said"] = sorted({*entry["said"], *(part.config.classes[k] for k in said[said != truth])})
+            entry["seeds_outvoted"] += int(v.mean[own].mean(axis=0).argmax() != truth)
+    return list(entries.values())
+
+
+def interval(recordings: Sequence[dict[str, Any]], seed: int = 1) -> list[float]:
+    """95 % of balanced accuracy when recordings are drawn again with replacement, within each class."""
+    rng = np.random.default_rng(seed)
+    recalls: list[NDArray[np.float64]] = []
+    for truth in sorted({entry["truth"] for entry in recordings}):
+        own = [entry for entry in recordings if entry["truth"] == truth]
+        verdict_count, wrong = np.array([entry["verdicts"] for entry in own]), np.array([entry["wrong"] for entry in own])
+        drawn = rng.integers(0, len(own), (RESAMPLES, len(own)))
+        recalls.append(1 - wrong[drawn].sum(axis=1) / verdict_count[drawn].sum(axis=1))
+    low, high = np.percentile(np.mean(recalls, axis=0), [2.5, 97.5])
+    return [round(float(low), 4), round(float(high), 4)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
