@@ -97,7 +97,8 @@ def test_less_than_a_window_is_too_short(values: np.ndarray, check: str | None) 
         (1.0, "g", False),
         (9.81, "m/s^2", False),
         (9.81, "g", True),
-        (1.0, "m/s^2", False),  # 0.1 g: as good as a sensor that does not hear gravity
+        (1.0, "m/s^2", True),
+        (0.5, "m/s^2", False),  # 0.05 g: as good as a sensor that does not hear gravity
         (1000.0, "g", True),
         (0.5, "g", True),
         (5.0, "m/s^2", True),

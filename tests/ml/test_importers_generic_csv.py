@@ -116,6 +116,7 @@ def test_uneven_sampling_is_jitter_beyond_the_stamps_own_step(tmp_path: Path) ->
     ("text", "facts", "field", "reason"),
     [
         ("x,y\n1,2\n3,nan\n4,5\n", FACTS, "y", "line 3: 'nan' is not a finite number"),
+        ("x,y\n1,2\n3,4_5\n", FACTS, "y", "line 3: '4_5' is not a finite number"),
         ("x,y\n1,2\n3,inf\n", FACTS, "y", "line 3: 'inf' is not a finite number"),
         ("# head\nx,y\n1,2\n\n3\n", FACTS, "y", "line 5: '' is not a finite number"),
         ("x,y\n1,2\n3,oops\n", FACTS, "y", "line 3: 'oops'"),
@@ -147,4 +148,12 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 def test_a_rate_is_asked_for_where_there_are_no_time_stamps(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", vibration(400, 3), "x,y,z")
     with pytest.raises(ImportFactError, match="no time stamps: give --rate HZ, or --time COLUMN"):
+        import_file(tmp_path / "a.csv", TIMED)
+
+
+def test_a_time_stamp_out_of_all_bounds_is_a_gap(tmp_path: Path) -> None:
+    rows = timed(vibration(400, 1), 1000)
+    rows[200, 0] = 1e308
+    write_csv(tmp_path / "a.csv", rows, "t,x")
+    with pytest.raises(ImportCheckError, match="gap: line 203: time goes from 1e"):
         import_file(tmp_path / "a.csv", TIMED)

@@ -9,7 +9,7 @@ import pytest
 from layouts import vibration, write_csv
 
 from whir_contracts import recording
-from whir_ml.importers import DataSet, Facts, ImportFactError, import_file
+from whir_ml.importers import DataSet, Facts, ImportFactError, find_files, import_file
 
 
 @pytest.fixture
@@ -27,6 +27,12 @@ def test_counts_and_facts_stay_as_they_are(npz: Path) -> None:
     assert np.array_equal(first.offset, second.offset)
     for name in ("label", "unit", "rate_hz", "rpm", "mounting", "sensor_name", "full_scale", "channels"):
         assert getattr(first, name) == getattr(second, name), name
+
+
+def test_a_data_set_is_taken_over_under_the_same_names(npz: Path, tmp_path: Path) -> None:
+    root = npz.parents[1]
+    assert find_files(root) == [npz]
+    assert import_file(npz, Facts(), root=root).recording.name == "pump"
 
 
 def test_facts_can_be_added_but_not_against_the_file(npz: Path) -> None:

@@ -16,12 +16,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from whir_contracts.recording import Recording
+from whir_contracts.recording import INDEX_NAME, Recording
 from whir_ml.importers import checks, cwru, edge_impulse, generic_csv, ims, mafaulda, npz, paderborn, vbl, wav
 from whir_ml.importers.checks import CHECKS
 from whir_ml.importers.data_set import DataSet
 from whir_ml.importers.errors import Finding, ImportCheckError, ImportFactError, ImportFileError
-from whir_ml.importers.facts import FOLDER_SIDECAR, Facts, gather
+from whir_ml.importers.facts import Facts, gather
 from whir_ml.importers.foreign import Adapter, refuse_broken, settle, to_recording
 
 __all__ = [
@@ -109,20 +109,24 @@ def import_file(
 
 
 def recording_name(path: Path, root: Path) -> str:
-    """The way from the root in one word: imbalance/6g/13.1072.csv is imbalance_6g_13.1072, 97.mat is 97."""
-    inside = path.relative_to(root)
+    """The way from the root in one word: imbalance/6g/13.1072.csv is imbalance_6g_13.1072, 97.mat is 97.
+
+    Recordings of a data set of ours keep their names.
+    """
+    own = root / "recordings"
+    inside = path.relative_to(own if (root / INDEX_NAME).is_file() and own in path.parents else root)
     last = inside.stem if any(inside.name.lower().endswith(suffix) for suffix in _suffixes()) else inside.name
     return "_".join("_".join((*inside.parts[:-1], last)).split())
 
 
 def find_files(root: Path) -> list[Path]:
-    """Files under a folder that some layout may read, by name; sidecars and hidden files are none."""
+    """Files under a folder that some layout may read, by name; sidecars, indexes and hidden files are none."""
     files = []
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         for name in names:
             path = Path(folder) / name
-            if name.startswith(".") or name == FOLDER_SIDECAR or path.suffix.lower() == ".toml":
+            if name.startswith(".") or name == INDEX_NAME or path.suffix.lower() == ".toml":
                 continue
             if path.suffix.lower() in _suffixes() or ims.ADAPTER.looks(path):
                 files.append(path)

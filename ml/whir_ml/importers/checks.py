@@ -179,6 +179,8 @@ def _unit(foreign: Foreign, unit: str, full_scale: float | None) -> list[Finding
     if values.shape[1] != 3:
         return []
     still = float(np.linalg.norm(values.mean(axis=0))) / standard
+    if unit == "m/s^2" and 0.9 <= still * standard <= 1.1:
+        return [Finding("unit", "", f"the mean is {still * standard:.3g} m/s^2 long: gravity, if the unit were g")]
     if still < 0.2 or 0.8 <= still <= 1.25:
         return []  # below: a sensor that does not hear gravity
     return [Finding("unit", "", f"gravity comes out as {still:.3g} g if the unit is {unit}, not 1 g")]

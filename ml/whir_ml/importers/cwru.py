@@ -11,7 +11,7 @@ import numpy as np
 from whir_ml.importers.errors import ImportFactError, ImportFileError
 from whir_ml.importers.facts import Facts
 from whir_ml.importers.foreign import Adapter, Foreign, pick
-from whir_ml.importers.mat import column, read_mat, variables
+from whir_ml.importers.mat import column, names, read_mat
 
 PLACES: Final = {"DE": "drive_end", "FE": "fan_end", "BA": "base"}
 # The university numbers its files; most copies name them by fault, size and load: B007_1, IR014_0, OR021@6_2, Normal_3
@@ -27,14 +27,16 @@ def read(path: Path, facts: Facts) -> Foreign:
     found = {match.group(1): None for name in content if (match := _VARIABLE.match(name))}
     prefix = _prefix(path, list(found))
     places = {PLACES[key]: f"{prefix}_{key}_time" for key in PLACES if f"{prefix}_{key}_time" in content}
-    names = tuple(places)
-    chosen = [names[place] for place in pick(path, names, facts.columns)]
+    channels = tuple(places)
+    chosen = [channels[place] for place in pick(path, channels, facts.columns)]
     signals = [column(path, places[name], content[places[name]]) for name in chosen]
     if len({len(signal) for signal in signals}) > 1:
         counts = ", ".join(f"{places[name]} {len(signal)}" for name, signal in zip(chosen, signals, strict=True))
         raise ImportFileError(path, "", f"channels of different length: {counts}")
     says = _from_name(path)
-    speed = content.get(f"{prefix}RPM")
+    speed = np.asarray(content.get(f"{prefix}RPM", []))
+    if speed.size > 1 or not np.issubdtype(speed.dtype, np.number):
+        raise ImportFileError(path, f"{prefix}RPM", "is not one number")
     rate = _rate(path)
     if rate is None and facts.rate_hz is None:
         raise ImportFactError(
@@ -43,7 +45,7 @@ def read(path: Path, facts: Facts) -> Foreign:
     return Foreign(
         values=np.column_stack(signals),
         channels=tuple(chosen),
-        says=Facts(rpm=None if speed is None else float(np.mean(speed)), unit="g", rate_hz=rate, machine="cwru").over(says),
+        says=Facts(rpm=float(speed.item()) if speed.size else None, unit="g", rate_hz=rate, machine="cwru").over(says),
     )
 
 
@@ -89,6 +91,6 @@ ADAPTER: Final = Adapter(
     name="cwru",
     about="Case Western Reserve University .mat (X097_DE_time, X097_FE_time, X097_BA_time, X097RPM)",
     suffixes=(".mat",),
-    looks=lambda path: path.suffix.lower() == ".mat" and any(_VARIABLE.match(name) for name in variables(path)),
+    looks=lambda path: path.suffix.lower() == ".mat" and any(_VARIABLE.match(name) for name in names(path)),
     read=read,
 )

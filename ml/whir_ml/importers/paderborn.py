@@ -15,7 +15,7 @@ import numpy as np
 from whir_ml.importers.errors import ImportFileError
 from whir_ml.importers.facts import Facts
 from whir_ml.importers.foreign import Adapter, Foreign, pick
-from whir_ml.importers.mat import column, read_mat, variables
+from whir_ml.importers.mat import column, names, read_mat
 
 RATE_HZ: Final = 64_000.0
 _NAME: Final = re.compile(r"(N(\d\d)_M(\d\d)_F(\d\d))_(K(?:0|A|I|B)\d\d+)_\d+$")
@@ -30,14 +30,15 @@ _STATES: Final = {
 def read(path: Path, facts: Facts) -> Foreign:
     """Read the signals named vibration_1, …; the speed is the mean of the signal `speed` where there is one."""
     content = read_mat(path)
-    structs = [value for value in content.values() if hasattr(value, "Y")]
+    structs = [value["Y"] for value in content.values() if isinstance(value, dict) and "Y" in value]
     if not structs:
         raise ImportFileError(path, "Y", "holds no struct with a field Y")
-    signals = {str(_field(path, entry, "Name")): _field(path, entry, "Data") for entry in np.atleast_1d(structs[0].Y)}
-    names = tuple(name for name in signals if name.startswith("vibration"))
-    if not names:
+    entries = structs[0] if isinstance(structs[0], list) else [structs[0]]
+    signals = {str(_field(path, entry, "Name")): _field(path, entry, "Data") for entry in entries}
+    found = tuple(name for name in signals if name.startswith("vibration"))
+    if not found:
         raise ImportFileError(path, "Y", f"no signal is called vibration_1; there are {', '.join(signals) or 'none'}")
-    chosen = [names[place] for place in pick(path, names, facts.columns)]
+    chosen = [found[place] for place in pick(path, found, facts.columns)]
     columns = [column(path, name, signals[name]) for name in chosen]
     if len({len(values) for values in columns}) > 1:
         raise ImportFileError(path, "Y", f"signals of different length: {', '.join(chosen)}")
@@ -51,9 +52,9 @@ def read(path: Path, facts: Facts) -> Foreign:
 
 
 def _field(path: Path, entry: Any, name: str) -> Any:
-    if not hasattr(entry, name):
+    if not isinstance(entry, dict) or name not in entry:
         raise ImportFileError(path, f"Y.{name}", "the field is missing")
-    return getattr(entry, name)
+    return entry[name]
 
 
 def _from_name(path: Path) -> Facts:
@@ -73,7 +74,7 @@ def _from_name(path: Path) -> Facts:
 
 
 def _looks(path: Path) -> bool:
-    return path.suffix.lower() == ".mat" and (_NAME.search(path.stem) is not None or len(variables(path)) == 1)
+    return path.suffix.lower() == ".mat" and (_NAME.search(path.stem) is not None or len(names(path)) == 1)
 
 
 ADAPTER: Final = Adapter(

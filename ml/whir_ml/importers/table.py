@@ -35,9 +35,9 @@ class Table:
         """Columns as finite numbers, (rows, places); ImportFileError names line and column of the first that is not."""
         try:
             values = np.loadtxt(self.rows, delimiter=self.separator, usecols=places, ndmin=2, comments=None, quotechar='"')
-        except ValueError:
+        except ValueError as error:
             self._complain(places)
-            raise
+            raise ImportFileError(self.path, "", str(error)) from None
         if not np.isfinite(values).all():
             self._complain(places)
         return values
@@ -85,6 +85,8 @@ def first_rows(path: Path, count: int, separator: str = ",") -> list[list[str]]:
 
 
 def is_number(cell: str) -> bool:
+    if "_" in cell:  # digits of a Python source, not of a table
+        return False
     try:
         float(cell)
     except ValueError:

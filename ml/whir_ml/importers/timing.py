@@ -67,8 +67,8 @@ def findings(timing: Timing, stamps: NDArray[np.float64], place: Callable[[int],
         found.append(Finding("gap", place(index + 1), f"time goes from {stamps[index]:.9g} s to {stamps[index + 1]:.9g} s"))
     for index in timing.gaps[:FINDINGS_PER_CHECK]:
         pause = float(stamps[index + 1] - stamps[index])
-        missing = max(1, round(pause / timing.interval_s) - 1)
-        found.append(Finding("gap", place(index + 1), f"{pause:.6g} s after the sample before, about {missing} missing"))
+        missing = max(1.0, pause / timing.interval_s - 1)
+        found.append(Finding("gap", place(index + 1), f"{pause:.6g} s after the sample before, about {missing:.0f} missing"))
     more = max(0, len(timing.gaps) - FINDINGS_PER_CHECK) + max(0, len(timing.backwards) - FINDINGS_PER_CHECK)
     if more:
         found.append(Finding("gap", "", f"{more} more places like these"))
