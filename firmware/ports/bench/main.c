@@ -7,8 +7,13 @@
 #include "bench.h"
 #include "target.h"
 
+#ifdef __AVR__ /* 2 KB in all */
+#define STACK_PAINTED 768u
+#define STACK_SKIPPED 32u
+#else
 #define STACK_PAINTED 8192u
 #define STACK_SKIPPED 256u /* below the painter's own frame */
+#endif
 #define PAINT 0xA5
 
 static const char *separator = "";

@@ -55,9 +55,12 @@ def run_engine(
     from whir_tools.bench.engine.model import default_models
     from whir_tools.bench.engine.target import require
 
+    def report(line: str) -> None:
+        typer.echo(line, err=True)
+
     try:
         targets = list(_installed(target, bench.TARGETS, require))
-        work = bench.jobs(models or default_models(), targets, ("-O2",) if quick else bench.OPTS, pipeline=not models)
+        work = bench.jobs(models or default_models(), targets, ("-O2",) if quick else bench.OPTS, not models, report)
         with _bar(as_json) as progress:
             rows = bench.measure(work, progress)
         headers = _write_headers({job.subject.model for job in work})
@@ -71,6 +74,13 @@ def run_engine(
         console = Console(width=None if sys.stdout.isatty() else 128)
         for name in targets:
             console.print(_table(bench.TARGETS[name].what, [row for row in rows if row["target"] == name]))
+        for row in rows:
+            if "cycles_invoke" in row["notes"]:
+                notes = row["notes"]
+                typer.echo(
+                    f"{row['model']} {row['target']} {row['opt']}: {notes['cycles_invoke']:,} cycles, "
+                    f"{notes['ms_invoke_at_16_mhz']} ms at 16 MHz, {notes['ram_bytes']:,} bytes of RAM, stack and bench included"
+                )
         for line in headers:
             typer.echo(line)
         if path:

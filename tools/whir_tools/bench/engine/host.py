@@ -19,8 +19,8 @@ class Computer(Emulated):
         image, flash = self.toolchain.images(subject, build, folder)
         result = figures(run([image], subject.name), flash, subject.name)
         if shutil.which("valgrind") is None:
-            reasons = dict.fromkeys(("instructions_setup", "instructions_invoke"), "valgrind is not installed")
-            return replace(result, instructions_setup=None, instructions_invoke=None, reasons=reasons)
+            notes = dict.fromkeys(("instructions_setup", "instructions_invoke"), "valgrind is not installed")
+            return replace(result, instructions_setup=None, instructions_invoke=None, notes=notes)
         return replace(
             result,
             instructions_setup=_most(image, "subject_setup", folder),

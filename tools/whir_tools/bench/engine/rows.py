@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from whir_tools.bench.engine.avr import AVR
 from whir_tools.bench.engine.errors import ModelError
 from whir_tools.bench.engine.host import HOST
 from whir_tools.bench.engine.model import ROOT, Model
@@ -16,12 +17,14 @@ from whir_tools.bench.engine.subject import Subject, engine_subject, pipeline_su
 from whir_tools.bench.engine.target import Build, Target
 from whir_tools.bench.engine.xtensa import XTENSA
 
-TARGETS: dict[str, Target] = {target.name: target for target in (RV32, XTENSA, HOST)}
+TARGETS: dict[str, Target] = {target.name: target for target in (RV32, XTENSA, AVR, HOST)}
 OPTS = ("-Os", "-O2")
 # name → defines
 VARIANTS: dict[str, tuple[str, ...]] = {"default": ()}
 # the default with every operator built in, not only the model's: a figure for flash
 ALL_OPS = "all_ops"
+# no engine at all: the model as C
+PLAIN_C = "plain_c"
 # the first that is exported gives the pipeline its model and parameters
 PIPELINE_CONFIGS = ("adi4k", "synth12k")
 
@@ -52,7 +55,7 @@ class Job:
             "input_bytes": found.input_bytes,
             "state_bytes": found.state_bytes,
             "stack_bytes": max(found.stack_setup_bytes, found.stack_run_bytes),
-            "model_bytes": len(self.subject.model.data),
+            "model_bytes": len(self.subject.model.data) if found.model_bytes is None else found.model_bytes,
             "instructions_setup": found.instructions_setup,
             "instructions_invoke": found.instructions_invoke,
             "macs": self.subject.model.macs,
@@ -62,37 +65,43 @@ class Job:
                 "stack_setup_bytes": found.stack_setup_bytes,
                 "stack_run_bytes": found.stack_run_bytes,
                 **self.subject.notes,
-                **found.reasons,
+                **found.notes,
             },
         }
 
 
-def jobs(models: Sequence[Path], targets: Sequence[str], opts: Sequence[str], pipeline: bool) -> list[Job]:
-    """What is to be measured, in the order of the table.
+def jobs(
+    models: Sequence[Path], targets: Sequence[str], opts: Sequence[str], pipeline: bool, report: Callable[[str], None]
+) -> list[Job]:
+    """What is to be measured, in the order of the table; `report` is told what a target cannot run.
 
     Raises:
         ModelError: a model that cannot be read or has an operator that the engine has not.
     """
     subjects = [engine_subject(Model.load(path)) for path in models]
     if pipeline:
-        subjects += list(_pipeline())
+        subjects += list(_pipeline(report))
     for subject in subjects:
         subject.model.config_header()
-    return [
-        Job(subject, TARGETS[target], variant, opt)
-        for target in targets
-        for subject in subjects
-        for variant in (*VARIANTS, *([ALL_OPS] if subject is subjects[0] else []))
-        for opt in opts
-    ]
+    work = []
+    for target in map(TARGETS.__getitem__, targets):
+        for subject in subjects:
+            reason = target.refuses(subject)
+            if reason is not None:
+                report(f"left out: {target.name} {subject.name}: {reason}")
+                continue
+            variants = (PLAIN_C,) if target is AVR else (*VARIANTS, *([ALL_OPS] if subject is subjects[0] else []))
+            work += [Job(subject, target, variant, opt) for variant in variants for opt in opts]
+    return work
 
 
-def _pipeline() -> Iterator[Subject]:
+def _pipeline(report: Callable[[str], None]) -> Iterator[Subject]:
     for name in PIPELINE_CONFIGS:
         folder = ROOT / "build/models" / name
         if (folder / "features.tlv").exists():
             yield pipeline_subject(folder)
             return
+    report(f"left out: pipeline: run `whir train {PIPELINE_CONFIGS[0]}` and `whir export {PIPELINE_CONFIGS[0]}` first")
 
 
 def measure(work: Sequence[Job], progress: Callable[[str, int, int], None]) -> list[Row]:

@@ -6,9 +6,9 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from whir_tools.bench.engine.errors import ImageError, ToolMissingError
 from whir_tools.bench.engine.subject import BENCH, CORE, Subject
@@ -19,7 +19,7 @@ SECTIONS = ["-std=gnu99", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-se
 
 @dataclass(frozen=True)
 class Figures:
-    """What one image gives. `reasons` says for each figure that is None why."""
+    """What one image gives. `notes` says for each figure that is None why; `model_bytes` None: the file's."""
 
     flash_bytes: int
     arena_bytes: int
@@ -31,7 +31,8 @@ class Figures:
     instructions_invoke: int | None
     vectors: int
     different: int
-    reasons: dict[str, str]
+    notes: dict[str, Any] = field(default_factory=dict)
+    model_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,11 @@ class Target(Protocol):
     def tools(self) -> Mapping[str, str]:
         """Program → Debian packages."""
 
+    def refuses(self, subject: Subject) -> str | None:
+        """Why the target cannot run it; None when it can."""
+
     def measure(self, subject: Subject, build: Build, folder: Path) -> Figures:
-        """Raises ImageError, or ModelError for what the target cannot run. `folder` is for its files."""
+        """Raises ImageError. `folder` is for its files."""
 
 
 def require(tools: Mapping[str, str]) -> None:
@@ -104,18 +108,19 @@ class Toolchain:
         core: list[str | Path] = ["-include", config, f"-I{CORE}/src", BENCH / subject.source, *subject.core]
         run([*common, *core, "-o", full, "-lgcc"], f"{subject.name}: build")
         run([*common, BENCH / "empty.c", "-o", empty, "-lgcc"], f"{subject.name}: build of the empty image")
-        return full, self._flash(full) - self._flash(empty)
-
-    def _flash(self, image: Path) -> int:
-        """Code, constants and initial values."""
-        text, data = run([self.size, image], "size").splitlines()[1].split()[:2]
-        return int(text) + int(data)
+        return full, flash_bytes(self.size, full) - flash_bytes(self.size, empty)
 
 
-def figures(printed: str, flash_bytes: int, name: str) -> Figures:
+def flash_bytes(size: str, image: Path) -> int:
+    """Code, constants and initial values, by the target's `size`."""
+    text, data = run([size, image], "size").splitlines()[1].split()[:2]
+    return int(text) + int(data)
+
+
+def figures(printed: str, flash: int, name: str) -> Figures:
     """What an image printed."""
     try:
-        result: dict[str, int] = json.loads(printed)
+        result: dict[str, Any] = json.loads(printed)
     except json.JSONDecodeError as error:
         raise ImageError(f"{name}: the image printed no result: {printed[:200]!r}") from error
     if "error" in result:
@@ -123,7 +128,7 @@ def figures(printed: str, flash_bytes: int, name: str) -> Figures:
     for stage in ("stack_setup_bytes", "stack_run_bytes"):
         if result[stage] == 0:
             raise ImageError(f"{name}: more stack than the bench paints")
-    return Figures(flash_bytes=flash_bytes, reasons={}, **result)
+    return Figures(flash_bytes=flash, **result)
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,9 @@ class Emulated:
     tools: Mapping[str, str]
     toolchain: Toolchain
     emulator: Sequence[str]
+
+    def refuses(self, subject: Subject) -> str | None:
+        return None
 
     def measure(self, subject: Subject, build: Build, folder: Path) -> Figures:
         image, flash = self.toolchain.images(subject, build, folder)
