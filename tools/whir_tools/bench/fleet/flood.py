@@ -15,6 +15,7 @@ import time
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from whir_tools.bench.fleet.errors import TooLongError
 from whir_tools.bench.fleet.node import Outgoing, ProtocolNode
 
 SITE = "flood"
@@ -70,7 +71,10 @@ class Flood:
             self._publish(message)
 
     def _publish(self, message: Outgoing) -> None:
+        give_up = time.monotonic() + GIVE_UP_S
         while self.sent - self.acked > UNACKED_MAX:
+            if time.monotonic() > give_up:
+                raise TooLongError(f"the broker takes nothing: not within {GIVE_UP_S:.0f} s")
             time.sleep(0.002)
         self.sent += 1
         self.client.publish(message.topic, message.payload, 1)
