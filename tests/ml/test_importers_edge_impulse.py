@@ -159,6 +159,8 @@ def broken(**changes: Any) -> dict[str, Any]:
         (content([]) | {"signature": 5}, "signature: is int"),
         (content([]) | {"payload": []}, "payload: is list"),
         (broken(interval_ms="10"), "payload.interval_ms: is str, not int or float"),
+        (broken(interval_ms=10**400), "is not a time between samples"),
+        (broken(values=[[1, 2, 3], [1, 2, 10**400]]), "is not a finite number"),
         (broken(interval_ms=0), "0 is not a time between samples"),
         (broken(sensors=[]), "names 0 sensors"),
         (broken(sensors=[{"name": "a"}, {"name": "a"}, {"name": "b"}]), "2 of them different"),

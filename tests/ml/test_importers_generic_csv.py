@@ -122,6 +122,8 @@ def test_uneven_sampling_is_jitter_beyond_the_stamps_own_step(tmp_path: Path) ->
         ("x,y\n1,2\n3,oops\n", FACTS, "y", "line 3: 'oops'"),
         ("x,y\n1,2\n3,4\n", Facts(columns=("z",)).over(FACTS), "z", "no such column; there are x, y"),
         ("1,2\n3,4\n", Facts(columns=("3",)).over(FACTS), "3", "no such column; there are ch1, ch2"),
+        ("x,x\n1,2\n3,4\n", FACTS, "columns", "two columns have one name"),
+        ("timestamp,x\n1700000000000,1\n1700000000001,2\n", TIMED, "timestamp", "give 1 Hz: say their unit"),
         ("x\n1\n", FACTS, "", "holds 1 samples"),
         ("x\n", FACTS, "", "a header and no line of data"),
         ("", FACTS, "", "no line of data"),
@@ -157,3 +159,13 @@ def test_a_time_stamp_out_of_all_bounds_is_a_gap(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", rows, "t,x")
     with pytest.raises(ImportCheckError, match="gap: line 203: time goes from 1e"):
         import_file(tmp_path / "a.csv", TIMED)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_decimal_comma_is_read_where_it_does_not_separate(tmp_path: Path, separator: str) -> None:
+    values = np.round(vibration(400, 3), 4)
+    rows = [separator.join(f"{value:.4f}".replace(".", ",") for value in row) for row in values]
+    (tmp_path / "a.csv").write_text("\n".join([separator.join(("a.x", "a.y", "a.z")), *rows]))
+    foreign = generic_csv.read(tmp_path / "a.csv", FACTS)
+    assert foreign.channels == ("a.x", "a.y", "a.z")
+    assert np.array_equal(foreign.values, values)

@@ -47,7 +47,7 @@ def read(path: Path, facts: Facts) -> Foreign:
     _verify(path, raw, content)
     payload = _member(path, content, "payload", dict)
     interval = _member(path, payload, "interval_ms", int, float, where="payload.")
-    if not (math.isfinite(interval) and interval > 0):
+    if not (_finite(interval) and interval > 0):
         raise ImportFileError(path, "payload.interval_ms", f"{interval!r} is not a time between samples")
     sensors = _member(path, payload, "sensors", list, where="payload.")
     names = tuple(str(_member(path, one, "name", str, where="payload.sensors.")) for one in sensors)
@@ -105,7 +105,7 @@ def _decode(path: Path, raw: bytes) -> tuple[dict[str, Any], bytes]:
     stream = io.BytesIO(raw)
     try:
         content = json.loads(raw) if path.suffix.lower() == ".json" else cbor2.CBORDecoder(stream).decode()
-    except (ValueError, EOFError, RecursionError, cbor2.CBORError) as error:
+    except (ValueError, EOFError, RecursionError, OverflowError, TypeError, cbor2.CBORError) as error:
         kind = path.suffix[1:].upper()
         raise ImportFileError(path, "", f"not a whole {kind} file: {str(error).splitlines()[0]}") from None
     if not isinstance(content, dict):
@@ -155,9 +155,16 @@ def _values(path: Path, rows: list[Any], count: int, tail: bytes) -> NDArray[np.
         if not isinstance(row, list) or len(row) != count:
             raise ImportFileError(path, "payload.values", f"sample {index} does not have {count} values")
         for value in row:
-            if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            if not _finite(value):
                 raise ImportFileError(path, "payload.values", f"sample {index}: {value!r} is not a finite number")
     return np.array(rows, dtype=np.float64).reshape(len(rows), count)
+
+
+def _finite(value: object) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def _binary(path: Path, reference: str, count: int, tail: bytes) -> NDArray[np.float64]:

@@ -15,6 +15,8 @@ from whir_ml.importers.facts import TIME_UNITS, Facts
 from whir_ml.importers.foreign import Adapter, Foreign, pick
 from whir_ml.importers.table import Table, is_number, read_table
 
+# Slower than any vibration is measured: stamps of another unit, which the header does not name.
+RATE_MIN_HZ: Final = 20.0
 # time, t, timestamp, with a unit behind it where one is known: time_ms, Time [us], t(s)
 _TIME: Final = re.compile(r"^(?:t|time|timestamp|time_?stamp)(?:[ _]*[\[(]?(s|sec|ms|us|µs|ns)[\])]?)?$", re.IGNORECASE)
 _UNIT: Final = {"sec": "s", "µs": "us"}
@@ -37,9 +39,17 @@ def read(path: Path, facts: Facts) -> Foreign:
         raise ImportFileError(path, table.names[time], "the time stamps do not advance")
     if measured is None and facts.rate_hz is None:
         raise ImportFactError(path, "rate_hz", "no time stamps: give --rate HZ, or --time COLUMN where there are some")
+    if measured is not None and measured.rate_hz < RATE_MIN_HZ:
+        assert time is not None
+        raise ImportFactError(
+            path, table.names[time], f"the time stamps give {measured.rate_hz:.3g} Hz: say their unit, as --time-unit ms"
+        )
+    channels = tuple(table.names[place] for place in places)
+    if len(set(channels)) < len(channels):
+        raise ImportFileError(path, "columns", f"two columns have one name: {', '.join(channels)}; choose by number")
     return Foreign(
         values=table.numbers(places),
-        channels=tuple(table.names[place] for place in places),
+        channels=channels,
         says=Facts(rate_hz=None if measured is None else measured.rate_hz),
         stamps=stamps,
         lines=table.lines,

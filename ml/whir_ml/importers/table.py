@@ -58,15 +58,18 @@ class Table:
 
 
 def read_table(path: Path, separator: str | None = None) -> Table:
-    """Read a text file; the separator, unless given, is the most frequent of comma, semicolon and tab in its first line.
+    """Read a text file; the separator, unless given, is semicolon or tab where the first line has one, else the comma.
 
     Empty lines and lines that start with # are skipped. The first line is a header when one of its cells is not a number.
+    Where the comma does not separate and no number has a point, it is the decimal sign.
     """
     kept = [(number, line) for number, line in enumerate(_text(path).splitlines(), start=1) if _is_data(line)]
     if not kept:
         raise ImportFileError(path, "", "holds no line of data")
     lines, rows = [number for number, _ in kept], [line for _, line in kept]
-    separator = separator or max(",;\t", key=rows[0].count)
+    separator = separator or next((sign for sign in ";\t" if sign in rows[0]), ",")
+    if separator != "," and not any("." in row for row in rows[1:]):
+        rows = [row.replace(",", ".") for row in rows]
     first = next(csv.reader(rows[:1], delimiter=separator))
     header = None if all(is_number(cell) for cell in first) else tuple(cell.strip() for cell in first)
     skip = 0 if header is None else 1
