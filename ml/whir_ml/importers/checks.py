@@ -85,11 +85,9 @@ def _clipping(foreign: Foreign, channel: str, values: NDArray[np.float64], full_
     starts, lengths = _runs(values)
     found = []
     for end, word in ((values.max(), "top"), (values.min(), "bottom")):
-        plateaus = [
-            (int(start), int(length))
-            for start, length in zip(starts, lengths, strict=True)
-            if length >= PLATEAU_SAMPLES and values[start] == end and _abrupt(steps, int(start), int(length), count)
-        ]
+        candidates = np.flatnonzero((lengths >= PLATEAU_SAMPLES) & (values[starts] == end))
+        runs = [(int(starts[one]), int(lengths[one])) for one in candidates]
+        plateaus = [run for run in runs if _abrupt(steps, *run, count)]
         if plateaus:
             total = sum(length for _, length in plateaus)
             text = f"{total} samples in {len(plateaus)} plateaus at the {word}, {end:.6g}"
