@@ -2,7 +2,7 @@
 BIN := .venv/bin
 export WHIR_BUILD := $(CURDIR)/build
 
-.PHONY: help demo test test-long bench check format generate core
+.PHONY: help demo test test-long bench check format generate core amalgamation
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -30,3 +30,6 @@ generate: ## rewrite what comes from contracts/, and the tables of the core
 
 core: ## compile the core again after a change of its C
 	@ci/install.sh demo
+
+amalgamation: ## the core as two files, build/whir.c and build/whir.h
+	@python3 firmware/core/amalgamate.py build

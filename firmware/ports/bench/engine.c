@@ -1,8 +1,10 @@
 /* The engine alone: verify, plan and bind are set-up; a run is one inference. */
+#define WHIR_PORT_VERSION 1 /* the seam that this port was written for */
+
 #include <string.h>
 
 #include "bench.h"
-#include "whir/nn.h"
+#include "whir/whir.h"
 
 #define ARENA_MAX 131072u
 

@@ -2,15 +2,12 @@
  * The whole way from a sensor's samples to a verdict's permille: condition, window, features, inference. Set-up parses the
  * parameters and loads the model; a run is what one window costs, the samples of its hop included.
  */
+#define WHIR_PORT_VERSION 1 /* the seam that this port was written for */
+
 #include <string.h>
 
 #include "bench.h"
-#include "whir/bytes.h"
-#include "whir/condition.h"
-#include "whir/decide.h"
-#include "whir/features.h"
-#include "whir/nn.h"
-#include "whir/window.h"
+#include "whir/whir.h"
 
 #define ARENA_MAX 131072u
 #define SENSOR_BYTES 24u /* in front of the parameters */

@@ -1,10 +1,11 @@
 #ifndef WHIR_SEAMS_H
 #define WHIR_SEAMS_H
 
+#define WHIR_PORT_VERSION 1 /* the seam that this port was written for */
+
 #include "host_crypto.h"
 #include "host_flash.h"
-#include "whir/port/crypto.h"
-#include "whir/port/flash.h"
+#include "whir/whir.h"
 
 /* The core's view of the objects that Python holds. */
 whir_crypto_t *host_crypto_seam(host_crypto_t *crypto);

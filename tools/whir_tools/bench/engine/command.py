@@ -79,7 +79,7 @@ def run_engine(
                 notes = row["notes"]
                 typer.echo(
                     f"{row['model']} {row['target']} {row['opt']}: {notes['cycles_invoke']:,} cycles, "
-                    f"{notes['ms_invoke_at_16_mhz']} ms at 16 MHz, {notes['ram_bytes']:,} bytes of RAM, stack and bench included"
+                    f"{notes['ms_invoke_at_16_mhz']} ms at 16 MHz, {notes['ram_bytes']:,} bytes of RAM with stack"
                 )
         for line in headers:
             typer.echo(line)

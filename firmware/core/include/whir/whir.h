@@ -1,0 +1,44 @@
+#ifndef WHIR_WHIR_H
+#define WHIR_WHIR_H
+
+/*
+ * The whole public interface. Semantic versioning: a new major breaks callers, a new minor adds, a patch does neither; while
+ * the major is 0, a new minor may break.
+ */
+#define WHIR_VERSION_MAJOR 0
+#define WHIR_VERSION_MINOR 1
+#define WHIR_VERSION_PATCH 0
+
+/*
+ * The seam between core and port, whir/port/. A port defines WHIR_PORT_VERSION as the number it was written for before it
+ * includes this file; after a change of the seam it does not compile until somebody has looked at it.
+ */
+#define WHIR_SEAM_VERSION 1
+#if defined(WHIR_PORT_VERSION) && WHIR_PORT_VERSION != WHIR_SEAM_VERSION
+#error "this port was written for another version of whir/port: read CHANGELOG.md, then set WHIR_PORT_VERSION"
+#endif
+
+#include "whir/bundle.h"
+#include "whir/bytes.h"
+#include "whir/command.h"
+#include "whir/condition.h"
+#include "whir/contract.h"
+#include "whir/decide.h"
+#include "whir/features.h"
+#include "whir/json.h"
+#include "whir/messages.h"
+#include "whir/nn.h"
+#include "whir/node.h"
+#include "whir/params.h"
+#include "whir/port/crypto.h"
+#include "whir/port/flash.h"
+#include "whir/port/inference.h"
+#include "whir/port/link.h"
+#include "whir/port/output.h"
+#include "whir/port/sensor.h"
+#include "whir/slots.h"
+#include "whir/spool.h"
+#include "whir/update.h"
+#include "whir/window.h"
+
+#endif
