@@ -38,7 +38,7 @@ def write_cwru(path: Path, values: Array, number: int = 97, rpm: int | None = 17
     if rpm is not None:
         content[f"X{number:03d}RPM"] = np.array([[rpm]])
     path.parent.mkdir(parents=True, exist_ok=True)
-    savemat(path, content | more, format="5")
+    savemat(path, more | content, format="5")
 
 
 def write_paderborn(path: Path, vibrations: Array, rpm: float | None = 1498.0) -> None:

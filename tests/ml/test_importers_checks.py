@@ -76,6 +76,13 @@ def test_a_quiet_machine_in_coarse_counts_does_not_stick() -> None:
     assert names(seen(counts(vibration(20000, 3, rms=0.002), 0.004))) == []
 
 
+def test_a_still_machine_that_is_knocked_now_and_then_does_not_stick() -> None:
+    values = np.zeros((4000, 1))
+    values[::100, 0] = 0.1
+    values[50::100, 0] = -0.2
+    assert names(seen(values)) == []
+
+
 def test_an_axis_with_two_values_is_stuck() -> None:
     values = vibration(4000, 2)
     values[:, 0] = np.arange(4000) % 2
