@@ -78,8 +78,7 @@ def test_a_quiet_machine_in_coarse_counts_does_not_stick() -> None:
 
 def test_a_still_machine_that_is_knocked_now_and_then_does_not_stick() -> None:
     values = np.zeros((4000, 1))
-    values[::100, 0] = 0.1
-    values[50::100, 0] = -0.2
+    values[::50, 0] = counts(np.random.default_rng(3).normal(0, 0.1, 80), 0.001)
     assert names(seen(values)) == []
 
 
