@@ -17,7 +17,7 @@ test-long: ## the long forms, at most 90 minutes
 	@ci/test.sh long
 
 bench: ## measure engine, quality and fleet into build/bench/
-	@ci/install.sh test && $(BIN)/whir bench engine && $(BIN)/whir bench quality && $(BIN)/whir bench fleet
+	@ci/install.sh bench && $(BIN)/whir bench engine && $(BIN)/whir bench quality && $(BIN)/whir bench fleet
 
 check: ## format, lint, types, generated files up to date
 	@ci/install.sh test && ci/check.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the given target needs: Debian packages where it may, Python packages into .venv. Does nothing the second time.
-#   ci/install.sh demo|test
+#   ci/install.sh demo|test|bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="${PYTHON:-python3}"
@@ -13,11 +13,13 @@ say() { printf '%s\n' "$*" >&2; }
 command -v cc >/dev/null || command -v gcc >/dev/null || {
     say "A C compiler is needed: apt-get install build-essential"; exit 1; }
 
-if [ "$target" = test ]; then
+if [ "$target" != demo ]; then
+    lists=(ci/packages.txt)
+    [ "$target" = bench ] && lists+=(ci/packages-bench.txt)
     missing=()
     while read -r package; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-    done < ci/packages.txt
+    done < <(cat "${lists[@]}")
     command -v npm >/dev/null || missing+=(nodejs npm)
     if [ ${#missing[@]} -gt 0 ]; then
         if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -25,7 +27,7 @@ if [ "$target" = test ]; then
             DEBIAN_FRONTEND=noninteractive apt-get update -qq
             DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
         else
-            say "The tests need these Debian packages; install them first: apt-get install ${missing[*]}"; exit 1
+            say "It needs these Debian packages; install them first: apt-get install ${missing[*]}"; exit 1
         fi
     fi
 fi
@@ -51,7 +53,7 @@ if [ "$(cat .venv/.core 2>/dev/null)" != "$want" ]; then
     echo "$want" > .venv/.core
 fi
 
-if [ "$target" = test ] && ! cmp -s ci/npm/package.json build/npm/package.json; then
+if [ "$target" != demo ] && ! cmp -s ci/npm/package.json build/npm/package.json; then
     mkdir -p build/npm
     cp ci/npm/package.json build/npm/.package.json && mv build/npm/.package.json build/npm/package.json
     npm install --prefix build/npm --no-package-lock --no-audit --no-fund --silent || { rm build/npm/package.json; exit 1; }

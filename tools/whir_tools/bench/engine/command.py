@@ -44,6 +44,8 @@ def run_engine(
     target: Annotated[
         list[TargetName] | None, typer.Option(help="may be given several times; default: all whose tools are installed")
     ] = None,
+    check: Annotated[bool, typer.Option("--check", help="fail where a figure is above ci/size_budget.toml by 1 %")] = False,
+    update_budget: Annotated[bool, typer.Option("--update-budget", help="take the figures over into that file")] = False,
     quick: Quick = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,6 +53,7 @@ def run_engine(
 
     Example: whir bench engine build/models/fft32/model.tflite --target rv32 --json
     """
+    from whir_tools.bench.engine import budget
     from whir_tools.bench.engine import rows as bench
     from whir_tools.bench.engine.model import default_models
     from whir_tools.bench.engine.target import require
@@ -63,6 +66,10 @@ def run_engine(
         work = bench.jobs(models or default_models(), targets, ("-O2",) if quick else bench.OPTS, not models, report)
         with _bar(as_json) as progress:
             rows = bench.measure(work, progress)
+        over = budget.exceeded(rows, budget.read()) if check else []
+        if update_budget:
+            old = budget.read() if budget.BUDGET.exists() else {}
+            budget.BUDGET.write_text(budget.text(budget.updated(rows, old)))
         headers = _write_headers({job.subject.model for job in work})
     except EngineBenchError as error:
         typer.echo(f"error: {error}", err=True)
@@ -85,8 +92,12 @@ def run_engine(
             typer.echo(line)
         if path:
             typer.echo(f"written: {path}")
-    if not all(row["bit_exact"] for row in rows):
-        typer.echo("error: outputs differ from the expected bytes", err=True)
+    for line in over:
+        typer.echo(f"over budget: {line}", err=True)
+    wrong = [f"{row['target']} {row['model']} {row['opt']}" for row in rows if not row["bit_exact"]]
+    for name in wrong:
+        typer.echo(f"error: {name}: other bytes than expected", err=True)
+    if over or wrong:
         raise typer.Exit(1)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from whir_node.engine import TflmEngine
+from whir_node.engine import Engine, TflmEngine
 from whir_node.errors import EngineError
 from whir_tools.bench.engine.errors import ModelError
 
@@ -36,7 +36,10 @@ class Model:
         data = path.read_bytes()
         if data[4:8] != b"TFL3":
             raise ModelError(f"{path}: not a .tflite file")
-        return cls(path, data)
+        model = cls(path, data)
+        if not model.operators:
+            raise ModelError(f"{path}: a model without operators")
+        return model
 
     @property
     def name(self) -> str:
@@ -101,6 +104,7 @@ class Model:
         if all(path.exists() for path in kept):
             return kept[0].read_bytes(), kept[1].read_bytes()
         try:
+            Engine(self.data)  # trusts nothing, as TensorFlow Lite Micro does
             peer = TflmEngine(self.data)
         except EngineError as error:
             raise ModelError(f"{self.path}: {error}") from error
@@ -109,9 +113,10 @@ class Model:
 
 
 def default_models() -> list[Path]:
-    """The reference models where they are at hand, and every model exported under build/."""
+    """The repository's, the reference models where they are at hand, and every model exported under build/."""
     shared = Path(os.environ.get("WHIR_MODELS", ROOT.parent / "shared/models"))
-    found = sorted(shared.glob("*.tflite")) + sorted((ROOT / "build/models").glob("*/model.tflite"))
-    if not found:
-        raise ModelError("no model to measure: name one, set WHIR_MODELS, or run `whir export` first")
-    return found
+    return [
+        *sorted((ROOT / "tests/vectors").glob("*.tflite")),
+        *sorted(shared.glob("*.tflite")),
+        *sorted((ROOT / "build/models").glob("*/model.tflite")),
+    ]

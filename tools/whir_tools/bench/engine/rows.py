@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,11 +107,12 @@ def _pipeline(report: Callable[[str], None]) -> Iterator[Subject]:
 
 
 def measure(work: Sequence[Job], progress: Callable[[str, int, int], None]) -> list[Row]:
-    """All rows; `progress` is told what is under way, how many are done, of how many."""
-    rows = []
-    for done, job in enumerate(work):
-        progress(f"{job.target.name} {job.subject.name} {job.opt}", done, len(work))
-        rows.append(job.row())
-    if not rows:
+    """All rows, as many at a time as there are cores; `progress` is told the last one, how many are done, of how many."""
+    if not work:
         raise ModelError("nothing to measure")
+    rows = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for row in pool.map(Job.row, work):
+            rows.append(row)
+            progress(f"{row['target']} {row['model']} {row['opt']}", len(rows), len(work))
     return rows
