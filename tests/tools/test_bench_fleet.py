@@ -117,6 +117,7 @@ def test_queries_return_rows_of_every_table_size(tmp_path: Path, nothing_is_left
     assert all(one["ms"] > 0 for one in result)
 
 
+@pytest.mark.long  # waits for the silent one's deadline, which no busy node must miss
 def test_a_rollout_with_refusing_and_silent_nodes_finishes_as_the_rules_say(tmp_path: Path, nothing_is_left: None) -> None:
     result = rollout.measure(tmp_path, 30, 20, silent)
     assert (result["outcome"], result["as_expected"]) == ("finished", True)

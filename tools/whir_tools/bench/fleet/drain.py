@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -67,7 +66,7 @@ def measure(folder: Path, messages: int, runs: int, say: Say) -> dict[str, Any]:
         "inflight": INFLIGHT_MAX,
         "runs": runs,
         "broker": mosquitto_version(),
-        "database": f"SQLite {sqlite3.sqlite_version}",
+        "database": f"SQLite {_sqlite_version()}",
     }
 
 
@@ -115,6 +114,12 @@ def _ingest(broker: Broker, folder: Path, messages: int, what: str, say: Say) ->
         return drained
     finally:
         ingest.stop()
+
+
+def _sqlite_version() -> str:
+    """Of an interpreter by itself, as ingest runs in: TensorFlow, once loaded here, puts its own in front of the system's."""
+    command = [sys.executable, "-c", "import sqlite3; print(sqlite3.sqlite_version)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _cpu_s(process: psutil.Process) -> float:
