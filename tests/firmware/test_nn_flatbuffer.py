@@ -203,14 +203,15 @@ def test_mutants_are_refused_or_run_without_a_fault_and_alike_in_every_build(tmp
         models[-1].write_bytes(net.build())
     checked = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     outputs = []
-    for name, flags in (("fast", ["-O2"]), ("checked", checked)):
+    fast = "-DWHIR_NN_FAST"
+    for name, flags in (("default", ["-O2"]), ("checked", checked), ("small", ["-Os"]), ("fast", [*checked, fast])):
         program = build_with_engine("nn_mutate.c", tmp_path / name, flags)
         done = subprocess.run(
             [program, "1", str(MUTANTS_PER_MODEL), *models], capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr[:2000]
         outputs.append(done.stdout)
-    assert outputs[0] == outputs[1]
+    assert outputs == outputs[:1] * 4
     counts = dict(line.split() for line in outputs[0].splitlines()[:-1])
     assert sum(map(int, counts.values())) == 2 * MUTANTS_PER_MODEL
     for code in (ErrorCode.NN_SCHEMA, ErrorCode.NN_OP, ErrorCode.NN_TYPE, ErrorCode.NN_SHAPE, ErrorCode.NN_QUANT, 0):

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tflite_nets import NO_ACTIVATION, OPERATORS, OPTIONS, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, Net, schema
+from tflite_nets import (
+    NO_ACTIVATION,
+    OPERATORS,
+    OPTIONS,
+    RELU,
+    RELU6,
+    RELU_N1_TO_1,
+    SAME,
+    VALID,
+    Net,
+    build_with_engine,
+    schema,
+)
 
 from whir_node.engine import Engine, TflmEngine
 
@@ -160,6 +173,23 @@ def test_a_random_net_gives_tflm_bytes_after_every_layer(seed: int) -> None:
 def test_many_more_random_nets_give_tflm_bytes() -> None:
     for seed in range(RANDOM_NETS, RANDOM_NETS_LONG):
         check_random_net(seed)
+
+
+@pytest.mark.parametrize("flags", [["-Os"], ["-O2", "-DWHIR_NN_FAST"], ["-Os", "-DWHIR_NN_FAST"]], ids=" ".join)
+def test_every_variant_of_the_engine_gives_the_same_bytes(flags: list[str], tmp_path: Path) -> None:
+    program = build_with_engine("nn_run.c", tmp_path / "nn_run", flags)
+    models, wanted = [], []
+    for seed in range(RANDOM_NETS):
+        model = random_net(seed)[-1]
+        engine = Engine(model)
+        inputs = np.random.default_rng(seed).integers(-128, 128, (INPUTS, engine.info.input_bytes), dtype=np.int8)
+        models.append(tmp_path / f"{seed}.tflite")
+        models[-1].write_bytes(model)
+        models[-1].with_suffix(".tflite.in").write_bytes(inputs.tobytes())
+        wanted.append(engine.run(inputs).tobytes())
+    subprocess.run([program, *models], check=True)
+    found = [model.with_suffix(".tflite.out").read_bytes() for model in models]
+    assert [seed for seed in range(RANDOM_NETS) if found[seed] != wanted[seed]] == []
 
 
 def test_the_random_nets_do_not_all_saturate() -> None:

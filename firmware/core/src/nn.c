@@ -34,10 +34,7 @@ int whir_nn_run(whir_nn_t *nn)
 static int load(whir_inference_t *engine, const uint8_t *model, uint32_t model_bytes, uint8_t *arena, uint32_t arena_bytes,
                 whir_model_info_t *info)
 {
-    whir_nn_t *nn = engine->ctx;
-    int err = whir_nn_plan(nn, model, model_bytes, info);
-
-    return err < 0 ? err : whir_nn_bind(nn, arena, arena_bytes);
+    return whir_nn_load(engine->ctx, model, model_bytes, arena, arena_bytes, info);
 }
 
 static int invoke(whir_inference_t *engine, const int8_t *input, int8_t *output)

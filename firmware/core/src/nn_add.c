@@ -80,4 +80,4 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_add = {0, OPTIONS, 2, WHIR_NN_LAYER_BYTES(add), read, run};
+const whir_nn_op_t whir_nn_op_add = {0, OPTIONS, 2, WHIR_NN_LAYER_BYTES(add), read, run, NULL};

@@ -163,4 +163,4 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_conv = {3, OPTIONS, 1, WHIR_NN_LAYER_BYTES(conv), read, run};
+const whir_nn_op_t whir_nn_op_conv = {3, OPTIONS, 1, WHIR_NN_LAYER_BYTES(conv), read, run, NULL};

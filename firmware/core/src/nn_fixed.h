@@ -8,14 +8,21 @@
  * shifts of negative numbers are arithmetic on every compiler that the core is built with.
  */
 
+/* A build for size calls these steps, others have them in their places. */
+#if defined(__OPTIMIZE_SIZE__) && defined(__GNUC__)
+#define WHIR_NN_STEP static __attribute__((noinline, unused))
+#else
+#define WHIR_NN_STEP static inline
+#endif
+
 /* (2 a b) / 2^32, rounded to nearest, halves upwards. */
-static inline int32_t whir_nn_high_mul(int32_t a, int32_t b)
+WHIR_NN_STEP int32_t whir_nn_high_mul(int32_t a, int32_t b)
 {
     return (int32_t)(((int64_t)a * b + (INT32_C(1) << 30)) >> 31);
 }
 
 /* x / 2^bits, rounded to nearest, halves away from zero; bits 0..31. */
-static inline int32_t whir_nn_divide_pot(int32_t x, int32_t bits)
+WHIR_NN_STEP int32_t whir_nn_divide_pot(int32_t x, int32_t bits)
 {
     int32_t mask = (int32_t)((UINT32_C(1) << bits) - 1u);
     int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);

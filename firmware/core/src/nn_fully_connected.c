@@ -7,6 +7,51 @@ enum { OPTION_ACTIVATION = 0, OPTION_WEIGHTS_FORMAT = 1 };
 #define OPTIONS 8
 #define ROWS 8u
 
+#ifdef WHIR_NN_FAST
+#define CHANNELS_MAX 4096u /* a record has room for a table of so many */
+#define FILL fill
+#define CENTERED(byte, zero_point) (byte) /* the zero point is in the biases */
+
+/* The table behind the record. */
+static whir_nn_channel_t *channels_of(const whir_nn_layer_t *layer)
+{
+    return (whir_nn_channel_t *)(void *)((uint8_t *)(uintptr_t)layer + WHIR_NN_LAYER_BYTES(dense));
+}
+
+static void fill(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    const whir_nn_dense_t *dense = &layer->as.dense;
+    const int8_t *w = (const int8_t *)(nn->model + dense->weights.data);
+    whir_nn_channel_t *channel = channels_of(layer);
+
+    for (uint32_t c = 0; c < dense->outputs; c++, channel++) {
+        int32_t sum = 0;
+
+        for (const int8_t *end = w + dense->depth; w != end; w++) {
+            sum += *w;
+        }
+        whir_nn_channel_load(nn->model, &dense->weights, c, channel);
+        channel->bias = (int32_t)((uint32_t)channel->bias - (uint32_t)(sum * layer->input_zero_point));
+    }
+}
+#else
+#define FILL NULL
+#define CENTERED(byte, zero_point) ((byte) - (zero_point))
+#endif
+
+static whir_nn_channel_t channel_of(const whir_nn_t *nn, const whir_nn_layer_t *layer, uint32_t c)
+{
+#ifdef WHIR_NN_FAST
+    (void)nn;
+    return channels_of(layer)[c];
+#else
+    whir_nn_channel_t channel;
+
+    whir_nn_channel_load(nn->model, &layer->as.dense.weights, c, &channel);
+    return channel;
+#endif
+}
+
 static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
     whir_nn_dense_t *dense = &layer->as.dense;
@@ -33,6 +78,12 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
     if (err < 0) {
         return err;
     }
+#ifdef WHIR_NN_FAST
+    if (dense->outputs > CHANNELS_MAX) {
+        return WHIR_ERR_SPACE;
+    }
+    layer->bytes = (uint16_t)(layer->bytes + dense->outputs * sizeof(whir_nn_channel_t));
+#endif
     return whir_nn_channels_read(reader, &dense->weights, &weights, dense->outputs, input, output);
 }
 
@@ -45,9 +96,10 @@ static NOT_INLINED void dot(uint32_t sums[ROWS], const int8_t *x, const int8_t *
     uint32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
     const int8_t *end = x + n;
 
+    (void)zero_point;
 #define COLUMN(i)                                                                                                              \
     {                                                                                                                          \
-        int32_t v = x[i] - zero_point;                                                                                         \
+        int32_t v = CENTERED(x[i], zero_point);                                                                                \
         s0 += (uint32_t)(v * w0[i]);                                                                                           \
         s1 += (uint32_t)(v * w1[i]);                                                                                           \
         s2 += (uint32_t)(v * w2[i]);                                                                                           \
@@ -102,13 +154,12 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
             w += dense->depth;
             dot(sums, x, rows, dense->depth, layer->input_zero_point);
             for (uint32_t r = 0; r < count; r++, c++) {
-                whir_nn_channel_t channel;
+                whir_nn_channel_t channel = channel_of(nn, layer, c);
 
-                whir_nn_channel_load(nn->model, &dense->weights, c, &channel);
                 *out++ = (int8_t)whir_nn_channel_byte(channel, range, sums[r] + (uint32_t)channel.bias);
             }
         }
     }
 }
 
-const whir_nn_op_t whir_nn_op_fully_connected = {9, OPTIONS, 1, WHIR_NN_LAYER_BYTES(dense), read, run};
+const whir_nn_op_t whir_nn_op_fully_connected = {9, OPTIONS, 1, WHIR_NN_LAYER_BYTES(dense), read, run, FILL};

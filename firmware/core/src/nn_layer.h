@@ -75,7 +75,7 @@ typedef struct whir_nn_unary {
 typedef struct whir_nn_layer {
     uint32_t input;  /* offset in the arena; an index of values until they are laid out */
     uint32_t output; /* the same */
-    uint16_t bytes;  /* of this record */
+    uint16_t bytes;  /* of this record and its table */
     uint8_t op;      /* index of the operator's functions */
     int8_t input_zero_point;
     int8_t output_zero_point;
@@ -108,6 +108,8 @@ typedef struct whir_nn_op {
                 whir_nn_layer_t *layer);
     /* NULL: the output has the input's bytes, and shares its memory. */
     void (*run)(const whir_nn_t *nn, const whir_nn_layer_t *layer);
+    /* Fills the table behind the record once the arena is bound; NULL when there is none. */
+    void (*fill)(const whir_nn_t *nn, const whir_nn_layer_t *layer);
 } whir_nn_op_t;
 
 extern const whir_nn_op_t whir_nn_op_add, whir_nn_op_average_pool, whir_nn_op_conv, whir_nn_op_depthwise_conv,

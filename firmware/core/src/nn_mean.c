@@ -91,4 +91,4 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_mean = {40, OPTIONS, 1, WHIR_NN_LAYER_BYTES(mean), read, run};
+const whir_nn_op_t whir_nn_op_mean = {40, OPTIONS, 1, WHIR_NN_LAYER_BYTES(mean), read, run, NULL};

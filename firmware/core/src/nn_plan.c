@@ -9,21 +9,33 @@ typedef struct value {
     uint32_t bytes;
     uint32_t at;     /* offset behind the records */
     uint16_t tensor; /* index in the model */
-    uint8_t root;    /* the value whose memory this one shares (itself, unless it is only another shape of the root) */
-    uint8_t first;   /* operators from which and up to which the memory is in use; set on roots */
-    uint8_t last;
+    uint16_t root;   /* the value whose memory this one shares (itself, unless it is only another shape of the root) */
+    uint16_t last;   /* value of the last operator that uses the memory; set on roots */
 } value_t;
 
 typedef struct plan {
     whir_nn_reader_t reader;
     uint32_t count;
-    value_t values[WHIR_NN_LAYERS_MAX + 1];
+    whir_nn_tensor_t latest; /* the operator's output under way: mostly the next one's input */
+    int32_t latest_index;
+    value_t *values; /* one more than operators */
 } plan_t;
 
-/* Makes operator `index` the one under way and fills `layer` from it. */
-static int read_operator(whir_nn_reader_t *reader, uint32_t index, whir_nn_layer_t *layer, whir_nn_tensor_t *output,
-                         const whir_nn_op_t **op)
+static int read_activation(plan_t *plan, int32_t index)
 {
+    int err = 0;
+
+    if (index != plan->latest_index) {
+        plan->latest_index = index;
+        err = whir_nn_tensor_activation(&plan->reader, index, &plan->latest);
+    }
+    return err;
+}
+
+/* Makes operator `index` the one under way and fills `layer` from it. */
+static int read_operator(plan_t *plan, uint32_t index, whir_nn_layer_t *layer, const whir_nn_op_t **op)
+{
+    whir_nn_reader_t *reader = &plan->reader;
     whir_nn_tensor_t input;
     int found, err = whir_nn_reader_select(reader, index);
 
@@ -38,15 +50,18 @@ static int read_operator(whir_nn_reader_t *reader, uint32_t index, whir_nn_layer
     if ((*op)->options != 0 && (*op)->options != reader->options_type) {
         return WHIR_ERR_NN_OPTION;
     }
-    if ((err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 0), &input)) < 0 ||
-        (err = whir_nn_tensor_activation(reader, reader->output, output)) < 0) {
+    if ((err = read_activation(plan, whir_nn_reader_input(reader, 0))) < 0) {
+        return err;
+    }
+    input = plan->latest;
+    if ((err = read_activation(plan, reader->output)) < 0) {
         return err;
     }
     layer->op = (uint8_t)found;
     layer->bytes = (*op)->bytes;
     layer->input_zero_point = (int8_t)input.zero_point;
-    layer->output_zero_point = (int8_t)output->zero_point;
-    err = (*op)->read(reader, &input, output, layer);
+    layer->output_zero_point = (int8_t)plan->latest.zero_point;
+    err = (*op)->read(reader, &input, &plan->latest, layer);
     return whir_fb_is_bad(&reader->fb) ? WHIR_ERR_NN_SCHEMA : err;
 }
 
@@ -61,9 +76,10 @@ static int find_value(const plan_t *plan, int32_t tensor)
     return i;
 }
 
-/* Adds the value that comes into being at `time`: 0 is before the first operator, i + 1 is operator i. */
-static int add_value(plan_t *plan, int32_t index, const whir_nn_tensor_t *tensor)
+/* Adds the value just read. It is in use from the operator on that gives it, and time is counted in values. */
+static int add_value(plan_t *plan)
 {
+    const whir_nn_tensor_t *tensor = &plan->latest;
     value_t *value = &plan->values[plan->count];
 
     if (tensor->data != 0 || (plan->count == 0 && (tensor->rank == 0 || tensor->dims[0] != 1))) {
@@ -71,14 +87,14 @@ static int add_value(plan_t *plan, int32_t index, const whir_nn_tensor_t *tensor
     }
     value->bytes = tensor->elements;
     value->at = UNPLACED;
-    value->tensor = (uint16_t)index;
-    value->root = value->first = value->last = (uint8_t)plan->count;
+    value->tensor = (uint16_t)plan->latest_index;
+    value->root = value->last = (uint16_t)plan->count;
     plan->count++;
     return 0;
 }
 
 /* The operator under way uses its inputs and gives a value; the layer keeps which. */
-static int connect(plan_t *plan, const whir_nn_op_t *op, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
+static int connect(plan_t *plan, const whir_nn_op_t *op, whir_nn_layer_t *layer)
 {
     whir_nn_reader_t *reader = &plan->reader;
     uint32_t root = 0;
@@ -89,7 +105,7 @@ static int connect(plan_t *plan, const whir_nn_op_t *op, const whir_nn_tensor_t 
 
         if (value >= 0) {
             root = plan->values[value].root;
-            plan->values[root].last = (uint8_t)plan->count;
+            plan->values[root].last = (uint16_t)plan->count;
             *(k == 0 ? &layer->input : &layer->as.add.second) = root;
         } else if (k == 0 || layer->as.add.second == 0) {
             whir_fb_fail(&reader->fb, reader->inputs.at + 4 * k);
@@ -97,9 +113,9 @@ static int connect(plan_t *plan, const whir_nn_op_t *op, const whir_nn_tensor_t 
         }
     }
     layer->output = plan->count;
-    err = add_value(plan, reader->output, output);
+    err = add_value(plan);
     if (err == 0 && op->run == NULL) {
-        plan->values[plan->count - 1].root = (uint8_t)root;
+        plan->values[plan->count - 1].root = (uint16_t)root;
     }
     return err;
 }
@@ -107,13 +123,14 @@ static int connect(plan_t *plan, const whir_nn_op_t *op, const whir_nn_tensor_t 
 /* The lowest offset at which `value` overlaps nothing placed that is in use at the same time. */
 static uint32_t lowest_offset(const plan_t *plan, const value_t *value)
 {
+    uint32_t first = (uint32_t)(value - plan->values);
     uint32_t at = 0;
 
     for (uint32_t i = 0; i < plan->count; i++) {
         const value_t *other = &plan->values[i];
         uint32_t other_end = other->at + other->bytes;
 
-        if (other->at != UNPLACED && other->first <= value->last && other->last >= value->first && at < other_end &&
+        if (other->at != UNPLACED && i <= value->last && other->last >= first && at < other_end &&
             other->at < at + value->bytes) {
             at = (other_end + 3) & ~3u;
             i = UINT32_MAX; /* look again from there */
@@ -147,95 +164,97 @@ static uint32_t lay_out(plan_t *plan)
     }
 }
 
-/* All operators in order. With an arena, their records are written to its start; returns the records' length. */
-static int read_operators(whir_nn_t *nn, plan_t *plan, uint8_t *arena)
+/* All operators in order; their records go to the start of the arena as far as there is room. Returns the records' length. */
+static int read_operators(whir_nn_t *nn, plan_t *plan, uint8_t *arena, uint32_t arena_bytes)
 {
     const whir_nn_op_t *op = NULL;
-    whir_nn_tensor_t output;
     whir_nn_layer_t layer;
-    int err, bytes = 0;
+    uint32_t bytes = 0;
+    int err;
 
-    nn->layer_count = 0;
     for (uint32_t i = 0; i < plan->reader.operators.count; i++) {
         nn->error_at = i;
-        if ((err = read_operator(&plan->reader, i, &layer, &output, &op)) < 0 ||
-            (err = connect(plan, op, &output, &layer)) < 0) {
+        if ((err = read_operator(plan, i, &layer, &op)) < 0 || (err = connect(plan, op, &layer)) < 0) {
             return err;
         }
         if (op->run != NULL) {
-            if (arena != NULL) {
-                memcpy(arena + bytes, &layer, layer.bytes);
+            if (bytes + layer.bytes <= arena_bytes) {
+                memcpy(arena + bytes, &layer, op->bytes);
             }
             nn->layer_count++;
             bytes += layer.bytes;
         }
     }
-    return bytes;
+    return (int)bytes;
 }
 
 /* Puts offsets where the records still have values. */
-static void place_layers(const whir_nn_t *nn, const plan_t *plan, uint8_t *arena, uint32_t values_at)
+static void place_layers(whir_nn_t *nn, const plan_t *plan, uint8_t *arena, uint32_t values_at)
 {
+    nn->arena = arena;
     for (uint32_t i = 0; i < nn->layer_count; i++) {
         whir_nn_layer_t *layer = (whir_nn_layer_t *)(void *)arena;
         uint32_t *second = &layer->as.add.second;
+        const whir_nn_op_t *op = whir_nn_op_at(layer->op);
 
         layer->input = values_at + plan->values[layer->input].at;
         layer->output = values_at + plan->values[layer->output].at;
-        if (whir_nn_op_at(layer->op)->inputs > 1 && (*second & WHIR_NN_IN_MODEL) == 0) {
+        if (op->inputs > 1 && (*second & WHIR_NN_IN_MODEL) == 0) {
             *second = values_at + plan->values[*second].at;
+        }
+        if (op->fill != NULL) {
+            op->fill(nn, layer);
         }
         arena += layer->bytes;
     }
 }
 
-/* Reads the model and plans; with an arena, writes the records too. */
-static int walk(whir_nn_t *nn, plan_t *plan, uint8_t *arena, whir_model_info_t *info)
+/* Plans the model opened in plan->reader; binds the arena when it is large enough. */
+static int walk(whir_nn_t *nn, plan_t *plan, uint8_t *arena, uint32_t arena_bytes, whir_model_info_t *info)
 {
     whir_nn_reader_t *reader = &plan->reader;
-    whir_nn_tensor_t tensor;
-    int err = whir_nn_reader_open(reader, nn->model, nn->model_bytes), records, value;
+    value_t values[reader->operators.count + 1]; /* no longer than the model needs */
+    int err, records, value;
 
-    if (err < 0) {
-        return err;
-    }
-    if (reader->operators.count > WHIR_NN_LAYERS_MAX) {
-        nn->error_at = reader->operators.count;
-        return WHIR_ERR_SPACE;
-    }
+    plan->values = values;
     plan->count = 0;
-    if ((err = whir_nn_tensor_activation(reader, reader->graph_input, &tensor)) < 0 ||
-        (err = add_value(plan, reader->graph_input, &tensor)) < 0) {
+    plan->latest_index = -1;
+    if ((err = whir_nn_tensor_activation(reader, reader->graph_input, &plan->latest)) < 0) {
         return err;
     }
-    info->input_scale_bits = whir_fb_u32(&reader->fb, tensor.scales.at);
-    info->input_zero_point = tensor.zero_point;
-    records = read_operators(nn, plan, arena);
-    if (records < 0) {
+    plan->latest_index = reader->graph_input;
+    if ((err = add_value(plan)) < 0) {
+        return err;
+    }
+    info->input_scale_bits = whir_fb_u32(&reader->fb, plan->latest.scales.at);
+    info->input_zero_point = plan->latest.zero_point;
+    if ((records = read_operators(nn, plan, arena, arena_bytes)) < 0) {
         return records;
     }
     value = find_value(plan, reader->graph_output);
-    if (value < 0 || whir_nn_tensor_activation(reader, reader->graph_output, &tensor) < 0) {
+    if (value < 0 || read_activation(plan, reader->graph_output) < 0) {
         whir_fb_fail(&reader->fb, 0);
         return WHIR_ERR_NN_SCHEMA;
     }
-    info->output_scale_bits = whir_fb_u32(&reader->fb, tensor.scales.at);
-    info->output_zero_point = tensor.zero_point;
+    info->output_scale_bits = whir_fb_u32(&reader->fb, plan->latest.scales.at);
+    info->output_zero_point = plan->latest.zero_point;
     info->input_bytes = nn->input_bytes = plan->values[0].bytes;
     info->output_bytes = nn->output_bytes = plan->values[value].bytes;
     value = plan->values[value].root;
-    plan->values[value].last = (uint8_t)plan->count;
+    plan->values[value].last = (uint16_t)plan->count;
     info->arena_bytes = nn->arena_bytes = (uint32_t)records + lay_out(plan);
     nn->input_at = (uint32_t)records + plan->values[0].at;
     nn->output_at = (uint32_t)records + plan->values[value].at;
-    if (arena != NULL) {
+    if (arena_bytes >= nn->arena_bytes) {
         place_layers(nn, plan, arena, (uint32_t)records);
     }
     return 0;
 }
 
-int whir_nn_plan(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, whir_model_info_t *info)
+int whir_nn_load(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, uint8_t *arena, uint32_t arena_bytes,
+                 whir_model_info_t *info)
 {
+    uint32_t room = ((uintptr_t)arena & 15) == 0 ? arena_bytes : 0;
     plan_t plan;
     int err;
 
@@ -246,29 +265,33 @@ int whir_nn_plan(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, whir
     }
     nn->model = model;
     nn->model_bytes = model_bytes;
-    err = walk(nn, &plan, NULL, info);
+    err = whir_nn_reader_open(&plan.reader, model, model_bytes);
+    if (err == 0 && plan.reader.operators.count > WHIR_NN_LAYERS_MAX) {
+        nn->error_at = plan.reader.operators.count;
+        err = WHIR_ERR_SPACE;
+    }
+    if (err == 0) {
+        err = walk(nn, &plan, arena, room, info);
+    }
     if (err == WHIR_ERR_NN_SCHEMA) {
         nn->error_at = plan.reader.fb.bad_at;
     }
-    if (err < 0) {
-        nn->arena_bytes = 0; /* half a plan cannot be bound */
+    if (err == 0 && nn->arena == NULL) {
+        err = room == arena_bytes ? WHIR_ERR_NN_ARENA : WHIR_ERR_ARG;
     }
     return err;
 }
 
+int whir_nn_plan(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, whir_model_info_t *info)
+{
+    int err = whir_nn_load(nn, model, model_bytes, NULL, 0, info);
+
+    return err == WHIR_ERR_NN_ARENA ? 0 : err;
+}
+
 int whir_nn_bind(whir_nn_t *nn, uint8_t *arena, uint32_t arena_bytes)
 {
-    plan_t plan;
     whir_model_info_t info;
-    int err;
 
-    if (nn->arena_bytes == 0 || ((uintptr_t)arena & 15) != 0) {
-        return WHIR_ERR_ARG;
-    }
-    if (arena_bytes < nn->arena_bytes) {
-        return WHIR_ERR_NN_ARENA;
-    }
-    err = walk(nn, &plan, arena, &info);
-    nn->arena = err == 0 ? arena : NULL;
-    return err;
+    return nn->arena_bytes == 0 ? WHIR_ERR_ARG : whir_nn_load(nn, nn->model, nn->model_bytes, arena, arena_bytes, &info);
 }

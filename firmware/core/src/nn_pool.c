@@ -101,5 +101,5 @@ static void run_max(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     run(nn, layer, largest);
 }
 
-const whir_nn_op_t whir_nn_op_average_pool = {1, OPTIONS, 1, WHIR_NN_LAYER_BYTES(window), read, run_average};
-const whir_nn_op_t whir_nn_op_max_pool = {17, OPTIONS, 1, WHIR_NN_LAYER_BYTES(window), read, run_max};
+const whir_nn_op_t whir_nn_op_average_pool = {1, OPTIONS, 1, WHIR_NN_LAYER_BYTES(window), read, run_average, NULL};
+const whir_nn_op_t whir_nn_op_max_pool = {17, OPTIONS, 1, WHIR_NN_LAYER_BYTES(window), read, run_max, NULL};

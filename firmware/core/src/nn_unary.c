@@ -114,6 +114,6 @@ static void run_logistic(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_relu = {19, 0, 1, WHIR_NN_LAYER_BYTES(unary), read_relu, run_relu};
-const whir_nn_op_t whir_nn_op_relu6 = {21, 0, 1, WHIR_NN_LAYER_BYTES(unary), read_relu6, run_relu6};
-const whir_nn_op_t whir_nn_op_logistic = {14, 0, 1, WHIR_NN_LAYER_BYTES(unary), read_logistic, run_logistic};
+const whir_nn_op_t whir_nn_op_relu = {19, 0, 1, WHIR_NN_LAYER_BYTES(unary), read_relu, run_relu, NULL};
+const whir_nn_op_t whir_nn_op_relu6 = {21, 0, 1, WHIR_NN_LAYER_BYTES(unary), read_relu6, run_relu6, NULL};
+const whir_nn_op_t whir_nn_op_logistic = {14, 0, 1, WHIR_NN_LAYER_BYTES(unary), read_logistic, run_logistic, NULL};
