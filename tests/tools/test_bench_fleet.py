@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,3 +189,23 @@ def test_without_mosquitto_one_line_says_what_to_do(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: mosquitto is missing: apt-get install mosquitto\n"
     assert not (tmp_path / "build").exists()
+
+
+def test_a_bench_that_is_ended_on_its_way_takes_all_its_processes_and_its_folder_with_it(tmp_path: Path) -> None:
+    folders = tmp_path / "temporary"
+    folders.mkdir()
+    command = [sys.executable, "-m", "whir_tools.cli", "bench", "fleet", "--quick", "--json"]
+    bench = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(folders)}, cwd=tmp_path, stderr=subprocess.PIPE)
+    started: dict[str, psutil.Process] = {}
+    while "whir_tools.bench.fleet.flood" not in started:
+        assert bench.poll() is None
+        for process in psutil.Process(bench.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                started |= dict.fromkeys(process.cmdline(), process)
+        time.sleep(0.05)
+    assert "mosquitto" in started
+    bench.terminate()
+    bench.communicate(timeout=60)
+    assert bench.returncode == 128 + signal.SIGTERM
+    assert not [process for process in started.values() if process.is_running()]
+    assert list(folders.iterdir()) == []

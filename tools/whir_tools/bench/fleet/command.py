@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -56,6 +58,7 @@ def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
     except MosquittoMissingError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what runs is stopped on the way out
     with _progress(as_json) as say:
         result = measure(parts(QUICK if quick else FULL, say))
     path = store("fleet", result)

@@ -81,10 +81,13 @@ def _fill(broker: Broker, folder: Path, messages: int, say: Say) -> None:
             ingest.stop()
         flood = FloodProcess(broker.port, broker.passwords["nodes"], NODES, messages // NODES - 2, 0)  # a status at either end
         flood.start()
-        while flood.reader.is_alive():
-            say("filling the queue", flood.sent, messages)
-            time.sleep(0.1)
-        result = flood.join()
+        try:
+            while flood.reader.is_alive():
+                say("filling the queue", flood.sent, messages)
+                time.sleep(0.1)
+            result = flood.join()
+        finally:
+            flood.kill()
     if result["messages"] != messages or result["unacknowledged"]:
         raise ProcessEndedError(f"of {messages} messages {result['messages']} were sent, {result['unacknowledged']} not taken")
 

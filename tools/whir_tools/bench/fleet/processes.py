@@ -192,7 +192,7 @@ class FloodProcess:
         assert self.process.stdin is not None
         self.process.stdin.write(self.password + "\n")
         self.process.stdin.flush()
-        self.reader = threading.Thread(target=self._read)
+        self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
     def _read(self) -> None:
@@ -207,10 +207,14 @@ class FloodProcess:
         while self.sent < share * self.nodes * self.telemetry and self.reader.is_alive():
             time.sleep(0.01)
 
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
     def join(self, limit_s: float = 200) -> dict[str, Any]:
         self.reader.join(limit_s)
         if self.reader.is_alive():
-            self.process.kill()
+            self.kill()
             raise TooLongError(f"flood: not within {limit_s:.0f} s")
         if self.process.wait(10) != 0:
             raise ProcessEndedError("flood ended before its end; its last words are above")
