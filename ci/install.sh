@@ -13,22 +13,23 @@ say() { printf '%s\n' "$*" >&2; }
 command -v cc >/dev/null || command -v gcc >/dev/null || {
     say "A C compiler is needed: apt-get install build-essential"; exit 1; }
 
+missing=()
+"$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 if [ "$target" != demo ]; then
     lists=(ci/packages.txt)
     [ "$target" = bench ] && lists+=(ci/packages-bench.txt)
-    missing=()
     while read -r package; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done < <(cat "${lists[@]}")
     command -v npm >/dev/null || missing+=(nodejs npm)
-    if [ ${#missing[@]} -gt 0 ]; then
-        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-            say "Debian packages: ${missing[*]}"
-            DEBIAN_FRONTEND=noninteractive apt-get update -qq
-            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-        else
-            say "It needs these Debian packages; install them first: apt-get install ${missing[*]}"; exit 1
-        fi
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "Debian packages: ${missing[*]}"
+        DEBIAN_FRONTEND=noninteractive apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    else
+        say "It needs these Debian packages; install them first: apt-get install ${missing[*]}"; exit 1
     fi
 fi
 
@@ -39,7 +40,8 @@ stamp() { cat "$@" | sha256sum | cut -d' ' -f1; }
 want="$(stamp pyproject.toml)"
 if [ "$(cat .venv/.packages 2>/dev/null)" != "$want" ]; then
     say "Python packages into .venv (TensorFlow is the large one) ..."
-    [ -x .venv/bin/python ] || "$python" -m venv .venv || { say "The venv module is missing: apt-get install python3-venv"; exit 1; }
+    # without python3-venv, Debian's python leaves a venv without pip behind
+    [ -x .venv/bin/pip ] || "$python" -m venv --clear .venv
     .venv/bin/python -m pip install --quiet --no-compile --editable '.[dev]' 2> >(grep -v '^WARNING: Location' >&2)
     echo "$want" > .venv/.packages
     rm -f .venv/.core

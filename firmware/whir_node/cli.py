@@ -43,6 +43,7 @@ def run(
     flash: Annotated[Path | None, typer.Option(help="File that keeps the flash between runs; without it, in memory.")] = None,
     bundle: Annotated[Path | None, typer.Option(help="First model, written into slot a of a flash that has none.")] = None,
     speed: Annotated[float, typer.Option(help="Node seconds per second; only at 1 the node knows the wall clock.")] = 1.0,
+    hardware: Annotated[str, typer.Option(help="Hardware class that bundles must be made for.")] = "esp32",
     engine: Annotated[str, typer.Option(help="whir_nn or tflm (TensorFlow Lite Micro, from its wheel).")] = "whir_nn",
     password_file: Annotated[Path | None, typer.Option(help=f"Broker password; else ${PASSWORD_VARIABLE}.")] = None,
     as_json: Annotated[
@@ -65,7 +66,9 @@ def run(
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        with _runner(site, name, broker, keys, replay, flash, bundle, speed, engine, password_file, as_json) as runner:
+        with _runner(
+            site, name, broker, keys, replay, flash, bundle, speed, hardware, engine, password_file, as_json
+        ) as runner:
             runner.run(stop)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
@@ -82,13 +85,14 @@ def _runner(
     flash: Path | None,
     bundle: Path | None,
     speed: float,
+    hardware: str,
     engine: str,
     password_file: Path | None,
     as_json: bool,
 ) -> Any:
     import re
 
-    from whir_contracts.contract import NAME_SITE_NODE_PATTERN
+    from whir_contracts.contract import HARDWARE, NAME_SITE_NODE_PATTERN
     from whir_node.mqtt import BrokerAddress
     from whir_node.node import ENGINES, NodeConfig
     from whir_node.replay import Replay, parse_segment
@@ -97,6 +101,8 @@ def _runner(
     for option, text in (("--site", site), ("--name", name)):
         if re.fullmatch(NAME_SITE_NODE_PATTERN, text) is None:
             raise ValueError(f"{option} {text!r}: a name matches {NAME_SITE_NODE_PATTERN}")
+    if hardware not in HARDWARE:
+        raise ValueError(f"--hardware {hardware}: one of {', '.join(HARDWARE)}")
     if engine not in ENGINES:
         raise ValueError(f"--engine {engine}: one of {', '.join(ENGINES)}")
     if not 0 < speed < float("inf"):
@@ -105,7 +111,7 @@ def _runner(
     played = Replay([parse_segment(text) for text in replay])
     password = password_file.read_text().strip() if password_file is not None else os.environ.get(PASSWORD_VARIABLE)
     return NodeRunner(
-        NodeConfig(site=site, name=name, sensor=played.sensor, engine=engine),
+        NodeConfig(site=site, name=name, sensor=played.sensor, hardware_class=hardware, engine=engine),
         played,
         address,
         password,

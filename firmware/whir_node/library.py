@@ -16,7 +16,7 @@ import cffi
 def _library_path() -> Path:
     spec = importlib.util.find_spec("whir_node._core")
     if spec is None or spec.origin is None:
-        raise ImportError("the compiled core (whir_node/_core) is missing: run `make build`, or reinstall whir")
+        raise ImportError("the compiled core (whir_node/_core) is missing: run `make core`, or reinstall whir")
     return Path(spec.origin)
 
 

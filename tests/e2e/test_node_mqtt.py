@@ -388,6 +388,7 @@ def command(tmp_path: Path, broker: Any) -> list[str]:
         "bundle": tmp_path / "first.whir",
         "password-file": tmp_path / "password",
         "speed": SPEED,
+        "hardware": "host",
         "replay": tmp_path / "healthy.npz",
     }
     return program + [f"--{name}={value}" for name, value in options.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,23 +42,29 @@ def demo(
         raise typer.Exit(2)
     story = Demo(console, seed, broken, folder)
     try:
-        outcome = story.run(lambda service: _keep(console, service) if keep else None)
+        outcome = story.run(lambda service, outcome: _end(console, service, outcome, keep))
     except (DemoError, FleetError, MlError) as error:
         console.print(f"\n[red]failed[/]  {error}")
         raise typer.Exit(1) from error
-    show(console, outcome)
     if not all(check.ok for check in outcome.checks):
         raise typer.Exit(1)
+
+
+def _end(console: Console, service: FleetService, outcome: Outcome, keep: bool) -> None:
+    show(console, outcome)
+    if keep:
+        _keep(console, service)
 
 
 def _keep(console: Console, service: FleetService) -> None:
     from whir_fleet.auth import Role
 
-    console.print(f"\nRunning at {service.url} (API documents: {service.url}/docs); Ctrl-C ends it.")
+    console.print(f"\nRunning at {service.url}; Ctrl-C ends it.")
     console.print(f"   token      {service.create_token('visitor', Role.OPERATOR)}")
-    console.print(
-        f"   subscribe  examples/alert_subscriber.py {service.broker.host} {service.broker.port} {service.users['subscriber']}"
-    )
+    console.print(f"   API        curl -H 'Authorization: Bearer TOKEN' {service.url}/api/v1/alerts")
+    broker = service.broker
+    address = f"{broker.host} {broker.port} {service.users['subscriber']}"
+    console.print(f"   subscribe  {sys.executable} examples/alert_subscriber.py {address}")
     try:
         while True:
             time.sleep(1)

@@ -87,7 +87,7 @@ class Demo:
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False)
 
-    def run(self, during: Callable[[FleetService], None] | None = None) -> Outcome:
+    def run(self, during: Callable[[FleetService, Outcome], None]) -> Outcome:
         """The whole story; `during` is called at its end, with everything still running."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
@@ -106,8 +106,7 @@ class Demo:
                     checks = check(session, expected)
                     table = rows(session, motors, self.latency(session, motors, plant.begun))
                 outcome = Outcome(models, table, checks, trained - started, time.monotonic() - trained)
-                if during is not None:
-                    during(service)
+                during(service, outcome)
             finally:
                 plant.stop()
                 subscriber.terminate()
@@ -163,7 +162,7 @@ class Demo:
             str(service.broker.port),
             service.users["subscriber"],
         ]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
         def show() -> None:
             assert process.stdout is not None
