@@ -28,7 +28,6 @@ from whir_ml.errors import DatasetError
 from whir_ml.evaluate import Probabilities, Verdicts, score, verdicts, windows_per_verdict
 from whir_ml.splits import Folds
 
-VARIANTS: Final = ("plain", "gain_detrended", "no_bearing")
 GAIN_DB: Final = 12.0
 TREND_S: Final = 0.5  # a straight line is taken out of every so long
 RESAMPLES: Final = 2000
@@ -115,6 +114,7 @@ def row(
 def variant_of(config: Config, recs: Sequence[Recording], variant: str) -> tuple[Config, list[Recording]]:
     """The configuration and the recordings that it has classes for, changed as the variant says.
 
+    plain: nothing is changed.
     gain_detrended: each recording at a level of its own, of which the features know nothing either; slow trend removed.
     no_bearing: without that class.
     """

@@ -6,6 +6,7 @@ import typer
 
 from whir_tools.bench.engine.command import run_engine
 from whir_tools.bench.fleet.command import run_fleet
+from whir_tools.bench.quality import run_quality
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -16,4 +17,5 @@ def root() -> None:
 
 
 app.command("engine")(run_engine)
+app.command("quality")(run_quality)
 app.command("fleet")(run_fleet)
