@@ -20,6 +20,7 @@ from whir_contracts.params import FeatureParams
 from whir_tools.bench.engine import budget, rows
 from whir_tools.bench.engine.errors import BudgetError, EngineBenchError, ModelError
 from whir_tools.bench.engine.model import Model
+from whir_tools.bench.engine.peer import compare
 from whir_tools.bench.engine.subject import engine_subject, pipeline_subject
 from whir_tools.bench.engine.target import require
 from whir_tools.cli import app
@@ -138,6 +139,8 @@ def test_the_whole_way_from_samples_gives_the_hosts_bytes_on_rv32(tmp_path: Path
     assert row["model"] == "pipeline"
     assert row["bit_exact"] is True
     assert row["vectors"] == 6
+    parts = [row["notes"][f"instructions_{part}"] for part in ("condition", "features", "infer")]
+    assert 0.99 * row["instructions_invoke"] < sum(parts) <= row["instructions_invoke"]
     assert row["state_bytes"] > 2 * 256 * 3 * 2  # the window twice: sliding, and in order of time
 
 
@@ -206,3 +209,12 @@ def test_an_update_keeps_what_was_not_measured_and_the_file_reads_back(tmp_path:
 
 def test_what_somebody_trained_has_no_budget() -> None:
     assert budget.updated([_row(model="fft32-trained"), _row(target="host")], {}) == {}
+
+
+def test_the_peer_is_held_against_the_same_figures() -> None:
+    fast = _row(model="fft32", opt="-O2", notes={"stack_run_bytes": 200})
+    lines = {figure: (theirs, ours) for _, figure, theirs, ours in compare([_row(model="fft32"), fast])}
+    assert lines["flash, bytes (-Os)"] == (34_638, 5000)
+    assert lines["RAM, bytes (-O2)"] == (1_848 + 348, 300 + 40 + 200)
+    assert lines["inference, instructions (-O2)"] == (10_264, 1000)
+    assert not list(compare([_row(model="dense32"), _row(model="fft32", variant="all_ops")]))

@@ -24,6 +24,10 @@ int subject_run(uint32_t i);
 /* 1 when every byte that came out of vector `i` is the expected one. */
 int subject_check(uint32_t i);
 
+/* Clock ticks of the parts of the last run, filled by a subject that has them. */
+enum { BENCH_PART_CONDITION, BENCH_PART_FEATURES, BENCH_PART_INFER, BENCH_PARTS };
+extern uint32_t bench_ticks[BENCH_PARTS];
+
 /* Files of the host, by data.S. */
 extern const uint8_t bench_model[], bench_model_end[];
 extern const uint8_t bench_params[], bench_params_end[];

@@ -16,6 +16,9 @@
 #endif
 #define PAINT 0xA5
 
+uint32_t bench_ticks[BENCH_PARTS];
+
+static const char *const PARTS[BENCH_PARTS] = {"part_condition", "part_features", "part_infer"};
 static const char *separator = "";
 
 static void put_text(const char *text)
@@ -113,6 +116,11 @@ static void run(void)
         most = instructions > most ? instructions : most;
         stack = used > stack ? used : stack;
         different += err < 0 || !subject_check(i);
+    }
+    for (uint32_t i = 0; i < BENCH_PARTS; i++) {
+        if (bench_ticks[i] != 0) {
+            put_number(PARTS[i], target_instructions(bench_ticks[i]));
+        }
     }
     put_number("stack_run_bytes", stack);
     put_number("instructions_invoke", most);

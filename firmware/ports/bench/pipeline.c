@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "target.h"
 #include "whir/whir.h"
 
 #define ARENA_MAX 131072u
@@ -88,17 +89,24 @@ void subject_feed(uint32_t i)
 
 int subject_run(uint32_t i)
 {
+    uint32_t start = target_clock(), conditioned, extracted;
     int err = next_window();
 
     (void)i;
-    if (err == 0 && whir_window_read(&state.window, state.frame) == 0) {
-        whir_features_extract(&state.params, state.frame, state.scratch, state.features);
-        whir_features_quantize(&state.params, state.features, state.input);
-        err = state.engine.invoke(&state.engine, state.input, state.output);
-        for (uint32_t c = 0; c < state.info.output_bytes; c++) {
-            state.permille[c] = whir_permille(state.output[c], state.info.output_scale_bits, state.info.output_zero_point);
-        }
+    conditioned = target_clock();
+    if (err < 0 || whir_window_read(&state.window, state.frame) != 0) {
+        return WHIR_ERR_STATE;
     }
+    whir_features_extract(&state.params, state.frame, state.scratch, state.features);
+    whir_features_quantize(&state.params, state.features, state.input);
+    extracted = target_clock();
+    err = state.engine.invoke(&state.engine, state.input, state.output);
+    for (uint32_t c = 0; c < state.info.output_bytes; c++) {
+        state.permille[c] = whir_permille(state.output[c], state.info.output_scale_bits, state.info.output_zero_point);
+    }
+    bench_ticks[BENCH_PART_CONDITION] = conditioned - start;
+    bench_ticks[BENCH_PART_FEATURES] = extracted - conditioned;
+    bench_ticks[BENCH_PART_INFER] = target_clock() - extracted;
     return err;
 }
 

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from whir_tools.bench.common import AsJson, Quick, store
 from whir_tools.bench.engine.errors import EngineBenchError, ToolMissingError
+from whir_tools.bench.engine.peer import compare
 
 
 class TargetName(StrEnum):
@@ -81,6 +82,8 @@ def run_engine(
         console = Console(width=None if sys.stdout.isatty() else 128)
         for name in targets:
             console.print(_table(bench.TARGETS[name].what, [row for row in rows if row["target"] == name]))
+        if any(compare(rows)):
+            console.print(_against_peer(rows))
         for row in rows:
             if "cycles_invoke" in row["notes"]:
                 notes = row["notes"]
@@ -131,6 +134,15 @@ def _table(what: str, rows: Sequence[dict[str, Any]]) -> Table:
         table.add_column(heading, justify="left" if name in ("model", "variant", "opt") else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in COLUMNS))
+    return table
+
+
+def _against_peer(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title="against TensorFlow Lite Micro on RV32IMC", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("model", "figure", "TFLM", "whir_nn", "of it"):
+        table.add_column(heading, justify="left" if heading in ("model", "figure") else "right", no_wrap=True)
+    for model, figure, theirs, ours in compare(rows):
+        table.add_row(model, figure, f"{theirs:,}", f"{ours:,}", f"{100 * ours / theirs:.0f} %")
     return table
 
 

@@ -25,6 +25,7 @@ class Computer(Emulated):
             result,
             instructions_setup=_most(image, "subject_setup", folder),
             instructions_invoke=_most(image, "subject_run", folder),
+            notes={},
         )
 
 

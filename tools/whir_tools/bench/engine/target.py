@@ -128,7 +128,8 @@ def figures(printed: str, flash: int, name: str) -> Figures:
     for stage in ("stack_setup_bytes", "stack_run_bytes"):
         if result[stage] == 0:
             raise ImageError(f"{name}: more stack than the bench paints")
-    return Figures(flash_bytes=flash, **result)
+    parts = {part: result.pop(part) for part in list(result) if part.startswith("part_")}
+    return Figures(flash_bytes=flash, notes={f"instructions_{k.removeprefix('part_')}": v for k, v in parts.items()}, **result)
 
 
 @dataclass(frozen=True)
