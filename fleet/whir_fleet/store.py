@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import case, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from whir_contracts import contract
 from whir_fleet import alerts, commands, devices, rollouts
 from whir_fleet.db import insert
 from whir_fleet.messages import Inbound, Parsed, UnreadableError, parse
@@ -51,7 +52,7 @@ class Stored:
 def store(session: Session, batch: list[Inbound], dead_letters_max: int) -> Stored:
     """Writes the batch; the caller commits, then sends the receipts, then acknowledges to the broker."""
     done = Stored()
-    readable: list[Parsed] = []
+    readable: list[tuple[Inbound, Parsed]] = []
     seen_ms: dict[tuple[str, str], int] = {}
     for inbound in batch:
         try:
@@ -60,20 +61,39 @@ def store(session: Session, batch: list[Inbound], dead_letters_max: int) -> Stor
             bury(session, inbound, str(error))
             done.unreadable += 1
             continue
-        name = (message.site, message.node)
-        readable.append(message)
-        seen_ms.setdefault(name, message.received_ms)
-        if message.topic in RECEIPTED and message.seq is not None:
-            done.receipts[name].append((message.boot, message.seq))
+        readable.append((inbound, message))
+        seen_ms.setdefault((message.site, message.node), message.received_ms)
+    ids = devices.register(session, seen_ms)
+    highest = _highest(session, {(ids[m.site, m.node], m.boot) for _, m in readable if m.seq is not None})
+    parsed: list[tuple[int, Parsed]] = []
+    for inbound, message in readable:
+        node_id = ids[message.site, message.node]
+        if message.seq is not None:
+            before = highest.get((node_id, message.boot), message.seq)  # a boot may begin anywhere: this fleet may be new
+            if message.seq - before > contract.MESSAGE_SEQ_JUMP_MAX:
+                bury(session, inbound, f"field seq: {message.seq} after {before}: jumps by more than seq_jump_max")
+                done.unreadable += 1
+                continue
+            highest[node_id, message.boot] = max(before, message.seq)
+            if message.topic in RECEIPTED:
+                done.receipts[message.site, message.node].append((message.boot, message.seq))
+        parsed.append((node_id, message))
     if done.unreadable:
         _prune(session, dead_letters_max)
-    ids = devices.register(session, seen_ms)
-    parsed = [(ids[message.site, message.node], message) for message in readable]
     fresh = _enter(session, parsed)
     _count(session, fresh)
     _seen(session, parsed)
     _write(session, fresh, parsed, done)
     return done
+
+
+def _highest(session: Session, boots: set[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """The highest seq so far of these (node, boot); of those that are known."""
+    row = table(BootCount)
+    found = session.execute(
+        select(row.c.node_id, row.c.boot, row.c.last_seq).where(tuple_(row.c.node_id, row.c.boot).in_(boots))
+    )
+    return {(node_id, boot): last_seq for node_id, boot, last_seq in found}
 
 
 def _enter(session: Session, parsed: list[tuple[int, Parsed]]) -> dict[tuple[int, int, int], Parsed]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy import func, select
 
+from whir_contracts import contract
 from whir_fleet import devices
 from whir_fleet.db import Database
 from whir_fleet.messages import Inbound
@@ -54,6 +55,25 @@ def test_gaps_are_counted_exactly_in_any_order_of_arrival(database: Database, sa
     assert lost(database) == 200 - len(seqs)  # 196, the last multiple of 7, lies before 200
     put(database, says("telemetry", seq=7))
     assert lost(database) == 200 - len(seqs) - 1
+
+
+def test_a_jump_of_seq_is_buried_with_its_reason_and_does_not_count_as_lost(database: Database, says: Says) -> None:
+    top = contract.MESSAGE_SEQ_JUMP_MAX + 2  # the highest that may follow 2
+    first = put(database, says("telemetry", seq=0), says("alert", seq=2**31), says("telemetry", seq=2))
+    assert (first.new, first.unreadable, dict(first.receipts), lost(database)) == (2, 1, {}, 1)
+    assert put(database, says("telemetry", seq=top + 1)).unreadable == 1
+    assert (put(database, says("telemetry", seq=3), says("telemetry", seq=2)).new, lost(database)) == (1, 1)
+    assert (put(database, says("telemetry", seq=top)).new, lost(database)) == (1, top + 1 - 4)
+    with database.read() as session:
+        reasons = session.scalars(select(DeadLetter.reason).order_by(DeadLetter.id)).all()
+    assert [reason.split(":")[1] for reason in reasons] == [f" {2**31} after 0", f" {top + 1} after 2"]
+
+
+def test_a_boot_may_be_met_at_any_seq_and_another_boot_is_no_jump(database: Database, says: Says) -> None:
+    done = put(
+        database, says("telemetry", boot=1, seq=0), says("telemetry", boot=2, seq=2**31), says("alert", boot=2, seq=2**31 + 1)
+    )
+    assert (done.new, done.unreadable, lost(database)) == (3, 0, 0)
 
 
 def test_each_boot_counts_for_itself(database: Database, says: Says) -> None:
