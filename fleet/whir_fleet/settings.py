@@ -12,11 +12,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from whir_fleet.errors import SettingsError
 
+_PREFIX = "WHIR_FLEET_"
+_NOT_OF_THE_SERVICE = {_PREFIX + name for name in ("CONFIG", "TOKEN", "URL")}  # where the file is; and of the command line
+
 
 class Settings(BaseSettings):
     """Everything that an installation chooses. Unknown keys are refused, so a typing error is no silent default."""
 
-    model_config = SettingsConfigDict(env_prefix="WHIR_FLEET_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid")
 
     data_dir: Path = Field(Path("whir-fleet"), description="database, bundles, generated secrets (made with mode 0700)")
     database_url: str | None = Field(None, description="SQLAlchemy URL; default is SQLite in data_dir")
@@ -32,7 +35,7 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")
     public_url: str | None = Field(None, description="how nodes reach the API for bundles; default http://api_host:api_port")
 
-    instance: str = Field("0", pattern=r"^[a-z0-9-]{1,20}$", description="name of this ingest; its MQTT session and lease")
+    instance: str = Field("0", pattern=r"^[a-z0-9-]{1,20}$", description="name of this ingest and worker in their leases")
     batch_max: int = Field(500, ge=1, le=10_000, description="messages committed together at most")
     linger_ms: int = Field(20, ge=0, le=1000, description="how long a batch waits to fill")
     resend_s: int = Field(15, ge=1, le=3600, description="a command without an answer goes out again after this")
@@ -57,6 +60,10 @@ class Settings(BaseSettings):
 
         `overrides` with the value None are left out, so that command line options can be handed through.
         """
+        known = {_PREFIX + name.upper() for name in cls.model_fields} | _NOT_OF_THE_SERVICE
+        unknown = sorted(name for name in os.environ if name.upper().startswith(_PREFIX) and name.upper() not in known)
+        if unknown:
+            raise SettingsError(f"unknown in the environment: {', '.join(unknown)}; docs/OPERATIONS.md has the list")
         if config is None and "WHIR_FLEET_CONFIG" in os.environ:
             config = Path(os.environ["WHIR_FLEET_CONFIG"])
         values: dict[str, object] = {}

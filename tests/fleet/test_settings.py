@@ -55,3 +55,17 @@ def test_the_data_folder_is_for_its_owner_only_and_an_impossible_one_is_named(tm
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="WHIR_FLEET_DATA_DIR"):
         Settings.load(data_dir=tmp_path / "file" / "data").prepare()
+
+
+def test_a_variable_that_is_no_setting_is_an_error_and_those_of_the_command_line_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "fleet.toml"
+    config.write_text("")
+    for name, value in {"CONFIG": str(config), "URL": "http://f", "TOKEN": "t", "URL_TTL_S": "20"}.items():
+        monkeypatch.setenv(f"WHIR_FLEET_{name}", value)
+    assert Settings.load().url_ttl_s == 20
+    monkeypatch.setenv("WHIR_FLEET_NONSENSE", "1")
+    monkeypatch.setenv("WHIR_FLEET_API_PROT", "1")
+    with pytest.raises(SettingsError, match="WHIR_FLEET_API_PROT, WHIR_FLEET_NONSENSE"):
+        Settings.load()
