@@ -43,7 +43,13 @@ class Database:
         if not self.is_sqlite and parsed.get_backend_name() != "postgresql":
             raise SettingsError(f"database_url: {parsed.get_backend_name()} is not supported; sqlite or postgresql")
         options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S}} if self.is_sqlite else {"pool_pre_ping": True}
-        self.engine: Engine = create_engine(parsed, **options)
+        try:
+            self.engine: Engine = create_engine(parsed, **options)
+        except ImportError as error:
+            remedy = "take postgresql+psycopg://… and pip install 'psycopg[binary]'"
+            raise SettingsError(f"database_url: the driver {error.name} is not installed: {remedy}") from error
+        except ArgumentError as error:
+            raise SettingsError(f"database_url: {error}") from error
         if self.is_sqlite:
             event.listen(self.engine, "connect", _sqlite_connect)
             event.listen(self.engine, "begin", _sqlite_begin)

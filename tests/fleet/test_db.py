@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_two_writers_take_turns_instead_of_failing(database: Database) -> None:
         assert session.get_one(Lease, "a").fence == 60
 
 
-@pytest.mark.parametrize("url", ["mysql://host/db", "not a url"])
+@pytest.mark.parametrize("url", ["mysql://host/db", "not a url", "sqlite+nonsense://"])
 def test_a_database_that_is_not_supported_is_named(url: str) -> None:
     with pytest.raises(SettingsError, match="database_url"):
         Database(url)
@@ -75,3 +76,9 @@ def test_a_database_that_is_not_supported_is_named(url: str) -> None:
 def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="cannot be opened"):
         Database(f"sqlite:///{tmp_path / 'missing' / 'fleet.db'}").migrate()
+
+
+def test_a_driver_that_is_not_installed_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as if it were not installed
+    with pytest.raises(SettingsError, match=r"driver psycopg is not installed: .*pip install 'psycopg\[binary\]'"):
+        Database("postgresql+psycopg://whir@db/whir")
