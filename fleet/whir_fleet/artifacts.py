@@ -85,7 +85,8 @@ def upload(
     try:
         info = inspect(data, keys)
     except CoreError as error:
-        raise BundleRefusedError(error.code_name, str(error)) from error
+        text = contract.ERROR_TEXT.get(error.code_name, str(error))  # without the name: it stands in `code`
+        raise BundleRefusedError(error.code_name, text) from error
     if info.hardware_class not in contract.HARDWARE:
         raise BundleRefusedError("bundle_hardware", f"hardware class {info.hardware_class!r} is not one of the contract's")
     newest = session.scalar(select(func.max(Artifact.counter)).where(Artifact.hardware == info.hardware_class))

@@ -34,6 +34,7 @@ def refusal(database: Database, keys: Path, data: bytes) -> str:
     with pytest.raises(BundleRefusedError) as caught:
         upload(database, keys, data)
     assert len(str(caught.value)) > 10
+    assert caught.value.code not in str(caught.value)  # who prints it puts the code before it
     return caught.value.code
 
 
