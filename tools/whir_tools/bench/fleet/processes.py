@@ -27,7 +27,7 @@ from whir_tools.bench.fleet.swarm import SwarmSettings, as_line
 Say = Callable[[str, float, float], None]  # what is under way, done, total (0 = unknown)
 
 HOST = "127.0.0.1"
-_START_S = 30.0
+_START_S = 120.0
 _END_S = 20.0
 
 
