@@ -12,7 +12,6 @@ import hashlib
 import logging
 import os
 import secrets
-import socket
 import threading
 import tomllib
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from whir_contracts import contract
 from whir_fleet.auth import write_private
 from whir_fleet.errors import BrokerError, PortInUseError, SettingsError
 from whir_fleet.link import BrokerAddress
+from whir_fleet.listen import listen
 
 log = logging.getLogger("whir.fleet.broker")
 
@@ -34,6 +34,8 @@ AUTOSAVE_S = 5
 # mosquitto's own hash: PBKDF2 with SHA-512, and the number of rounds that mosquitto_passwd uses
 _PBKDF2_ROUNDS = 101
 _WATCH_S = 0.5
+_START_S = 60.0
+_HOST_OPTION, _PORT_OPTION = "--broker-host (WHIR_FLEET_BROKER_HOST)", "--broker-port (WHIR_FLEET_BROKER_PORT)"
 # rumqttd keeps this much of every subscribed filter in memory, read or not; an ingest that is away for longer loses telemetry
 _SEGMENT_BYTES, _SEGMENTS = 4 * 1024 * 1024, 10
 
@@ -61,8 +63,7 @@ class Users:
 
 
 def free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
+    with listen("embedded broker", host, 0, _HOST_OPTION, _PORT_OPTION) as probe:
         return int(probe.getsockname()[1])
 
 
@@ -81,13 +82,14 @@ class EmbeddedBroker:
         return BrokerAddress(self.host, self.port, "fleet", self._users.passwords["fleet"])
 
     def start(self) -> None:
+        listen("embedded broker", self.host, self.port, _HOST_OPTION, _PORT_OPTION).close()  # its own errors do not say why
         write_private(self._config, rumqttd_toml(self.host, self.port, self._users))
         os.environ.setdefault("IOTCORE_LOG_LEVEL", "CRITICAL")
         self._broker = Broker(config_path=str(self._config))
         try:
-            self._broker.start()
+            self._broker.start(_START_S)
         except OSError as error:
-            raise PortInUseError("embedded broker", self.host, self.port, "--broker-port (WHIR_FLEET_BROKER_PORT)") from error
+            raise PortInUseError("embedded broker", self.host, self.port, _PORT_OPTION) from error
         except RuntimeError as error:
             raise BrokerError(f"embedded broker: {error}") from error
 
@@ -100,7 +102,8 @@ class EmbeddedBroker:
     def watch(self, stopped: threading.Event) -> None:
         """Starts it again when it has died, until `stopped`. Its queues are gone then; the nodes send their alerts again."""
         while not stopped.wait(_WATCH_S):
-            if self.pid is None:
+            # a signal to all of the service's processes ends the broker first, and is known here a moment later
+            if self.pid is None and not stopped.wait(_WATCH_S):
                 log.error("embedded broker: died; starting it again")
                 self.start()
 

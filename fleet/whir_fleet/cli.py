@@ -7,7 +7,6 @@ import json
 import logging
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
@@ -16,13 +15,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from whir_fleet.errors import FleetError
+from whir_fleet.errors import FleetError, SettingsError
 from whir_fleet.remote import Remote
 
 app = typer.Typer(help="The fleet service: serve, ingest, upload, tokens.", no_args_is_help=True, add_completion=False)
 token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 rollout_app = typer.Typer(help="Roll a bundle out in groups.", no_args_is_help=True, add_completion=False)
+
+_NARROW = 10  # characters to which a column may shrink
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,13 +55,29 @@ def _log() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def _until_signal(stop: threading.Event) -> None:
+def _on_signal(stop: Callable[[], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop())
 
 
 def _print(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
+
+
+def _table(*columns: str, whole: str) -> Table:
+    """A table of which the column `whole` is never cut or wrapped: it holds what the next command is given."""
+    table = Table()
+    for name in columns:
+        table.add_column(name, no_wrap=name == whole, overflow="fold")
+    return table
+
+
+def _print_table(table: Table) -> None:
+    """As wide as the terminal; wider only where the whole column would not fit."""
+    for column in table.columns:
+        longest = max(len(str(cell)) for cell in (column.header, *column.cells))
+        column.min_width = longest if column.no_wrap else min(longest, _NARROW)
+    Console().print(table, crop=False)
 
 
 @app.command()
@@ -93,9 +110,9 @@ def serve(
         broker_port=broker_port,
         public_url=public_url,
     )
-    stop = threading.Event()
-    _until_signal(stop)
-    with FleetService(settings) as service:
+    service = FleetService(settings)
+    _on_signal(service.stopping.set)
+    with service:
         log = logging.getLogger("whir.fleet")
         log.info("API %s, broker %s, database %r", service.url, service.broker.url, service.database.engine.url)
         if service.embedded is not None:
@@ -104,7 +121,7 @@ def serve(
                 "for a plant take mosquitto (`whir fleet broker-config`) or EMQX",
                 settings.data_dir / "broker_users.toml",
             )
-        while not stop.is_set():
+        while not service.stopping.is_set():
             service.wait(0.2)
 
 
@@ -130,8 +147,7 @@ def ingest(config: ConfigOption = None, data_dir: DataOption = None, broker: Bro
     database = Database(settings.url)
     database.migrate()
     alone = Ingest(settings, database, BrokerAddress.parse(settings.broker, settings.external_password()))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: alone.stop())
+    _on_signal(alone.stop)
     try:
         alone.run()
     finally:
@@ -152,9 +168,12 @@ def broker_config(
     """
     from whir_fleet.broker import Users, mosquitto_files
 
-    folder.mkdir(parents=True, exist_ok=True)
-    users = Users.load(folder / "users.toml")
-    typer.echo(mosquitto_files(folder, port, users, host, run_as))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        config = mosquitto_files(folder, port, Users.load(folder / "users.toml"), host, run_as)
+    except OSError as error:
+        raise SettingsError(f"{folder}: cannot be written: {error.strerror}") from error
+    typer.echo(config)
 
 
 @app.command()
@@ -189,16 +208,13 @@ def nodes(url: UrlOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         _print(found)
         return
-    table = Table("node", "presence", "state", "model", "version", "counter", "slot", "received", "lost")
+    table = _table("node", "state", "model", "received", "lost", whole="node")
     for n in found:
-        table.add_row(
-            f"{n['site']}/{n['name']}",
-            n["presence"],
-            *(str(n[key]) if n[key] is not None else "–" for key in ("state", "model", "model_version", "counter", "slot")),
-            str(n["received"]),
-            str(n["lost"]),
-        )
-    Console().print(table)
+        model = f"{n['model']} {n['model_version'] or ''}".rstrip() if n["model"] else "–"
+        name = f"{n['site']}/{n['name']}"
+        state = f"{n['presence']}, {n['state']}" if n["state"] else n["presence"]
+        table.add_row(name, state, model, str(n["received"]), str(n["lost"]))
+    _print_table(table)
 
 
 @token_app.command("create")
@@ -287,10 +303,10 @@ def rollout_list(url: UrlOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         _print(found)
         return
-    table = Table("id", "name", "state", "reason")
+    table = _table("id", "name", "state", "reason", whole="id")
     for rollout in found:
         table.add_row(rollout["id"], rollout["name"], rollout["state"], rollout["reason"] or "")
-    Console().print(table)
+    _print_table(table)
 
 
 @rollout_app.command("show")
@@ -323,10 +339,10 @@ def _show(rollout: dict[str, Any], as_json: bool) -> None:
     typer.echo(
         f"{rollout['id']}  {rollout['name']}: {rollout['state']}{' – ' + rollout['reason'] if rollout['reason'] else ''}"
     )
-    table = Table("group", "node", "state", "why")
+    table = _table("group", "node", "state", "why", whole="node")
     for action in rollout["actions"]:
         why = ": ".join(part for part in (action["code"], action["text"]) if part) or (
             "already there" if action["already"] else ""
         )
         table.add_row(str(action["group"]), f"{action['site']}/{action['node']}", action["state"], why)
-    Console().print(table)
+    _print_table(table)

@@ -2,7 +2,9 @@
 
 FleetError
 ├── SettingsError          a setting is missing or wrong; the text says which and what to do
-│   └── PortInUseError
+│   ├── AddressError       the service cannot listen there
+│   │   └── PortInUseError
+│   └── DataDirInUseError  another service runs on this data folder
 ├── BrokerError            the broker cannot be reached or refuses us
 ├── LeaseLostError         another process took over; this one must not write any more
 ├── DatabaseError          the database is newer than this program, or cannot be opened
@@ -18,6 +20,8 @@ FleetError
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class FleetError(Exception):
     """Everything that the fleet service raises on purpose."""
@@ -30,11 +34,22 @@ class SettingsError(FleetError):
     code = "settings"
 
 
-class PortInUseError(SettingsError):
+class AddressError(SettingsError):
+    code = "address"
+
+
+class PortInUseError(AddressError):
     code = "port_in_use"
 
     def __init__(self, what: str, host: str, port: int, option: str) -> None:
         super().__init__(f"{what}: port {port} on {host} is in use; stop what listens there or choose another with {option}")
+
+
+class DataDirInUseError(SettingsError):
+    code = "data_dir_in_use"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder}: in use by another process (whir fleet serve); stop it, or take another --data-dir")
 
 
 class BrokerError(FleetError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -16,16 +15,18 @@ from whir_fleet.artifacts import Signer, public_keys
 from whir_fleet.auth import Role, secret_file
 from whir_fleet.broker import EmbeddedBroker, Users
 from whir_fleet.clock import now_ms
+from whir_fleet.data_lock import DataLock
 from whir_fleet.db import Database
-from whir_fleet.errors import BrokerError, FleetError, PortInUseError
+from whir_fleet.errors import BrokerError, FleetError
 from whir_fleet.ingest import Ingest
 from whir_fleet.link import BrokerAddress
+from whir_fleet.listen import listen
 from whir_fleet.settings import Settings
 from whir_fleet.worker import Worker
 
 log = logging.getLogger("whir.fleet")
 
-_START_S = 20.0
+_START_S = 60.0  # longer than a client tries to reach the broker, also on a machine that is busy
 _STOP_S = 10.0
 
 
@@ -33,12 +34,15 @@ class FleetService:
     """`start()` returns when the API answers and ingest is subscribed or a standby; `stop()` ends all in order.
 
     Attributes: `url` of the API; `broker` (host, port, the fleet's own account); `users`, the MQTT passwords by user name
-    (embedded broker only); `database`, with `read()` and `write()` sessions.
+    (embedded broker only); `database`, with `read()` and `write()` sessions; `stopping`, which a signal may set: from then on
+    nothing that dies is started again, and whoever runs the service calls `stop()`.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.stopping = threading.Event()
         settings.prepare()
+        self._lock = DataLock(settings.data_dir)
         public_keys(settings.keys)  # a wrong key file shows now, not at the first upload
         self.database = Database(settings.url)
         self.users: dict[str, str] = {}
@@ -47,7 +51,6 @@ class FleetService:
         self._server: uvicorn.Server | None = None
         self._failure: BaseException | None = None
         self._failed = threading.Event()
-        self._stopped = threading.Event()
         if settings.broker == "embedded":
             users = Users.load(settings.data_dir / "broker_users.toml")
             self.users = users.passwords
@@ -75,14 +78,16 @@ class FleetService:
         return self
 
     def _start(self) -> None:
+        self._lock.acquire()
         self.database.migrate()
-        listener = _listen(self.settings.api_host, self.settings.api_port)
+        host_option, port_option = "--host (WHIR_FLEET_API_HOST)", "--port (WHIR_FLEET_API_PORT)"
+        listener = listen("API", self.settings.api_host, self.settings.api_port, host_option, port_option)
         host, port = listener.getsockname()[:2]
         self.url = f"http://{host}:{port}"
         embedded = self._embedded
         if embedded is not None:
             embedded.start()
-            self._spawn("broker", lambda: embedded.watch(self._stopped))
+            self._spawn("broker", lambda: embedded.watch(self.stopping))
         signer = self._signer()
         self._worker = Worker(self.settings, self.database, self.broker, signer)
         self._ingest = Ingest(self.settings, self.database, self.broker, self._worker.wake)
@@ -128,7 +133,7 @@ class FleetService:
             raise self._failure
 
     def stop(self) -> None:
-        self._stopped.set()
+        self.stopping.set()
         if self._server is not None:
             self._server.should_exit = True
             self._ingest.stop()
@@ -139,6 +144,7 @@ class FleetService:
         if self._embedded is not None:
             self._embedded.stop()
         self.database.close()
+        self._lock.release()
 
     def create_token(self, label: str, role: Role) -> str:
         """A bearer token for the API."""
@@ -150,16 +156,3 @@ class FleetService:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise PortInUseError("API", host, port, "--port (WHIR_FLEET_API_PORT)") from error
-    return listener

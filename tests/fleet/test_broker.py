@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import os
+import signal
 import socket
 import stat
 import subprocess
@@ -144,6 +146,24 @@ def test_passwords_are_made_once_are_private_and_a_broken_file_is_named(tmp_path
     path.write_text("fleet = ")
     with pytest.raises(SettingsError, match="delete it"):
         Users.load(path)
+
+
+def test_a_broker_that_died_is_not_started_again_when_the_service_is_told_to_stop(embedded: EmbeddedBroker) -> None:
+    class StoppedJustNow(threading.Event):
+        """Not yet set at the first look, set at the second."""
+
+        looks = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.looks += 1
+            return self.looks > 1
+
+    assert embedded.pid is not None
+    os.kill(embedded.pid, signal.SIGKILL)
+    while embedded.pid is not None:
+        time.sleep(0.01)
+    embedded.watch(StoppedJustNow())
+    assert embedded.pid is None
 
 
 def test_a_port_in_use_is_one_line_that_says_what_to_do(tmp_path: Path, users: Users) -> None:

@@ -50,7 +50,7 @@ def test_upload_and_rollout_from_the_command_line(
         with service.database.write() as session:
             store(session, [says("status", node=node, seq=1) for node in ("n1", "n2")], 100)
         environment = {"WHIR_FLEET_URL": service.url, "WHIR_FLEET_TOKEN": service.create_token("cli", Role.OPERATOR)}
-        assert "bundle_truncated" in failure("fleet", "upload", str(broken), **environment)
+        assert failure("fleet", "upload", str(broken), **environment).count("bundle_truncated") == 1
         sha256 = json.loads(whir("fleet", "upload", str(bundle), "--json", **environment).stdout)["sha256"]
         made = whir("rollout", "create", sha256[:10], "--canary", "n2", "--no-start", "--json", **environment)
         rollout = json.loads(made.stdout)
@@ -71,7 +71,7 @@ def test_serve_runs_until_it_is_told_to_stop_and_says_what_the_embedded_broker_l
     command = [sys.executable, "-m", "whir_tools.cli", "fleet", "serve", "--data-dir", str(tmp_path)]
     command += ["--port", str(port), "--broker-port", str(broker_port)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    url, give_up = f"http://127.0.0.1:{port}/api/v1", time.monotonic() + 20
+    url, give_up = f"http://127.0.0.1:{port}/api/v1", time.monotonic() + 120
     while True:
         try:
             ready = httpx.get(f"{url}/ready", headers={"Authorization": f"Bearer {token}"})
@@ -83,7 +83,7 @@ def test_serve_runs_until_it_is_told_to_stop_and_says_what_the_embedded_broker_l
         time.sleep(0.1)
     assert ready.json()["ingest"] == "here"
     process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=20)
+    _, log = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "no ACL" in log and "mosquitto" in log and "EMQX" in log
     with socket.create_server(("127.0.0.1", broker_port)):  # the broker is gone, too
@@ -98,6 +98,45 @@ def test_a_port_in_use_is_one_line_that_names_the_option(tmp_path: Path, free_po
         assert option in failure("fleet", "serve", "--data-dir", str(tmp_path), *arguments)
 
 
+@pytest.mark.parametrize("option", ["--host", "--broker-host"])
+def test_an_address_of_another_machine_is_one_line_that_names_the_option(
+    tmp_path: Path, free_port: Callable[[], int], option: str
+) -> None:
+    ports = ("--port", str(free_port()), "--broker-port", str(free_port()))
+    said = failure("fleet", "serve", "--data-dir", str(tmp_path), *ports, option, "192.0.2.1")
+    assert "192.0.2.1 is not an address of this machine" in said and option in said
+
+
+def test_a_second_service_on_the_same_data_folder_ends_with_one_line_and_the_first_goes_on(tmp_path: Path) -> None:
+    with FleetService(Settings.load(data_dir=tmp_path, api_port=0, broker_port=0)) as first:
+        said = failure("fleet", "serve", "--data-dir", str(tmp_path), "--port", "0", "--broker-port", "0")
+        assert f"{tmp_path}: in use by another process (whir fleet serve); stop it, or take another --data-dir" in said
+        token = first.create_token("t", Role.VIEWER)
+        ready = httpx.get(f"{first.url}/api/v1/ready", headers={"Authorization": f"Bearer {token}"})
+        assert (ready.status_code, ready.json()["ingest"]) == (200, "here")
+
+
+def test_a_nodes_name_is_whole_in_a_terminal_of_80_columns(tmp_path: Path, says: Callable[..., Inbound]) -> None:
+    usual, longest = ("plant-2", "pump-house-3-motor-de"), ("s" * 32, "n" * 32)
+    with FleetService(Settings.load(data_dir=tmp_path, api_port=0, broker_port=0)) as service:
+        token = service.create_token("cli", Role.VIEWER)
+        environment = {"WHIR_FLEET_URL": service.url, "WHIR_FLEET_TOKEN": token, "COLUMNS": "80"}
+        assert "lost" in whir("fleet", "nodes", **environment).stdout  # with no nodes yet
+        with service.database.write() as session:
+            store(
+                session,
+                [says("status", seq=1, site=usual[0], node=usual[1], model="m" * 31, model_version="2026.11.21-rc1")],
+                100,
+            )
+        shown = whir("fleet", "nodes", **environment).stdout
+        assert "/".join(usual) in shown and ", ok" in shown
+        assert max(map(len, shown.splitlines())) <= 80
+        with service.database.write() as session:
+            store(session, [says("status", seq=1, site=longest[0], node=longest[1])], 100)
+        shown = whir("fleet", "nodes", **environment).stdout
+        assert "/".join(longest) in shown and ", ok" in shown
+
+
 def test_what_is_missing_is_one_line_that_says_what_to_do(tmp_path: Path, free_port: Callable[[], int]) -> None:
     assert "whir fleet token create" in failure("rollout", "list")
     nobody = f"http://127.0.0.1:{free_port()}"
@@ -105,6 +144,7 @@ def test_what_is_missing_is_one_line_that_says_what_to_do(tmp_path: Path, free_p
     ingest = ("fleet", "ingest", "--data-dir", str(tmp_path), "--broker", "mqtt://fleet@127.0.0.1:1")
     assert "WHIR_FLEET_BROKER_PASSWORD_FILE" in failure(*ingest)
     assert "WHIR_FLEET_API_PORT" in failure("fleet", "serve", WHIR_FLEET_API_PORT="x")
+    assert "WHIR_FLEET_NONSENSE" in failure("fleet", "serve", WHIR_FLEET_NONSENSE="1")
 
 
 def test_a_wrong_broker_password_ends_ingest_with_one_line(tmp_path: Path, mosquitto: Callable[..., Any]) -> None:
@@ -119,3 +159,10 @@ def test_a_broker_configuration_is_written_with_its_users(tmp_path: Path) -> Non
     config = Path(done.stdout.strip())
     assert "listener 1884" in config.read_text()
     assert {path.name for path in config.parent.iterdir()} == {"mosquitto.conf", "passwords", "acl", "users.toml"}
+
+
+def test_a_broker_configuration_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert f"{tmp_path / 'file' / 'x'}: cannot be written: Not a directory" in failure(
+        "fleet", "broker-config", str(tmp_path / "file" / "x")
+    )

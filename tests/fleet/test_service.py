@@ -44,7 +44,7 @@ class Client:
         self.mqtt.loop_start()
         ready.get(timeout=10)
 
-    def next(self, timeout: float = 15) -> tuple[str, dict[str, Any] | None]:
+    def next(self, timeout: float = 60) -> tuple[str, dict[str, Any] | None]:
         topic, payload = self.heard.get(timeout=timeout)
         return topic, json.loads(payload) if payload else None
 
@@ -100,7 +100,7 @@ def running(
         yield service, service.users or USERS
 
 
-def until(what: Callable[[], bool], seconds: float = 15) -> None:
+def until(what: Callable[[], bool], seconds: float = 60) -> None:
     give_up = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < give_up, "it did not come"
