@@ -37,8 +37,13 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except (RecordingError, MlError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        reason = str(error)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    else:
+        return
+    print(f"error: {reason}", file=sys.stderr)
+    sys.exit(1)
 
 
 @app.command("list")
@@ -308,9 +313,9 @@ def _band(text: str) -> tuple[float, float]:
 @app.command("synth")
 def synth_set(
     folder: Annotated[Path, typer.Argument(help="Folder to write; must be new or empty.")],
-    seed: Annotated[int | None, typer.Option(help="Same seed, same bytes; default: the configuration's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same bytes; default: the configuration's.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML like synth12k.toml; default: synth12k.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes; default: one per processor.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one per processor.")] = None,
 ) -> None:
     """Simulate a data set: a motor with a 3-axis sensor, healthy and faulty.
 

@@ -188,6 +188,21 @@ def test_a_missing_data_folder_is_told_in_one_line(tmp_path: Path, monkeypatch: 
     assert "no data folder: set it, or name a folder" in done.stderr
 
 
+@pytest.mark.parametrize("option", [("--seed", "-1"), ("--jobs", "0")])
+def test_synth_refuses_numbers_that_cannot_be_and_names_the_option(tmp_path: Path, option: tuple[str, str]) -> None:
+    result = whir("synth", str(tmp_path / "set"), *option)
+    assert result.exit_code == 2
+    assert option[0] in result.stderr
+    assert not (tmp_path / "set").exists()
+
+
+def test_synth_into_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = whir("synth", str(tmp_path / "file" / "set"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"error: {tmp_path / 'file'}: File exists\n"
+
+
 def test_synth_writes_a_set_and_does_not_overwrite_one(tmp_path: Path) -> None:
     from whir_ml import synth
 
