@@ -14,11 +14,8 @@ static uint8_t arena[ARENA_MAX] __attribute__((aligned(16)));
 
 int subject_setup(subject_facts_t *facts)
 {
-    int err = whir_nn_plan(&nn, bench_model, (uint32_t)(bench_model_end - bench_model), &info);
+    int err = whir_nn_load(&nn, bench_model, (uint32_t)(bench_model_end - bench_model), arena, ARENA_MAX, &info);
 
-    if (err == 0) {
-        err = whir_nn_bind(&nn, arena, ARENA_MAX);
-    }
     facts->arena_bytes = info.arena_bytes;
     facts->input_bytes = info.input_bytes;
     facts->state_bytes = sizeof nn;

@@ -64,7 +64,8 @@ def run_engine(
 
     try:
         targets = list(_installed(target, bench.TARGETS, require))
-        work = bench.jobs(models or default_models(), targets, ("-O2",) if quick else bench.OPTS, not models, report)
+        opts, variants = (("-O2",), ("default",)) if quick else (bench.OPTS, tuple(bench.VARIANTS))
+        work = bench.jobs(models or default_models(), targets, opts, variants, not models, report)
         with _bar(as_json) as progress:
             rows = bench.measure(work, progress)
         over = budget.exceeded(rows, budget.read()) if check else []

@@ -21,10 +21,10 @@ from whir_tools.bench.engine.xtensa import XTENSA
 
 TARGETS: dict[str, Target] = {target.name: target for target in (RV32, XTENSA, AVR, HOST)}
 OPTS = ("-Os", "-O2")
-# name → defines
-VARIANTS: dict[str, tuple[str, ...]] = {"default": ()}
-# the default with every operator built in, not only the model's: a figure for flash
+# every operator built in, not only the model's: a figure for flash, made for the first model only
 ALL_OPS = "all_ops"
+# name → defines
+VARIANTS: dict[str, tuple[str, ...]] = {"default": (), "fast": ("WHIR_NN_FAST",), ALL_OPS: ()}
 # no engine at all: the model as C
 PLAIN_C = "plain_c"
 # the first that is exported gives the pipeline its model and parameters
@@ -73,7 +73,12 @@ class Job:
 
 
 def jobs(
-    models: Sequence[Path], targets: Sequence[str], opts: Sequence[str], pipeline: bool, report: Callable[[str], None]
+    models: Sequence[Path],
+    targets: Sequence[str],
+    opts: Sequence[str],
+    variants: Sequence[str],
+    pipeline: bool,
+    report: Callable[[str], None],
 ) -> list[Job]:
     """What is to be measured, in the order of the table; `report` is told what a target cannot run.
 
@@ -92,8 +97,8 @@ def jobs(
             if reason is not None:
                 report(f"left out: {target.name} {subject.name}: {reason}")
                 continue
-            variants = (PLAIN_C,) if target is AVR else (*VARIANTS, *([ALL_OPS] if subject is subjects[0] else []))
-            work += [Job(subject, target, variant, opt) for variant in variants for opt in opts]
+            wanted = [v for v in variants if v != ALL_OPS or subject is subjects[0]]
+            work += [Job(subject, target, v, opt) for v in ([PLAIN_C] if target is AVR else wanted) for opt in opts]
     return work
 
 
