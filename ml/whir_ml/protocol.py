@@ -153,20 +153,24 @@ def choose(candidates: Sequence[Config], folds: Folds, train: frozenset[str], le
 
 
 class _Learner:
-    """Trains candidates for inner validation and remembers them: leaving out a and b serves the outer folds a and b."""
+    """Trains candidates for inner validation and remembers what they said of each recording that they had not learned from:
+    leaving out a and b serves the outer folds a and b."""
 
     def __init__(self, recs: Sequence[Recording], seed: int, cache: Path | None, progress: Progress) -> None:
         self.recs, self.seed, self.cache, self.progress = recs, seed, cache, progress
-        self.trained: dict[tuple[str, frozenset[str]], Any] = {}
+        self.heard: dict[tuple[str, frozenset[str]], dict[str, Probabilities]] = {}
 
     def said(self, config: Config, train: frozenset[str], judged: frozenset[str]) -> Said:
         config = config.reduced(seed=self.seed)
         key = config.name, train
-        if key not in self.trained:
-            self.progress(f"inner validation, {config.name}", len(self.trained), 0)
-            self.trained[key] = _fit(config, _of(self.recs, train), self.cache)
+        if key not in self.heard:
+            self.progress(f"inner validation, {config.name}", len(self.heard), 0)
+            trained = _fit(config, _of(self.recs, train), self.cache)
+            others = [rec for rec in self.recs if rec.name not in train]
+            features = [dataset.examples(config, [rec], cache=self.cache).features for rec in others]
+            self.heard[key] = {rec.name: trained.predict(x) for rec, x in zip(others, features, strict=True)}
         examples = dataset.examples(config, _of(self.recs, judged), cache=self.cache)
-        return Said(config, examples, self.trained[key].predict(examples.features))
+        return Said(config, examples, np.concatenate([self.heard[key][rec.name] for rec in examples.recordings]))
 
 
 def _fit(config: Config, train: tuple[Recording, ...], cache: Path | None) -> Any:
