@@ -25,8 +25,8 @@ KEYS = {
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The small rig in place of the benchmark's sets; returns the steps that were shown."""
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small rig in place of the benchmark's sets, in a folder with `data`, `folds` and `build`."""
     small_rig.write(tmp_path / "data")
     text = (tmp_path / "data/rig.toml").read_text()
     layer = text[text.index("[[layer]]") : text.index("[training]")]
@@ -40,7 +40,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(quality, "CANDIDATES", {("rig", 1000): (str(one), str(tmp_path / "data/rig.toml"))})
     monkeypatch.setattr(quality, "SEEDS", (1, 2))
     monkeypatch.chdir(tmp_path)
-    return []
+    return tmp_path
 
 
 def test_there_is_one_row_for_each_name_and_a_committed_list_of_folds() -> None:
@@ -62,33 +62,34 @@ def test_candidates_share_set_rate_classes_and_windows_and_start_with_one_layer(
     assert depths == sorted(depths)
 
 
-def test_a_row_is_measured_once_and_then_comes_from_the_cache(small: list[str], tmp_path: Path) -> None:
-    row = quality.measured(ROW, True, small.append)
+def test_a_row_is_measured_once_and_then_comes_from_the_cache(small: Path) -> None:
+    steps: list[str] = []
+    row = quality.measured(ROW, True, steps.append)
     assert set(row) >= KEYS
     assert (row["dataset"], row["seeds"]) == ("rig", 1)
     assert {choice["config"] for choice in row["chosen"]} <= {"one", "rig"}
-    assert small
-    small.clear()
-    assert quality.measured(ROW, True, small.append) == json.loads(json.dumps(row))
-    assert small == []
-    (kept,) = (tmp_path / "build/cache/quality").iterdir()
+    assert steps
+    steps.clear()
+    assert quality.measured(ROW, True, steps.append) == json.loads(json.dumps(row))
+    assert steps == []
+    (kept,) = (small / "build/cache/quality").iterdir()
     kept.write_text(json.dumps({**row, "seeds": 77}))
-    assert quality.measured(ROW, True, small.append)["seeds"] == 77
+    assert quality.measured(ROW, True, steps.append)["seeds"] == 77
 
 
-def test_other_folds_data_or_seeds_are_another_row(small: list[str], tmp_path: Path) -> None:
+def test_other_folds_data_or_seeds_are_another_row(small: Path) -> None:
     def digest(seeds: tuple[int, ...] = (1,)) -> str:
         candidates = [configs.load(name) for name in quality.CANDIDATES["rig", 1000]]
-        return quality.row_digest(ROW, candidates, tmp_path / "data/rig", seeds)
+        return quality.row_digest(ROW, candidates, small / "data/rig", seeds)
 
     seen = {digest(), digest((1, 2))}
-    folds = tmp_path / "folds/rig-by_recording.csv"
+    folds = small / "folds/rig-by_recording.csv"
     folds.write_text(folds.read_text().replace("hum1,1", "hum1,2"))
     seen.add(digest())
-    one = tmp_path / "data/one.toml"
+    one = small / "data/one.toml"
     one.write_text(one.read_text().replace("epochs = 12", "epochs = 13"))
     seen.add(digest())
-    index = tmp_path / "data/rig/recordings.csv"
+    index = small / "data/rig/recordings.csv"
     index.write_text(index.read_text() + "\n")
     seen.add(digest())
     assert len(seen) == 5
