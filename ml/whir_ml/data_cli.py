@@ -265,7 +265,9 @@ def _progress() -> Progress:
 @app.command("inspect")
 def inspect_file(
     file: Annotated[Path, typer.Argument(help="Recording (npz).")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="PNG to write; default: the recording's name, here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="PNG, SVG or PDF to write; default: PNG of the recording's name, here.")
+    ] = None,
     rpm: Annotated[float | None, typer.Option(help="Shaft speed; default: the recording's.")] = None,
     bearing: Annotated[
         str | None, typer.Option(help="Bearing whose tones are marked, as 6205; default: the recording's.")
@@ -279,7 +281,7 @@ def inspect_file(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Draw waveform, spectrum, orders, waterfall and envelope spectrum of one recording to a PNG.
+    """Draw waveform, spectrum, orders, waterfall and envelope spectrum of one recording.
 
     Example: whir data inspect ../shared/data/cwru_bearing_12k/recordings/OR007@6_load0.npz --bearing 6205 -o look.png
     """

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from whir_contracts.recording import Recording
+from whir_contracts.recording import Recording, RecordingFieldError
 from whir_ml import spectra
 from whir_ml.errors import MlError
 from whir_ml.spectra import Array, Tone
@@ -31,6 +31,10 @@ WATERFALL_DB: Final = 60.0
 # The zone's band needs a sensor stream of at least this rate, and a mean over at least this long.
 ZONE_RATE_HZ: Final = 3300.0
 ZONE_SECONDS: Final = 1.0
+# Below these the panels show nothing of a machine, or nothing at all.
+LEAST_RATE_HZ: Final = 10.0
+LEAST_SAMPLES: Final = 64
+PICTURES: Final = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,14 @@ def look(
 ) -> Look:
     """Join what the user says with what the recording says. Named orders stand before a bearing's; both are orders of speed.
 
-    Raises MlError for an unknown bearing that the user names, a band that is none, and tones without a speed.
+    Raises MlError for an unknown bearing that the user names, a band that is none, and tones without a speed;
+    RecordingFieldError for a recording too slow or too short to see anything in.
     """
+    if rec.rate_hz < LEAST_RATE_HZ:
+        raise RecordingFieldError(rec.name, "fs", f"{rec.rate_hz:g} Hz is too slow to inspect: {LEAST_RATE_HZ:g} Hz or more")
+    if len(rec.samples) < LEAST_SAMPLES:
+        reason = f"{len(rec.samples)} samples are too few to inspect: {LEAST_SAMPLES} or more"
+        raise RecordingFieldError(rec.name, "x", reason)
     speed = rec.rpm if rpm is None else rpm
     if bearing is not None and bearing not in BEARINGS:
         raise MlError(f"{bearing}: no such bearing; there are {', '.join(BEARINGS)}; or give --bpfo, --bpfi, --bsf, --ftf")
@@ -96,7 +106,15 @@ def zone_reason(rec: Recording) -> str:
 
 
 def draw(rec: Recording, path: Path, how: Look | None = None) -> Seen:
-    """Write the picture as PNG. Multiples of the speed are marked where it is known, bearing tones where their orders are."""
+    """Write the picture, PNG, SVG or PDF by the name's ending, into a folder that is there.
+
+    Multiples of the speed are marked where it is known, bearing tones where their orders are. Raises MlError for another
+    ending or a missing folder, RecordingFieldError as `look` does.
+    """
+    if path.suffix.lower() not in PICTURES:
+        raise MlError(f"{path}: the name of a picture ends in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
+    if not path.parent.is_dir():
+        raise MlError(f"{path}: no such folder: {path.parent}")
     how = look(rec) if how is None else how
     values = rec.physical()
     freq, amplitude = spectra.spectrum(values, rec.rate_hz)
@@ -133,7 +151,6 @@ def draw(rec: Recording, path: Path, how: Look | None = None) -> Seen:
     figure.suptitle(_title(rec, how), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     result = Seen(bands, seen, None, zone_reason(rec))
     figure.supxlabel(_footnote(result, how), x=0.01, ha="left", fontsize=9, color=INK)
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, facecolor="white")
     return result
 
@@ -174,10 +191,12 @@ def _spectrum(axes: Axes, rec: Recording, freq: Array, amplitude: Array, color: 
 
 def _orders(axes: Axes, order: Array, amplitude: Array, color: str) -> None:
     shown = (order > 0.2) & (order < ORDERS_SHOWN)
+    end = min(ORDERS_SHOWN, float(order[-1]))
     for multiple in (1, 2, 3):
-        _line(axes, multiple, f"{multiple}×", MUTED)
+        if multiple < end:
+            _line(axes, multiple, f"{multiple}×", MUTED)
     axes.semilogy(order[shown], amplitude[shown], color=color, linewidth=0.9)
-    axes.set_xlim(0, min(ORDERS_SHOWN, float(order[-1])))
+    axes.set_xlim(0, end)
     _style(axes)
 
 
@@ -203,6 +222,9 @@ def _envelope(axes: Axes, rec: Recording, values: Array, band: tuple[float, floa
     unit = how.shaft_hz if how.rpm > 0 else 1.0
     # The envelope of a band cannot beat faster than the band is wide.
     heard = freq <= band[1] - band[0]
+    if heard.sum() < 2:
+        width = f"{band[1] - band[0]:g} Hz wide, lines of its spectrum {freq[1]:g} Hz apart"
+        raise MlError(f"{rec.name}: nothing would show of the envelope: the band is {width}")
     freq, amplitude = freq[heard], amplitude[heard]
     end = min(float(freq[-1]) / unit, ENVELOPE_ORDERS_SHOWN if how.rpm > 0 else ENVELOPE_HZ_SHOWN)
     for row, (name, order) in enumerate(how.orders.items()):

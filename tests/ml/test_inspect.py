@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -12,7 +13,7 @@ from matplotlib.image import imread
 from typer.testing import CliRunner
 
 from whir_contracts import recording
-from whir_contracts.recording import Recording
+from whir_contracts.recording import Recording, RecordingFieldError
 from whir_ml import inspect
 from whir_ml.data_cli import app
 from whir_ml.errors import MlError
@@ -48,8 +49,8 @@ def shown(pixels: np.ndarray, color: str) -> np.ndarray:
 def test_the_png_has_a_row_per_channel_and_orders_where_the_speed_is_known(
     tmp_path: Path, rpm: float, channels: tuple[str, ...]
 ) -> None:
-    inspect.draw(make(rpm, channels), tmp_path / "new" / "fan.png")
-    pixels = imread(tmp_path / "new" / "fan.png")
+    inspect.draw(make(rpm, channels), tmp_path / "fan.png")
+    pixels = imread(tmp_path / "fan.png")
     columns = 4 if math.isnan(rpm) else 5
     assert pixels.shape[1] == pytest.approx(inspect.COLUMN_INCHES * columns * 110, abs=2)
     assert pixels.shape[0] == pytest.approx((1.8 + 2.1 * len(channels)) * 110, abs=2)
@@ -99,6 +100,50 @@ def test_tones_without_a_speed_are_refused() -> None:
         inspect.look(make(math.nan), bearing="6205")
 
 
+def test_a_picture_of_another_kind_or_in_no_folder_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    for name in ("fan.jpgx", "fan"):
+        with pytest.raises(MlError, match=rf"{name}: the name of a picture ends in \.png, \.svg or \.pdf"):
+            inspect.draw(make(), tmp_path / name)
+    with pytest.raises(MlError, match=r"nowhere/fan\.png: no such folder: .*nowhere$"):
+        inspect.draw(make(), tmp_path / "nowhere" / "fan.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "head"), [("fan.svg", b"<?xml"), ("fan.PDF", b"%PDF")])
+def test_the_ending_chooses_the_kind_of_picture(tmp_path: Path, name: str, head: bytes) -> None:
+    inspect.draw(make(channels=("x",)), tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(head)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate_hz", "field", "reason"),
+    [
+        (4000, 1.0, "fs", "1 Hz is too slow to inspect: 10 Hz or more"),
+        (4000, 9.99, "fs", "9.99 Hz is too slow"),
+        (3, 2000.0, "x", "3 samples are too few to inspect: 64 or more"),
+        (63, 2000.0, "x", "63 samples are too few"),
+    ],
+)
+def test_a_recording_in_which_nothing_can_be_seen_is_refused(samples: int, rate_hz: float, field: str, reason: str) -> None:
+    rec = make(rate_hz=rate_hz)
+    with pytest.raises(RecordingFieldError, match=f"fan: {field}: {reason}"):
+        inspect.look(dataclasses.replace(rec, samples=rec.samples[:samples]))
+
+
+def test_a_band_narrower_than_a_line_of_its_spectrum_is_refused(tmp_path: Path) -> None:
+    rec = dataclasses.replace(make(), samples=make().samples[:64])
+    with pytest.raises(MlError, match=r"the band is 1 Hz wide, lines of its spectrum 31\.25 Hz apart"):
+        inspect.draw(rec, tmp_path / "fan.png", inspect.look(rec, band_hz=(100.0, 101.0)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("error")  # a layout that does not fit is a warning of Matplotlib's
+def test_the_slowest_and_shortest_recording_is_drawn(tmp_path: Path) -> None:
+    rec = make(rate_hz=inspect.LEAST_RATE_HZ)
+    inspect.draw(dataclasses.replace(rec, samples=rec.samples[: inspect.LEAST_SAMPLES]), tmp_path / "fan.png")
+    assert (tmp_path / "fan.png").stat().st_size > 10_000
+
+
 def test_there_is_no_zone_and_every_reason_is_said() -> None:
     missing = "power, group and foundation of the machine are not stated"
     assert inspect.zone_reason(make(rate_hz=3300.0)) == missing
@@ -123,3 +168,7 @@ def test_the_command_draws_and_tells_in_json(tmp_path: Path) -> None:
     bad = CliRunner().invoke(app, [*arguments, "--band", "wide"])
     assert bad.exit_code == 1
     assert bad.stderr == "error: --band: 'wide' is not two frequencies, as 2000-4000\n"
+    for wrong in ("a.jpgx", "nowhere/a.png"):
+        refused = CliRunner().invoke(app, ["inspect", str(tmp_path / "fan.npz"), "-o", str(tmp_path / wrong)])
+        assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+        assert refused.stderr.startswith(f"error: {tmp_path / wrong}: ")
