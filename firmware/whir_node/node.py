@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -182,9 +183,10 @@ class VirtualNode:
         if raw == ffi.NULL:
             reasons = {
                 errno.EBUSY: "another node has it open",
+                errno.ENOENT: "its folder is not there",
                 errno.EINVAL: f"not a flash of {size} bytes written in units of {self.config.flash_write_bytes}",
             }
-            raise FlashFileError(f"{path}: {reasons.get(ffi.errno, f'cannot be opened (errno {ffi.errno})')}")
+            raise FlashFileError(f"{path}: {reasons.get(ffi.errno, os.strerror(ffi.errno))}")
         return raw
 
     def _factory(self, bundle: bytes, public_keys: Mapping[int, ec.EllipticCurvePublicKey]) -> None:

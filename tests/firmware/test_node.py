@@ -663,6 +663,13 @@ class TestPower:
             Rig(flash=path)
         rig.node.close()
 
+    def test_a_flash_file_that_cannot_be_made_is_refused_in_words_and_leaves_no_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(FlashFileError, match=r"nowhere/flash: its folder is not there$"):
+            Rig(flash=tmp_path / "nowhere" / "flash")
+        assert list(tmp_path.iterdir()) == []
+        with pytest.raises(FlashFileError, match=r"Is a directory$"):
+            Rig(flash=tmp_path)
+
     def test_a_first_bundle_that_is_not_for_this_node_is_refused(self) -> None:
         with pytest.raises(BundleError, match="bundle_signature"):
             Rig(bundle(key=0xBAD))
