@@ -35,7 +35,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 def train(
     config: ConfigName,
     out: ModelFolder = None,
-    seed: Annotated[int | None, typer.Option(help="Instead of the config's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the config's.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the config's.")] = None,
     data: DataRoot = None,
     as_json: AsJson = False,
@@ -270,9 +270,11 @@ def _one_line_errors() -> Iterator[None]:
 
 @contextmanager
 def _bars(quiet: bool) -> Iterator[Progress]:
-    """One progress bar per piece of work, on stderr, gone when done."""
+    """One progress bar per piece of work, on the terminal's stderr, gone when done."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Bars(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bars:
+    console = Console(stderr=True)
+    # Into a file, a bar that is gone would still leave an empty line.
+    with Bars(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
         def progress(what: str, done: int, total: int) -> None:

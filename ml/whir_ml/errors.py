@@ -16,11 +16,11 @@ class MlError(ValueError):
 
 
 class ConfigError(MlError):
-    """A training config that cannot be right; `key` is the dotted path in the TOML."""
+    """A training config that cannot be right; `key` is the dotted path in the TOML, empty when the whole file is meant."""
 
     def __init__(self, file: str, key: str, reason: str) -> None:
         self.file, self.key = file, key
-        super().__init__(f"{file}: {key}: {reason}")
+        super().__init__(f"{file}: {key}: {reason}" if key else f"{file}: {reason}")
 
 
 class DatasetError(MlError):

@@ -58,7 +58,7 @@ def test_a_model_of_an_earlier_training_is_not_evaluated(rig: Path, whir) -> Non
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("train", "adi5k"), "no such config; there are adi4k"),
+        (("train", "adi5k"), "adi5k.toml: no such config; there are adi"),
         (("export", "adi4k"), "run `whir train adi4k` first"),
         (("evaluate", "adi4k"), "run `whir train adi4k` first"),
         (("bundle", "build", "adi4k", "--key", "nowhere.pem"), "run `whir evaluate adi4k` first"),
@@ -68,7 +68,14 @@ def test_what_is_missing_is_one_line_that_says_what_to_do(whir, words: tuple[str
     result = whir(*words)
     assert result.exit_code == 1
     assert text in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_negative_seed_is_refused(whir) -> None:  # type: ignore[no-untyped-def]
+    result = whir("train", "adi4k", "--seed", "-1")
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr
 
 
 def test_a_missing_data_folder_is_one_line(whir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
@@ -76,7 +83,7 @@ def test_a_missing_data_folder_is_one_line(whir, tmp_path: Path, monkeypatch: py
     result = whir("train", "adi4k")
     assert result.exit_code == 1
     assert "WHIR_DATA" in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("words", [("train",), ("export",), ("evaluate",), ("bundle", "build"), ("bundle", "new-key")])
