@@ -30,7 +30,7 @@ group "core and engine" 5 c_tests
 group firmware 5 pytests tests/contracts tests/firmware
 group ml 3 pytests tests/ml
 group fleet 4 pytests tests/fleet
-group tools 1 pytests tests/tools
+group tools 3 pytests tests/tools
 group "end to end" 4 pytests tests/e2e
 
 printf '\n'; printf '%s\n' "${times[@]}"
