@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import typer
@@ -22,14 +24,25 @@ def test_help_lists_every_command_and_imports_none_of_them():
         assert f"'{heavy}'" not in done.stdout
 
 
+def leaf_commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The words of every command below one, through groups of groups; a group itself is no command to give an example of."""
+    if not hasattr(command, "commands"):
+        yield words
+        return
+    for name, below in command.commands.items():
+        yield from leaf_commands(below, (*words, name))
+
+
 @pytest.mark.parametrize("name", GROUPS)
 def test_every_command_has_help_with_an_example(name: str):
-    result = CliRunner().invoke(app, [name, "--help"])
-    assert result.exit_code == 0, result.output
-    group = typer.main.get_command(app).get_command(None, name)
-    helps = [result.output]
-    helps += [CliRunner().invoke(app, [name, sub, "--help"]).output for sub in getattr(group, "commands", ())]
-    assert any("Example" in text for text in helps), f"whir {name}: no example in any help text"
+    assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
+    leaves = list(leaf_commands(typer.main.get_command(app).get_command(None, name), (name,)))
+    assert leaves
+    for words in leaves:
+        result = CliRunner().invoke(app, [*words, "--help"])
+        assert result.exit_code == 0, result.output
+        example = result.output.partition("Example: ")[2]
+        assert f"whir {' '.join(words)}" in example, f"whir {' '.join(words)}: its help has no example of it"
 
 
 def test_unknown_command_is_an_error():
@@ -48,10 +61,20 @@ def test_node_and_fleet_commands_start_without_tensorflow():
 
 
 def test_missing_extra_names_the_install_command():
-    code = (
-        "import sys; sys.modules['fastapi'] = sys.modules['whir_fleet.cli'] = None;"
-        "from whir_tools.cli import app; app(['fleet', '--help'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = without("scipy", "train")
     assert done.returncode == 1
-    assert "pip install 'whir[fleet]'" in done.stderr
+    assert done.stderr == "error: `whir train` needs the package scipy: pip install 'whir[ml]'\n"
+
+
+@pytest.mark.parametrize(("module", "command"), [("whir_fleet.cli", "fleet"), ("whir_node.crypto", "train")])
+def test_a_missing_module_of_ours_is_not_blamed_on_an_extra(module: str, command: str):
+    done = without(module, command)
+    assert done.returncode == 1
+    assert f"ModuleNotFoundError: import of {module} halted" in done.stderr
+    assert "pip install" not in done.stderr
+
+
+def without(module: str, command: str) -> subprocess.CompletedProcess[str]:
+    """`whir COMMAND --help` where a module is missing."""
+    code = f"import sys; sys.modules['{module}'] = None; from whir_tools.cli import app; app(['{command}', '--help'])"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
