@@ -3,6 +3,10 @@
 
 #include <stdint.h>
 
+#if (-1 >> 1) != -1
+#error "the core needs a compiler that shifts negative numbers right arithmetically"
+#endif
+
 /* Little-endian access to unaligned bytes. */
 static inline uint16_t whir_le16(const uint8_t *p)
 {
