@@ -237,7 +237,10 @@ class Demo:
 
     def upload(self, remote: Remote, bundle: BuiltBundle) -> str:
         """The bundle's SHA-256 in the store."""
-        answer = remote.call("POST", "/artifacts", content=bundle.path.read_bytes())
+        try:
+            answer = remote.call("POST", "/artifacts", content=bundle.path.read_bytes())
+        except ApiError as error:
+            raise DemoError(f"upload of {bundle.path.name}: HTTP {error.status}, {error.code}: {error}") from error
         self.say(
             f"   uploaded {answer['model']} {answer['model_version']}, {answer['bytes']:,} B, signature and hashes checked"
         )
