@@ -162,7 +162,7 @@ def test_axes_choose_the_sensors_channels_in_order(make_params: Make) -> None:
 @pytest.mark.parametrize(
     "lacking",
     [
-        {"rate_hz": 999.999},
+        {"rate_hz": 989.999},
         {"rate_hz": 27_000.001},
         {"bandwidth_hz": 399},
         {"range_milli": 1999},
@@ -182,6 +182,12 @@ def test_a_sensor_that_hears_less_is_refused(make_params: Make, lacking: dict[st
         condition(make_params(), sensor, np.zeros((10, sensor.channels), np.int16))
     assert caught.value.code == ErrorCode.BUNDLE_SENSOR
     assert isinstance(caught.value, CoreError)
+
+
+def test_a_sensor_slow_by_no_more_than_a_hundredth_passes_unchanged(make_params: Make) -> None:
+    samples = np.arange(-30_000, 30_000, 20).astype(np.int16).reshape(-1, 3)
+    for rate_hz in (999.999, 990):
+        assert np.array_equal(condition(make_params(), replace(SENSOR, rate_hz=rate_hz), samples), samples)
 
 
 def test_a_sensor_just_good_enough_is_taken(make_params: Make) -> None:

@@ -8,6 +8,7 @@
 #define HALFBAND_TAPS 23
 #define KERNEL_Q16 ((int32_t)WHIR_SINC_LOBES * WHIR_SINC_STEPS << 16) /* half its length, in entries */
 #define COEFFICIENT_BITS 13
+#define RATE_SLACK 100 /* a sensor may be slow by one part in so many: two of one type differ by that much */
 
 static int16_t saturated(int64_t value)
 {
@@ -69,11 +70,12 @@ static int gain_set(whir_condition_t *c, uint64_t num, uint64_t den)
 
 static int sensor_check(whir_condition_t *c, const whir_params_t *params, const whir_sensor_info_t *sensor)
 {
+    uint32_t output_mhz = params->rate_hz * 1000;
     uint32_t num, den;
     uint64_t rail;
 
     if (sensor->rate_mhz < WHIR_CONDITION_INPUT_RATE_MIN_MHZ || sensor->rate_mhz > WHIR_CONDITION_INPUT_RATE_MAX_MHZ ||
-        sensor->rate_mhz < params->rate_hz * 1000 || sensor->bandwidth_hz < params->bandwidth_hz) {
+        sensor->rate_mhz < output_mhz - output_mhz / RATE_SLACK || sensor->bandwidth_hz < params->bandwidth_hz) {
         return 0;
     }
     if (sensor->channels == 0 || sensor->channels > WHIR_WINDOW_CHANNELS_MAX || params->axes >> sensor->channels != 0) {
@@ -113,7 +115,7 @@ int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const 
     if (c->stages > WHIR_CONDITION_STAGES_MAX) {
         return WHIR_ERR_BUNDLE_FEATURES;
     }
-    c->direct = sensor->rate_mhz == output_mhz;
+    c->direct = sensor->rate_mhz <= output_mhz;
     c->input_ticks = output_mhz << c->stages;
     c->output_ticks = sensor->rate_mhz;
     c->entries_q48 = ((uint64_t)WHIR_SINC_STEPS << 48) / c->output_ticks;

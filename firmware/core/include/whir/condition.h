@@ -9,7 +9,8 @@
 /*
  * Conditioning: from the sensor's measured output rate, counts and unit to the bundle's rate and counts. Integer only.
  * Cascaded half-band decimators bring the ratio under 4, a windowed-sinc fractional decimator does the rest (pass band to
- * 0.4 of the output rate, stop band at least 60 dB from 0.6). Equal rates pass through unchanged but for the scale.
+ * 0.4 of the output rate, stop band at least 60 dB from 0.6). Equal rates pass through unchanged but for the scale;
+ * so does a sensor that is slow by no more than 1 %, as two of one type may differ: its frequencies read high by as much.
  * State is the caller's; nothing is allocated.
  */
 #define WHIR_CONDITION_STAGES_MAX 5
@@ -20,7 +21,7 @@ typedef struct whir_condition whir_condition_t;
 #include "whir/condition_state.h"
 
 /*
- * 0; WHIR_ERR_BUNDLE_SENSOR when the sensor hears less than the bundle needs (rate under the bundle's, bandwidth, range,
+ * 0; WHIR_ERR_BUNDLE_SENSOR when the sensor hears less than the bundle needs (rate under 99 % of the bundle's, bandwidth, range,
  * noise, channels, unit or count size that cannot be converted); WHIR_ERR_BUNDLE_FEATURES when its rate is 128 times the
  * bundle's or more.
  */
