@@ -37,6 +37,17 @@ SUMMARY = {
 }
 
 
+def _name_extra(command: str, error: ModuleNotFoundError) -> typer.Exit:
+    """Says which extra brings the package that is not installed; a missing module of ours is a fault that none mends."""
+    package = (error.name or "").partition(".")[0]
+    if package.startswith("whir_"):
+        raise error
+    extra = GROUPS[command][1]
+    hint = f"pip install 'whir[{extra}]'" if extra else "reinstall whir"
+    typer.echo(f"error: `whir {command}` needs the package {package}: {hint}", err=True)
+    return typer.Exit(1)
+
+
 class LazyGroup(TyperGroup):
     """Imports a command only when asked for: `whir node` must start without TensorFlow, a fleet server even be without it."""
 
@@ -46,22 +57,22 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in GROUPS:
             return None
-        where, extra = GROUPS[cmd_name]
-        module_name, attribute = where.split(":")
+        module_name, attribute = GROUPS[cmd_name][0].split(":")
         try:
             target = getattr(importlib.import_module(module_name), attribute)
         except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            if package.startswith("whir_"):
-                raise  # a fault of ours that no extra mends
-            hint = f"pip install 'whir[{extra}]'" if extra else "reinstall whir"
-            typer.echo(f"error: `whir {cmd_name}` needs the package {package}: {hint}", err=True)
-            raise typer.Exit(1) from error
+            raise _name_extra(cmd_name, error) from error
         if isinstance(target, typer.Typer):
             return typer.main.get_command(target)
         single = typer.Typer(add_completion=False)
         single.command()(target)
         return typer.main.get_command(single)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:  # commands import what is large when they run
+            raise _name_extra(ctx.invoked_subcommand, error) from error
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         # From the table, so that `whir --help` imports nothing.
