@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import logging
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from whir_fleet.errors import FleetError, SettingsError
+from whir_fleet.errors import SettingsError
 from whir_fleet.remote import Remote
+from whir_fleet.terminal import ConfigOption, DataOption, JsonOption, UrlOption, columns, one_line, print_json, print_table
 
 app = typer.Typer(help="The fleet service: serve, ingest, upload, tokens.", no_args_is_help=True, add_completion=False)
 token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 rollout_app = typer.Typer(help="Roll a bundle out in groups.", no_args_is_help=True, add_completion=False)
 
-_NARROW = 10  # characters to which a column may shrink
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with settings", exists=True, dir_okay=False)]
-DataOption = Annotated[Path | None, typer.Option("--data-dir", help="database, bundles, secrets")]
 BrokerOption = Annotated[str | None, typer.Option(help="`embedded`, or mqtt://user@host:port")]
-UrlOption = Annotated[str | None, typer.Option("--url", help="of the API", envvar="WHIR_FLEET_URL")]
-JsonOption = Annotated[bool, typer.Option("--json", help="for programs")]
-
-
-def _one_line(command: Callable[P, R]) -> Callable[P, R]:
-    """An error of ours is one line on stderr and exit code 1."""
-
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except FleetError as error:
-            typer.secho(f"{error.code}: {error}", fg="red", err=True)
-            raise typer.Exit(1) from error
-
-    return run
 
 
 def _log() -> None:
@@ -60,28 +34,8 @@ def _on_signal(stop: Callable[[], None]) -> None:
         signal.signal(number, lambda *_: stop())
 
 
-def _print(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2))
-
-
-def _table(*columns: str, whole: str) -> Table:
-    """A table of which the column `whole` is never cut or wrapped: it holds what the next command is given."""
-    table = Table()
-    for name in columns:
-        table.add_column(name, no_wrap=name == whole, overflow="fold")
-    return table
-
-
-def _print_table(table: Table) -> None:
-    """As wide as the terminal; wider only where the whole column would not fit."""
-    for column in table.columns:
-        longest = max(len(str(cell)) for cell in (column.header, *column.cells))
-        column.min_width = longest if column.no_wrap else min(longest, _NARROW)
-    Console().print(table, crop=False)
-
-
 @app.command()
-@_one_line
+@one_line
 def serve(
     config: ConfigOption = None,
     data_dir: DataOption = None,
@@ -126,7 +80,7 @@ def serve(
 
 
 @app.command()
-@_one_line
+@one_line
 def ingest(config: ConfigOption = None, data_dir: DataOption = None, broker: BrokerOption = None) -> None:
     """Only ingest: from a broker of your own into the database. A second one with another WHIR_FLEET_INSTANCE is a hot standby.
 
@@ -155,7 +109,7 @@ def ingest(config: ConfigOption = None, data_dir: DataOption = None, broker: Bro
 
 
 @app.command("broker-config")
-@_one_line
+@one_line
 def broker_config(
     folder: Annotated[Path, typer.Argument(help="gets mosquitto.conf, passwords, acl and users.toml")],
     port: Annotated[int, typer.Option(min=1, max=65535)] = 1883,
@@ -177,7 +131,7 @@ def broker_config(
 
 
 @app.command()
-@_one_line
+@one_line
 def upload(
     bundle: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a signed bundle")],
     url: UrlOption = None,
@@ -189,7 +143,7 @@ def upload(
     """
     answer = Remote(url).call("POST", "/artifacts", content=bundle.read_bytes())
     if as_json:
-        _print(answer)
+        print_json(answer)
     else:
         typer.echo(
             f"{answer['sha256']}  {answer['model']} {answer['model_version']}, "
@@ -198,7 +152,7 @@ def upload(
 
 
 @app.command()
-@_one_line
+@one_line
 def nodes(url: UrlOption = None, as_json: JsonOption = False) -> None:
     """All nodes with their model and what was lost on the way.
 
@@ -206,19 +160,19 @@ def nodes(url: UrlOption = None, as_json: JsonOption = False) -> None:
     """
     found = list(Remote(url).pages("/nodes"))
     if as_json:
-        _print(found)
+        print_json(found)
         return
-    table = _table("node", "state", "model", "received", "lost", whole="node")
+    table = columns("node", "state", "model", "received", "lost", whole="node")
     for n in found:
         model = f"{n['model']} {n['model_version'] or ''}".rstrip() if n["model"] else "–"
         name = f"{n['site']}/{n['name']}"
         state = f"{n['presence']}, {n['state']}" if n["state"] else n["presence"]
         table.add_row(name, state, model, str(n["received"]), str(n["lost"]))
-    _print_table(table)
+    print_table(table)
 
 
 @token_app.command("create")
-@_one_line
+@one_line
 def token_create(
     role: Annotated[str, typer.Option(help="viewer, operator or admin")],
     label: Annotated[str, typer.Option(help="whose it is")] = "cli",
@@ -246,13 +200,13 @@ def token_create(
         row, token = auth.create(session, label, Role[role.upper()], now_ms())
     database.close()
     if as_json:
-        _print({"id": row.id, "label": row.label, "role": row.role, "token": token})
+        print_json({"id": row.id, "label": row.label, "role": row.role, "token": token})
     else:
         typer.echo(token)
 
 
 @rollout_app.command("create")
-@_one_line
+@one_line
 def rollout_create(
     artifact: Annotated[str, typer.Argument(help="SHA-256 of an uploaded bundle, or its beginning")],
     name: Annotated[str, typer.Option(help="for people")] = "rollout",
@@ -293,7 +247,7 @@ def rollout_create(
 
 
 @rollout_app.command("list")
-@_one_line
+@one_line
 def rollout_list(url: UrlOption = None, as_json: JsonOption = False) -> None:
     """All rollouts, newest first.
 
@@ -301,16 +255,16 @@ def rollout_list(url: UrlOption = None, as_json: JsonOption = False) -> None:
     """
     found = list(Remote(url).pages("/rollouts"))
     if as_json:
-        _print(found)
+        print_json(found)
         return
-    table = _table("id", "name", "state", "reason", whole="id")
+    table = columns("id", "name", "state", "reason", whole="id")
     for rollout in found:
         table.add_row(rollout["id"], rollout["name"], rollout["state"], rollout["reason"] or "")
-    _print_table(table)
+    print_table(table)
 
 
 @rollout_app.command("show")
-@_one_line
+@one_line
 def rollout_show(rollout: str, url: UrlOption = None, as_json: JsonOption = False) -> None:
     """One rollout with its groups and nodes.
 
@@ -321,7 +275,7 @@ def rollout_show(rollout: str, url: UrlOption = None, as_json: JsonOption = Fals
 
 def _verb(name: str, text: str) -> None:
     @rollout_app.command(name, help=f"{text}\n\nExample: whir rollout {name} 01JZ7V0M4Q8W2N5R6T9XAYB3CD")
-    @_one_line
+    @one_line
     def run(rollout: str, url: UrlOption = None, as_json: JsonOption = False) -> None:
         _show(Remote(url).call("POST", f"/rollouts/{rollout}/{name}"), as_json)
 
@@ -334,15 +288,15 @@ _verb("abort", "Ends it; with --on-abort revert the confirmed nodes go back.")
 
 def _show(rollout: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        _print(rollout)
+        print_json(rollout)
         return
     typer.echo(
         f"{rollout['id']}  {rollout['name']}: {rollout['state']}{' – ' + rollout['reason'] if rollout['reason'] else ''}"
     )
-    table = _table("group", "node", "state", "why", whole="node")
+    table = columns("group", "node", "state", "why", whole="node")
     for action in rollout["actions"]:
         why = ": ".join(part for part in (action["code"], action["text"]) if part) or (
             "already there" if action["already"] else ""
         )
         table.add_row(str(action["group"]), f"{action['site']}/{action['node']}", action["state"], why)
-    _print_table(table)
+    print_table(table)
