@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,7 +20,6 @@ from typing import Annotated, Any, Final
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from whir_contracts import recording
@@ -30,6 +29,7 @@ from whir_ml import config as configs
 from whir_ml.config import Config
 from whir_ml.errors import DatasetError, MlError
 from whir_node.errors import CoreError
+from whir_tools.bench import common
 from whir_tools.bench.common import AsJson, Quick, store
 
 SEEDS: Final = (1, 2, 3, 4, 5)
@@ -114,11 +114,10 @@ def run_quality(
     rows: list[dict[str, Any]] = []
     path: Path | None = None
     try:
-        with _bar(len(names), as_json) as (done, step):
-            for name in names:
-                rows.append(measured(name, quick, step))
+        with common.progress(as_json) as progress:
+            for done, name in enumerate(names):
+                rows.append(measured(name, quick, partial(progress, done=done, total=len(names))))
                 path = store("quality", rows)  # whatever is finished outlives a run that is stopped
-                done()
     except (MlError, CoreError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
@@ -213,12 +212,3 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
-
-
-@contextmanager
-def _bar(rows: int, quiet: bool) -> Iterator[tuple[Callable[[], None], Step]]:
-    """A progress bar over rows on stderr, with the step that is under way, gone when done."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task("quality", total=rows)
-        yield lambda: bar.advance(task), lambda what: bar.update(task, description=what)

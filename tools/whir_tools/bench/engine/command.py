@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +12,9 @@ from typing import Annotated, Any
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from whir_tools.bench import common
 from whir_tools.bench.common import AsJson, Quick, store
 from whir_tools.bench.engine.errors import EngineBenchError, ToolMissingError
 from whir_tools.bench.engine.peer import compare
@@ -66,7 +65,7 @@ def run_engine(
         targets = list(_installed(target, bench.TARGETS, require))
         opts, variants = (("-O2",), ("default",)) if quick else (bench.OPTS, tuple(bench.VARIANTS))
         work = bench.jobs(models or default_models(), targets, opts, variants, not models, report)
-        with _bar(as_json) as progress:
+        with common.progress(as_json) as progress:
             rows = bench.measure(work, progress)
         over = budget.exceeded(rows, budget.read()) if check else []
         if update_budget:
@@ -151,11 +150,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "NO"
     return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-
-
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Any]:
-    """A progress bar on stderr, gone when done."""
-    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task("engine", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from typing import Any
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from whir_tools.bench import common
 from whir_tools.bench.common import AsJson, Quick, store
 
 SLOW_QUERIES = 5  # in the table; the file has all
@@ -59,7 +58,7 @@ def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what runs is stopped on the way out
-    with _progress(as_json) as say:
+    with common.progress(as_json) as say:
         result = measure(parts(QUICK if quick else FULL, say))
     path = store("fleet", result)
     if as_json:
@@ -150,12 +149,3 @@ def _one_row(title: str, cells: dict[str, Any]) -> Table:
         table.add_column(name, justify="right")
     table.add_row(*(f"{value:,}" if isinstance(value, int | float) else str(value) for value in cells.values()))
     return table
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str, float, float], None]]:
-    """A bar on stderr, one line for what is under way, gone when done."""
-    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task("fleet", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)
