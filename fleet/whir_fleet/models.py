@@ -87,7 +87,10 @@ class Telemetry(Base):
     """Aggregated verdicts. `at_ms` is the node's clock where it is synchronized, else the time of arrival."""
 
     __tablename__ = "telemetry"
-    __table_args__ = (Index("ix_telemetry_node_at", "node_id", "at_ms"),)
+    __table_args__ = (
+        Index("ix_telemetry_node_at", "node_id", "at_ms", "boot", "seq"),
+        Index("ix_telemetry_at", "at_ms", "node_id", "boot", "seq"),
+    )
 
     node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
     boot: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)
@@ -115,7 +118,10 @@ class Event(Base):
     """Update progress, resets, faults."""
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_node_at", "node_id", "at_ms"),)
+    __table_args__ = (
+        Index("ix_event_node_at", "node_id", "at_ms", "boot", "seq"),
+        Index("ix_event_at", "at_ms", "node_id", "boot", "seq"),
+    )
 
     node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
     boot: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 from collections.abc import Callable, Iterator
@@ -19,7 +20,9 @@ from whir_fleet.db import Database
 from whir_fleet.messages import Inbound
 from whir_fleet.models import Artifact
 from whir_node.bundle import BundleFields, build
+from whir_tools.bench.fleet.postgres import Postgres
 
+_numbers = itertools.count()
 T0 = 1_790_000_000_000  # ms since 1970
 DEFAULTS: dict[str, dict[str, Any]] = {
     "status": {"conn": 1, "state": "ok", "next_s": 60, "hardware": "host", "model": "old", "model_version": "1", "counter": 1},
@@ -30,9 +33,28 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for all tests, with a migrated database `migrated` to copy."""
+    with Postgres(durable=False) as server:
+        first = Database(server.create("migrated"))
+        first.migrate()
+        first.close()
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database, on either engine in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'fleet.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.create(f"test_{next(_numbers)}", template="migrated")
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path / 'fleet.db'}")
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url)
     made.migrate()
     yield made
     made.close()

@@ -33,9 +33,11 @@ def test_a_database_of_a_newer_version_is_refused_in_one_line(database: Database
         database.migrate()
 
 
-def test_sqlite_has_a_write_ahead_log_foreign_keys_and_full_synchronization(database: Database) -> None:
+def test_sqlite_has_a_write_ahead_log_foreign_keys_and_full_synchronization(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'fleet.db'}")
     with database.read() as session:
         pragmas = [session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "foreign_keys", "synchronous")]
+    database.close()
     assert pragmas == ["wal", 1, 2]
 
 
@@ -53,7 +55,7 @@ def test_two_writers_take_turns_instead_of_failing(database: Database) -> None:
     def add() -> None:
         for _ in range(20):
             with database.write() as session:
-                lease = session.get_one(Lease, "a")
+                lease = session.get_one(Lease, "a", with_for_update=True)
                 lease.fence += 1
 
     with database.write() as session:

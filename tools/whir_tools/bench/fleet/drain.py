@@ -19,7 +19,8 @@ from whir_fleet.db import Database
 from whir_fleet.models import BootCount
 from whir_tools.bench.fleet.errors import ProcessEndedError, TooLongError
 from whir_tools.bench.fleet.node import ProtocolNode
-from whir_tools.bench.fleet.processes import Broker, FleetProcess, FloodProcess, Say, mosquitto_version, wait_until
+from whir_tools.bench.fleet.processes import Broker, FleetProcess, FloodProcess, Say, mosquitto_version
+from whir_tools.bench.fleet.wait import wait_until
 
 NODES = 100
 _LIMIT_S = 300.0

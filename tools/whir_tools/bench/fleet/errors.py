@@ -2,6 +2,7 @@
 
 FleetBenchError
 ├── MosquittoMissingError
+├── PostgresMissingError
 ├── ProcessEndedError
 └── TooLongError
 """
@@ -16,6 +17,11 @@ class FleetBenchError(Exception):
 class MosquittoMissingError(FleetBenchError):
     def __init__(self) -> None:
         super().__init__("mosquitto is missing: apt-get install mosquitto")
+
+
+class PostgresMissingError(FleetBenchError):
+    def __init__(self) -> None:
+        super().__init__("PostgreSQL is missing: apt-get install postgresql")
 
 
 class ProcessEndedError(FleetBenchError):

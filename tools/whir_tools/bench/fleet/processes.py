@@ -23,21 +23,13 @@ from whir_fleet.db import Database
 from whir_fleet.remote import Remote
 from whir_tools.bench.fleet.errors import FleetBenchError, MosquittoMissingError, ProcessEndedError, TooLongError
 from whir_tools.bench.fleet.swarm import SwarmSettings, as_line
+from whir_tools.bench.fleet.wait import wait_until
 
 Say = Callable[[str, float, float], None]  # what is under way, done, total (0 = unknown)
 
 HOST = "127.0.0.1"
 _START_S = 120.0
 _END_S = 20.0
-
-
-def wait_until(ready: Callable[[], bool], what: str, limit_s: float, poll_s: float = 0.02) -> None:
-    """TooLongError after `limit_s`."""
-    give_up = time.monotonic() + limit_s
-    while not ready():
-        if time.monotonic() > give_up:
-            raise TooLongError(f"{what}: not within {limit_s:.0f} s")
-        time.sleep(poll_s)
 
 
 def end(process: subprocess.Popen[Any] | None) -> None:

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from whir_contracts.contract import FeatureKind, KernelSet, Level, Scope, Unit
 from whir_contracts.params import FeatureParams
 from whir_node.bundle import BundleFields, build
-from whir_tools.bench.fleet.processes import Broker, Say, Service, SwarmProcess, wait_until
+from whir_tools.bench.fleet.processes import Broker, Say, Service, SwarmProcess
 from whir_tools.bench.fleet.swarm import SwarmSettings
+from whir_tools.bench.fleet.wait import wait_until
 
 KEY_ID = 1
 FAILING_PERCENT, SILENT_PERCENT = 3, 2
