@@ -407,3 +407,10 @@ COMMANDS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "rollback": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
     "measure": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
 }
+
+NVS: Final[dict[str, tuple[str, dict[str, str]]]] = {
+    "nvs": ("whir", {"wifi_ssid": "string", "wifi_password": "string", "broker": "string"}),
+    "fctry": ("identity", {"serial": "string", "site": "string", "node": "string", "hardware": "string", "development": "u8", "certificate": "blob", "private_key": "blob", "broker_ca": "blob", "bundle_keys": "blob"}),
+}
+CONSOLE_BAUD: Final = 115200
+CONSOLE_LINE_MAX_BYTES: Final = 1024

@@ -80,6 +80,12 @@ def c_header(contract: Contract) -> str:
     out += ["", f'#define WHIR_TOPIC_PREFIX "{messages["prefix"]}"']
     out += [f'#define WHIR_TOPIC_{t.upper()} "{t}"' for t in messages["topic"]]
     out += [f'#define WHIR_COMMAND_{c.upper()} "{c}"' for c in messages["command"]]
+    out += ["", "/* What the factory writes into NVS, and the serial console. */"]
+    for partition, part in contract["factory"]["nvs"].items():
+        out.append(f'#define WHIR_NVS_{partition.upper()}_NAMESPACE "{part["namespace"]}"')
+        for name, key in part["key"].items():
+            out.append(f'#define WHIR_NVS_{name.upper()} "{name}" /* {key["type"]}: {key["doc"]} */')
+    out += [f"#define WHIR_CONSOLE_{name.upper()} {value}" for name, value in contract["factory"]["console"].items()]
     return "\n".join([*out, "", "#endif", ""])
 
 
@@ -137,7 +143,13 @@ def python_module(contract: Contract) -> str:
     for name, c in messages["command"].items():
         entry = {"required": c["required"], "optional": c.get("optional", {})}
         out.append(f"    {json.dumps(name)}: {json.dumps(entry)},")
-    out += ["}", ""]
+    out += ["}", "", "NVS: Final[dict[str, tuple[str, dict[str, str]]]] = {"]
+    for partition, part in contract["factory"]["nvs"].items():
+        keys = {name: key["type"] for name, key in part["key"].items()}
+        out.append(f"    {json.dumps(partition)}: ({json.dumps(part['namespace'])}, {json.dumps(keys)}),")
+    out += ["}"]
+    out += [f"CONSOLE_{name.upper()}: Final = {json.dumps(value)}" for name, value in contract["factory"]["console"].items()]
+    out += [""]
     return "\n".join(out)
 
 

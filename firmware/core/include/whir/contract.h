@@ -351,4 +351,22 @@
 #define WHIR_COMMAND_ROLLBACK "rollback"
 #define WHIR_COMMAND_MEASURE "measure"
 
+/* What the factory writes into NVS, and the serial console. */
+#define WHIR_NVS_NVS_NAMESPACE "whir"
+#define WHIR_NVS_WIFI_SSID "wifi_ssid" /* string: network name */
+#define WHIR_NVS_WIFI_PASSWORD "wifi_password" /* string: 8 to 63 characters, or empty for an open network */
+#define WHIR_NVS_BROKER "broker" /* string: mqtts://host:port */
+#define WHIR_NVS_FCTRY_NAMESPACE "identity"
+#define WHIR_NVS_SERIAL "serial" /* string: serial number, as on the label */
+#define WHIR_NVS_SITE "site" /* string: first name in the topics */
+#define WHIR_NVS_NODE "node" /* string: second name in the topics */
+#define WHIR_NVS_HARDWARE "hardware" /* string: hardware class */
+#define WHIR_NVS_DEVELOPMENT "development" /* u8: 1: keys of a desk; a release build refuses to start with it */
+#define WHIR_NVS_CERTIFICATE "certificate" /* blob: X.509 DER, subject CN is site/node */
+#define WHIR_NVS_PRIVATE_KEY "private_key" /* blob: of the certificate, SEC1 DER, P-256 */
+#define WHIR_NVS_BROKER_CA "broker_ca" /* blob: X.509 DER of the CA that signs the broker's certificate */
+#define WHIR_NVS_BUNDLE_KEYS "bundle_keys" /* blob: up to four of key_id u32 little-endian and an uncompressed P-256 point of 65 bytes */
+#define WHIR_CONSOLE_BAUD 115200
+#define WHIR_CONSOLE_LINE_MAX_BYTES 1024
+
 #endif
