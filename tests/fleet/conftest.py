@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import signed_bundle
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from signed_bundle import FIELDS, KEY, KEY_ID
 
-from whir_contracts.contract import FeatureKind, KernelSet, Level, Scope, Unit
-from whir_contracts.params import FeatureParams
 from whir_fleet.db import Database
 from whir_fleet.messages import Inbound
 from whir_fleet.models import Artifact
-from whir_node.bundle import BundleFields, build
 from whir_tools.bench.fleet.postgres import Postgres
 
 _numbers = itertools.count()
@@ -94,60 +92,15 @@ def artifact(database: Database) -> str:
     return sha256
 
 
-KEY_ID = 7
-_KEY = ec.derive_private_key(0x5EED, ec.SECP256R1())
-_PARAMS = FeatureParams(
-    rate_hz=1000,
-    bandwidth_hz=400,
-    range_mg=2000,
-    noise_ug_rthz_max=500,
-    channels=1,
-    axes=1,
-    unit=Unit.G,
-    lsb_nano=61000,
-    window_samples=64,
-    hop_samples=64,
-    verdict_windows=7,
-    kind=FeatureKind.BANDS,
-    level=Level.RELATIVE,
-    stats=0,
-    band_edges_bins=(1, 4, 8, 16, 32),
-    offset=(100, -100, 50, 0),
-    gain_q16=(65536, 70000, 1, 65536),
-)
-_FIELDS = BundleFields(
-    model_name="new",
-    model_version="2",
-    security_counter=2,
-    hardware_class="host",
-    classes=("normal", "bearing"),
-    arena_bytes=96,
-    kernel_sets=KernelSet.WHIR_NN | KernelSet.TFLM_REFERENCE,
-    scope=Scope.ANY_MACHINE,
-    raise_permille=800,
-    clear_permille=500,
-    raise_count=3,
-    raise_of=5,
-    off_rms_counts=12,
-)
+_FIELDS = replace(FIELDS, model_name="new", security_counter=2, hardware_class="host", classes=("normal", "bearing"))
 
 
 @pytest.fixture(scope="session")
 def make_bundle() -> Callable[..., bytes]:
     """A signed bundle that the core accepts: `make_bundle(security_counter=3)`. Another `key` makes it a stranger's."""
 
-    def make(key: ec.EllipticCurvePrivateKey = _KEY, key_id: int = KEY_ID, **fields: Any) -> bytes:
-        tensors = struct.pack("<IHH", 2, 4, 2) + bytes(range(12))
-        windows = struct.pack("<IIHH", 1, 128, 4, 2) + bytes(range(128)) + b"\1\2\3\4" + struct.pack("<HH", 900, 100)
-        return build(
-            replace(_FIELDS, **fields),
-            params=_PARAMS,
-            model=b"model" * 100,
-            golden_tensors=tensors,
-            golden_windows=windows,
-            private_key=key,
-            key_id=key_id,
-        )
+    def make(key: ec.EllipticCurvePrivateKey = KEY, key_id: int = KEY_ID, **fields: Any) -> bytes:
+        return signed_bundle.make(replace(_FIELDS, **fields), key=key, key_id=key_id)
 
     return make
 
@@ -157,6 +110,6 @@ def keys(tmp_path: Path) -> Path:
     """A folder with the public key of `make_bundle`."""
     folder = tmp_path / "keys"
     folder.mkdir()
-    pem = _KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    pem = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     (folder / f"{KEY_ID}.pem").write_bytes(pem)
     return folder

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import signed_bundle
 from pydantic import BaseModel
 
 from whir_fleet import auth
@@ -191,14 +192,26 @@ def artifacts_url(secret: str, url: str, sha256: str) -> str:
     return Signer(secret, url, 60).url(sha256)
 
 
+@pytest.mark.parametrize(
+    ("code", "of"),
+    [
+        ("bundle_truncated", lambda good, make: good[:-1]),
+        ("bundle_signature", lambda good, make: good[:60] + bytes([good[60] ^ 1]) + good[61:]),
+        ("bundle_signature", lambda good, make: make(key=signed_bundle.OTHER_KEY)),
+        ("bundle_features", lambda good, make: signed_bundle.of_extractor(2, good)),
+        ("bundle_counter", lambda good, make: make(security_counter=1)),
+    ],
+    ids=["truncated", "bit flipped", "wrong key", "foreign features", "older counter"],
+)
 def test_a_refused_bundle_is_a_4xx_with_the_cores_name(
-    client: Callable[[Role | None], httpx.Client], make_bundle: MakeBundle
+    client: Callable[[Role | None], httpx.Client], make_bundle: MakeBundle, code: str, of: Callable[[bytes, MakeBundle], bytes]
 ) -> None:
-    bad = bytearray(make_bundle())
-    bad[60] ^= 1
-    answer = client(Role.OPERATOR).post("/artifacts", content=bytes(bad))
-    assert (answer.status_code, answer.json()["code"]) == (422, "bundle_signature")
-    assert "signature does not verify" in answer.json()["text"]
+    http, good = client(Role.OPERATOR), make_bundle()
+    upload(http, good)
+    answer = http.post("/artifacts", content=of(good, make_bundle))
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert answer.json()["text"]
+    assert len(http.get("/artifacts").json()["items"]) == 1
 
 
 def test_too_long_a_body_is_refused_also_without_a_stated_length(client: Callable[[Role | None], httpx.Client]) -> None:
