@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tflite_nets import RELU, SAME, Net, build_with_engine
+from tflite_nets import OPERATORS, RELU, SAME, Net, build_with_engine
 
 from whir_node.engine import Engine
 
@@ -43,3 +44,58 @@ def test_tensors_that_are_never_in_use_together_share_memory() -> None:
         net.dense(64, per_channel=False, bias=False)
     layers = 6 * 56
     assert Engine(net.build()).info.arena_bytes == layers + 2 * 64
+
+
+def tensors_at_a_time(make: Callable[[Net], None]) -> int:
+    """How many tensors of the net share the arena at the worst moment: what it grows by when all of them grow by one byte."""
+
+    def arena_bytes(width: int) -> int:
+        net = Net(np.random.default_rng(3), (1, 1, width, 1))
+        make(net)
+        return Engine(net.build()).info.arena_bytes
+
+    return (arena_bytes(128) - arena_bytes(64)) // 64
+
+
+def ones(net: Net) -> int:
+    return net.constant(np.ones(net.shape, np.int8), [0.1])
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        lambda net: net.unary(OPERATORS.RELU),
+        lambda net: net.unary(OPERATORS.RELU6),
+        lambda net: net.unary(OPERATORS.LOGISTIC),
+        lambda net: net.quantize(),
+        lambda net: net.reshape((1, *reversed(net.shape[1:]))),
+        lambda net: net.add(ones(net)),
+        lambda net: net.mul(ones(net)),
+        lambda net: net.add(net.last),
+        lambda net: net.softmax(),
+    ],
+)
+def test_an_operator_that_may_work_in_place_does(operator: Callable[[Net], int]) -> None:
+    def twice(net: Net) -> None:
+        operator(net)
+        operator(net)
+
+    assert tensors_at_a_time(twice) == 1
+
+
+def test_an_operator_does_not_work_in_place_on_what_is_needed_later() -> None:
+    def branch(net: Net) -> None:
+        trunk = net.last
+        net.unary(OPERATORS.RELU6)
+        net.add(trunk)
+
+    assert tensors_at_a_time(branch) == 2
+
+
+def test_a_sum_takes_the_memory_of_its_longer_operand() -> None:
+    def gate(net: Net) -> None:
+        trunk = net.last
+        net.mean([1, 2], keep_dims=True)
+        net.add(trunk)
+
+    assert tensors_at_a_time(gate) == 1

@@ -32,8 +32,13 @@ def every_operator() -> Net:
     net.pool(OPERATORS.AVERAGE_POOL_2D, (1, 2), (1, 1), SAME)
     net.unary(OPERATORS.RELU6)
     net.squeeze(1)
+    net.pad([(0, 0), (1, 2), (0, 0)])
+    trunk = net.last
+    net.quantize()
+    net.concatenation([trunk], -2)
     net.mean([1], keep_dims=False)
     net.unary(OPERATORS.LOGISTIC)
+    net.mul(net.constant(np.arange(8, dtype=np.int8), [0.1]))
     net.reshape((1, 2, 4))
     net.dense(3, per_channel=False)
     net.reshape((1, 6))
@@ -94,10 +99,10 @@ def test_more_than_one_input_at_a_time_is_refused() -> None:
 
 def test_too_many_operators_are_refused_with_their_number() -> None:
     net = Net(np.random.default_rng(1), (1, 4))
-    for _ in range(33):
+    for _ in range(129):
         net.unary(OPERATORS.RELU6)
     error = refusal(net.build())
-    assert (error.code, error.place) == (ErrorCode.SPACE, "operator 33")
+    assert (error.code, error.place) == (ErrorCode.SPACE, "operator 129")
 
 
 def float_input(net: Net) -> None:

@@ -97,6 +97,53 @@ def add_constant(rng: np.random.Generator, net: Net) -> None:
     net.add(net.constant(values, [net.scale_of(net.last) * float(rng.uniform(0.3, 3))], zero_point=int(rng.integers(-9, 9))))
 
 
+def add_product(rng: np.random.Generator, net: Net) -> None:
+    """A gate: one value per channel, computed (and then often the first operand) or stored."""
+    trunk, channels = net.last, net.shape[3]
+    if rng.integers(2):
+        net.mean([1, 2], keep_dims=True)
+        net.conv(channels, (1, 1), activation=RELU6)
+        if rng.integers(2):
+            net.mul(trunk, int(rng.choice(ACTIVATIONS)))
+            return
+        gate, net.last = net.last, trunk
+    else:
+        shape = [(channels,), (1, 1, channels), (), (1,), net.shape][int(rng.integers(5))]
+        gate = net.constant(rng.integers(-128, 128, shape, dtype=np.int8), [float(rng.uniform(0.01, 0.1))], zero_point=3)
+    net.mul(gate, int(rng.choice(ACTIVATIONS)))
+
+
+def add_concatenation(rng: np.random.Generator, net: Net) -> None:
+    """Of up to four: the value before, branches of it, and a constant, in any order along any axis."""
+    trunk, axis = net.last, int(rng.integers(1, 4))
+    parts = [trunk]
+    for _ in range(int(rng.integers(0, 3))):
+        net.last = trunk
+        net.conv(net.shape[3] if axis != 3 else int(rng.integers(1, 4)), (1, 1))
+        parts.append(net.last)
+    if rng.integers(4) == 0:
+        parts.append(trunk)
+    parts = [parts[i] for i in rng.permutation(len(parts))]
+    if rng.integers(3) == 0:
+        shape = list(net.shape_of(trunk))
+        shape[axis] = 2
+        scale, zero_point = net.quantization_of(parts[0])
+        constant = net.constant(rng.integers(-128, 128, shape, dtype=np.int8), [scale], zero_point=zero_point)
+        parts.insert(int(rng.integers(len(parts) + 1)), constant)
+    net.last = parts[0]
+    net.concatenation(parts[1:], axis - 4 if rng.integers(2) else axis)
+
+
+def add_pad(rng: np.random.Generator, net: Net) -> None:
+    sides = rng.integers(0, 3, (4, 2))
+    sides[0] = 0
+    net.pad([(int(before), int(after)) for before, after in sides])
+
+
+def add_quantize(rng: np.random.Generator, net: Net) -> None:
+    net.quantize()
+
+
 def add_unary(rng: np.random.Generator, net: Net) -> None:
     net.unary(int(rng.choice([OPERATORS.RELU, OPERATORS.RELU6, OPERATORS.LOGISTIC])))
 
@@ -110,6 +157,10 @@ LAYERS: list[Callable[[np.random.Generator, Net], None]] = [
     add_skip,
     add_constant,
     add_unary,
+    add_product,
+    add_concatenation,
+    add_pad,
+    add_quantize,
 ]
 
 

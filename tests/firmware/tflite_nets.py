@@ -67,6 +67,10 @@ class Net:
     def scale_of(self, tensor: int) -> float:
         return float(self._tensors[tensor].quantization.scale[0])
 
+    def quantization_of(self, tensor: int) -> tuple[float, int]:
+        """Scale and zero point."""
+        return self.scale_of(tensor), int(self._tensors[tensor].quantization.zeroPoint[0])
+
     def activation(self, shape: Shape, scale: float | None = None, zero_point: int | None = None) -> int:
         """A tensor computed at run time."""
         if scale is None:
@@ -168,11 +172,44 @@ class Net:
         return self.add_operator(OPERATORS.MEAN, inputs, output, OPTIONS.ReducerOptions, options)
 
     def add(self, other: int, activation: int = NO_ACTIVATION) -> int:
+        """The sum with another tensor; the shorter of the two is repeated."""
         options = schema.AddOptionsT()
         options.fusedActivationFunction = activation
         larger = max(self.scale_of(self.last), self.scale_of(other))
-        output = self.activation(self.shape, larger * float(self.rng.uniform(0.6, 2.5)))
+        output = self.activation(self._broadcast(other), larger * float(self.rng.uniform(0.6, 2.5)))
         return self.add_operator(OPERATORS.ADD, [self.last, other], output, OPTIONS.AddOptions, options)
+
+    def mul(self, other: int, activation: int = NO_ACTIVATION) -> int:
+        """The product with another tensor; the shorter of the two is repeated."""
+        options = schema.MulOptionsT()
+        options.fusedActivationFunction = activation
+        product = self.scale_of(self.last) * self.scale_of(other)
+        output = self.activation(self._broadcast(other), max(product * float(np.exp2(self.rng.uniform(2, 8))), 2**-10))
+        return self.add_operator(OPERATORS.MUL, [self.last, other], output, OPTIONS.MulOptions, options)
+
+    def concatenation(self, others: list[int], axis: int) -> int:
+        """The last tensor and others behind it; what is of another scale goes through a QUANTIZE, as converters do."""
+        options = schema.ConcatenationOptionsT()
+        options.axis = axis
+        inputs, like = [self.last, *others], self.quantization_of(self.last)
+        for i, tensor in enumerate(inputs):
+            if self.quantization_of(tensor) != like:
+                self.last = tensor
+                inputs[i] = self.quantize(*like)
+        shape = list(self.shape_of(inputs[0]))
+        shape[axis] = sum(self.shape_of(tensor)[axis] for tensor in inputs)
+        output = self.activation(tuple(shape), *like)
+        return self.add_operator(OPERATORS.CONCATENATION, inputs, output, OPTIONS.ConcatenationOptions, options)
+
+    def pad(self, sides: list[tuple[int, int]]) -> int:
+        """`sides`: elements before and after, for every axis."""
+        shape = tuple(before + n + after for n, (before, after) in zip(self.shape, sides, strict=True))
+        return self._view(OPERATORS.PAD, shape, [self.constant(np.array(sides, np.int32))])
+
+    def quantize(self, scale: float | None = None, zero_point: int | None = None) -> int:
+        """int8 to int8 of another scale and zero point."""
+        scale = self.scale_of(self.last) * float(np.exp2(self.rng.uniform(-2, 2))) if scale is None else scale
+        return self.add_operator(OPERATORS.QUANTIZE, [self.last], self.activation(self.shape, scale, zero_point))
 
     def reshape(self, shape: Shape) -> int:
         return self._view(OPERATORS.RESHAPE, shape, [self.constant(np.array(shape, np.int32))])
@@ -245,6 +282,9 @@ class Net:
             packed += bytes(-len(packed) % 16)
             start = len(packed)
         return packed + b"".join(constants)
+
+    def _broadcast(self, other: int) -> Shape:
+        return tuple(int(n) for n in np.broadcast_shapes(self.shape, self.shape_of(other)))
 
     def _view(self, code: int, shape: Shape, more_inputs: list[int], options_type: int = 0, options: Any = None) -> int:
         quantization = self._tensors[self.last].quantization

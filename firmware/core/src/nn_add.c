@@ -1,22 +1,19 @@
-#include "nn_fixed.h"
-#include "nn_layer.h"
+#include "nn_pair.h"
 
 /* BuiltinOptions_AddOptions */
 #define OPTIONS 11
 /* Both inputs are shifted left before they are brought to a common scale. */
 #define LEFT_SHIFT 20
 
-enum { OPTION_ACTIVATION = 0 };
-
-static int keep_factor(whir_nn_add_t *add, uint32_t i, whir_nn_real_t a, whir_nn_real_t b)
+static int keep_factor(whir_nn_pair_t *pair, uint32_t i, whir_nn_real_t a, whir_nn_real_t b)
 {
     whir_nn_factor_t factor;
 
     if (!whir_nn_factor(a, WHIR_NN_ONE, b, &factor) || factor.shift > 0) {
         return WHIR_ERR_NN_QUANT; /* TFLM wants factors below 1 */
     }
-    add->multiplier[i] = factor.multiplier;
-    add->shift[i] = (int8_t)factor.shift;
+    pair->multiplier[i] = factor.multiplier;
+    pair->shift[i] = (int8_t)factor.shift;
     return 0;
 }
 
@@ -27,57 +24,37 @@ static int larger(whir_nn_real_t a, whir_nn_real_t b)
 
 static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
-    whir_nn_add_t *add = &layer->as.add;
+    whir_nn_pair_t *pair = &layer->as.pair;
     whir_nn_real_t twice_largest, shifted = output->scale;
     whir_nn_tensor_t second;
-    int err = whir_nn_tensor_activation(reader, whir_nn_reader_input(reader, 1), &second);
+    int err = whir_nn_pair_read(reader, input, output, layer, &second);
 
     if (err < 0) {
         return err;
     }
-    if (input->rank != second.rank || input->elements != output->elements) {
-        return WHIR_ERR_NN_SHAPE;
-    }
-    for (uint32_t i = 0; i < input->rank; i++) {
-        if (input->dims[i] != second.dims[i]) {
-            return WHIR_ERR_NN_SHAPE; /* no broadcasting */
-        }
-    }
     twice_largest = larger(input->scale, second.scale) ? input->scale : second.scale;
     twice_largest.exponent++;
     shifted.exponent += LEFT_SHIFT;
-    if ((err = keep_factor(add, 0, input->scale, twice_largest)) < 0 ||
-        (err = keep_factor(add, 1, second.scale, twice_largest)) < 0 ||
-        (err = keep_factor(add, 2, twice_largest, shifted)) < 0) {
+    if ((err = keep_factor(pair, 0, input->scale, twice_largest)) < 0 ||
+        (err = keep_factor(pair, 1, second.scale, twice_largest)) < 0) {
         return err;
     }
-    add->count = input->elements;
-    add->second = second.data != 0 ? second.data | WHIR_NN_IN_MODEL : 0;
-    add->second_zero_point = (int8_t)second.zero_point;
-    return whir_nn_layer_read_activation(reader, OPTION_ACTIVATION, output, layer);
+    return keep_factor(pair, 2, twice_largest, shifted);
 }
 
-static int32_t operand(const whir_nn_add_t *add, uint32_t i, int32_t x)
+static int32_t operand(const whir_nn_pair_t *pair, uint32_t i, int32_t x)
 {
-    return whir_nn_scale(x * (INT32_C(1) << LEFT_SHIFT), add->multiplier[i], add->shift[i]);
+    return whir_nn_scale(x * (INT32_C(1) << LEFT_SHIFT), pair->multiplier[i], pair->shift[i]);
+}
+
+static int32_t sum(const whir_nn_pair_t *pair, int32_t a, int32_t b)
+{
+    return whir_nn_scale(operand(pair, 0, a) + operand(pair, 1, b), pair->multiplier[2], pair->shift[2]);
 }
 
 static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
-    const whir_nn_add_t *add = &layer->as.add;
-    const int8_t *a = (const int8_t *)(nn->arena + layer->input);
-    const int8_t *b = (const int8_t *)(nn->arena + add->second);
-    int8_t *out = (int8_t *)(nn->arena + layer->output);
-
-    if ((add->second & WHIR_NN_IN_MODEL) != 0) {
-        b = (const int8_t *)(nn->model + (add->second & ~WHIR_NN_IN_MODEL));
-    }
-    for (uint32_t i = 0; i < add->count; i++) {
-        int32_t sum = operand(add, 0, a[i] - layer->input_zero_point) + operand(add, 1, b[i] - add->second_zero_point);
-        int32_t scaled = whir_nn_scale(sum, add->multiplier[2], add->shift[2]);
-
-        out[i] = whir_nn_clamp(scaled + layer->output_zero_point, layer->low, layer->high);
-    }
+    whir_nn_pair_run(nn, layer, sum);
 }
 
-const whir_nn_op_t whir_nn_op_add = {0, OPTIONS, 2, WHIR_NN_LAYER_BYTES(add), read, run, NULL};
+const whir_nn_op_t whir_nn_op_add = {0, OPTIONS, 2 | WHIR_NN_IN_PLACE, WHIR_NN_LAYER_BYTES(pair), read, run, NULL};

@@ -45,13 +45,26 @@ typedef struct whir_nn_mean {
     int32_t shift;
 } whir_nn_mean_t;
 
-typedef struct whir_nn_add {
-    uint32_t second; /* second input: as `input`, or offset in the model with WHIR_NN_IN_MODEL */
+/* Two operands, element by element. One of them is as long as the output, the other may be shorter and is repeated. */
+typedef struct whir_nn_pair {
+    uint32_t second; /* as `input` */
     uint32_t count;
+    uint32_t counts[2];    /* of the operands */
     int32_t multiplier[3]; /* first input, second input, output */
     int8_t shift[3];
     int8_t second_zero_point;
-} whir_nn_add_t;
+} whir_nn_pair_t;
+
+/* One input's share of the output: `rows` pieces of `piece` bytes, each `step` behind the one before, the first at `offset`. */
+typedef struct whir_nn_concat {
+    uint32_t rows, piece, step, offset;
+} whir_nn_concat_t;
+
+/* Axes that the tensors do not have are the first, with one element. */
+typedef struct whir_nn_pad {
+    uint16_t in[WHIR_NN_RANK_MAX], out[WHIR_NN_RANK_MAX];
+    uint16_t before[WHIR_NN_RANK_MAX];
+} whir_nn_pad_t;
 
 typedef struct whir_nn_softmax {
     uint32_t rows, depth;
@@ -73,8 +86,8 @@ typedef struct whir_nn_unary {
  * of pointers and fixed widths only: the arena is as large on a 32-bit node as on the computer that plans for it.
  */
 typedef struct whir_nn_layer {
-    uint32_t input;  /* offset in the arena; an index of values until they are laid out */
-    uint32_t output; /* the same */
+    uint32_t input; /* offset in the arena, or in the model with WHIR_NN_IN_MODEL; an index of values until they are laid out */
+    uint32_t output; /* offset in the arena, as above */
     uint16_t bytes;  /* of this record and its table */
     uint8_t op;      /* index of the operator's functions */
     int8_t input_zero_point;
@@ -85,7 +98,9 @@ typedef struct whir_nn_layer {
         whir_nn_conv_t conv;
         whir_nn_dense_t dense;
         whir_nn_mean_t mean;
-        whir_nn_add_t add;
+        whir_nn_pair_t pair;
+        whir_nn_concat_t concat;
+        whir_nn_pad_t pad;
         whir_nn_softmax_t softmax;
         whir_nn_unary_t unary;
     } as;
@@ -96,14 +111,19 @@ typedef struct whir_nn_layer {
 
 #define WHIR_NN_IN_MODEL 0x80000000u
 
+/* The output may take the memory of an input as long as it, when nobody needs that input any more. */
+#define WHIR_NN_IN_PLACE 0x40u
+/* All inputs are alike, and each gives a layer of its own. */
+#define WHIR_NN_EACH_INPUT 0x80u
+
 /* What the engine knows about one kind of operator. */
 typedef struct whir_nn_op {
     uint8_t code;    /* BuiltinOperator */
     uint8_t options; /* BuiltinOptions that it must carry; 0 = any or none */
-    uint8_t inputs;  /* leading inputs that are activations */
+    uint8_t inputs;  /* leading inputs that are activations, and the flags below */
     uint8_t bytes;   /* of its layer's record */
     /* Checks the operator under way in `reader`, from its first input to its output, and fills what is its own of the
-     * layer. */
+     * layer. With WHIR_NN_EACH_INPUT from input reader->part, and the layer has what was filled for the one before. */
     int (*read)(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
                 whir_nn_layer_t *layer);
     /* NULL: the output has the input's bytes, and shares its memory. */
@@ -112,9 +132,16 @@ typedef struct whir_nn_op {
     void (*fill)(const whir_nn_t *nn, const whir_nn_layer_t *layer);
 } whir_nn_op_t;
 
-extern const whir_nn_op_t whir_nn_op_add, whir_nn_op_average_pool, whir_nn_op_conv, whir_nn_op_depthwise_conv,
-    whir_nn_op_expand_dims, whir_nn_op_fully_connected, whir_nn_op_logistic, whir_nn_op_max_pool, whir_nn_op_mean,
-    whir_nn_op_relu, whir_nn_op_relu6, whir_nn_op_reshape, whir_nn_op_softmax, whir_nn_op_squeeze;
+extern const whir_nn_op_t whir_nn_op_add, whir_nn_op_average_pool, whir_nn_op_concatenation, whir_nn_op_conv,
+    whir_nn_op_depthwise_conv, whir_nn_op_expand_dims, whir_nn_op_fully_connected, whir_nn_op_logistic, whir_nn_op_max_pool,
+    whir_nn_op_mean, whir_nn_op_mul, whir_nn_op_pad, whir_nn_op_quantize, whir_nn_op_relu, whir_nn_op_relu6, whir_nn_op_reshape,
+    whir_nn_op_softmax, whir_nn_op_squeeze;
+
+/* Where an input lies. */
+static inline const int8_t *whir_nn_input_at(const whir_nn_t *nn, uint32_t at)
+{
+    return (const int8_t *)((at & WHIR_NN_IN_MODEL) != 0 ? nn->model + (at & ~WHIR_NN_IN_MODEL) : nn->arena + at);
+}
 
 /* Sets low and high from the fused activation in the operator's options. */
 int whir_nn_layer_read_activation(whir_nn_reader_t *reader, uint32_t field, const whir_nn_tensor_t *output,

@@ -8,7 +8,8 @@
 #define WHIR_NN_OPS                                                                                                            \
     &whir_nn_op_fully_connected, &whir_nn_op_softmax, &whir_nn_op_reshape, &whir_nn_op_conv, &whir_nn_op_depthwise_conv,       \
         &whir_nn_op_mean, &whir_nn_op_average_pool, &whir_nn_op_max_pool, &whir_nn_op_expand_dims, &whir_nn_op_squeeze,        \
-        &whir_nn_op_add, &whir_nn_op_relu, &whir_nn_op_relu6, &whir_nn_op_logistic
+        &whir_nn_op_add, &whir_nn_op_mul, &whir_nn_op_concatenation, &whir_nn_op_pad, &whir_nn_op_quantize, &whir_nn_op_relu,  \
+        &whir_nn_op_relu6, &whir_nn_op_logistic
 #endif
 
 static const whir_nn_op_t *const OPS[] = {WHIR_NN_OPS};

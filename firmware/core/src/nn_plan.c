@@ -10,6 +10,7 @@ typedef struct value {
     uint32_t at;     /* offset behind the records */
     uint16_t tensor; /* index in the model */
     uint16_t root;   /* the value whose memory this one shares (itself, unless it is only another shape of the root) */
+    uint16_t over;   /* the root whose memory this one may take over (itself: none) */
     uint16_t last;   /* value of the last operator that uses the memory; set on roots */
 } value_t;
 
@@ -32,11 +33,10 @@ static int read_activation(plan_t *plan, int32_t index)
     return err;
 }
 
-/* Makes operator `index` the one under way and fills `layer` from it. */
-static int read_operator(plan_t *plan, uint32_t index, whir_nn_layer_t *layer, const whir_nn_op_t **op)
+/* Makes operator `index` the one under way. */
+static int select_operator(plan_t *plan, uint32_t index, whir_nn_layer_t *layer, const whir_nn_op_t **op)
 {
     whir_nn_reader_t *reader = &plan->reader;
-    whir_nn_tensor_t input;
     int found, err = whir_nn_reader_select(reader, index);
 
     if (err < 0) {
@@ -47,22 +47,9 @@ static int read_operator(plan_t *plan, uint32_t index, whir_nn_layer_t *layer, c
         return WHIR_ERR_NN_OP;
     }
     *op = whir_nn_op_at(found);
-    if ((*op)->options != 0 && (*op)->options != reader->options_type) {
-        return WHIR_ERR_NN_OPTION;
-    }
-    if ((err = read_activation(plan, whir_nn_reader_input(reader, 0))) < 0) {
-        return err;
-    }
-    input = plan->latest;
-    if ((err = read_activation(plan, reader->output)) < 0) {
-        return err;
-    }
     layer->op = (uint8_t)found;
     layer->bytes = (*op)->bytes;
-    layer->input_zero_point = (int8_t)input.zero_point;
-    layer->output_zero_point = (int8_t)plan->latest.zero_point;
-    err = (*op)->read(reader, &input, &plan->latest, layer);
-    return whir_fb_is_bad(&reader->fb) ? WHIR_ERR_NN_SCHEMA : err;
+    return (*op)->options != 0 && (*op)->options != reader->options_type ? WHIR_ERR_NN_OPTION : 0;
 }
 
 /* The latest value with this tensor, or -1. */
@@ -74,6 +61,50 @@ static int find_value(const plan_t *plan, int32_t tensor)
         i--;
     }
     return i;
+}
+
+/* The operator under way uses input `k` in the value that comes next; `place` is the layer's word for it. */
+static int connect(plan_t *plan, const whir_nn_op_t *op, uint32_t k, uint32_t *place)
+{
+    whir_nn_reader_t *reader = &plan->reader;
+    int value = find_value(plan, whir_nn_reader_input(reader, k));
+
+    if (value >= 0) {
+        *place = plan->values[value].root;
+        plan->values[*place].last = (uint16_t)plan->count;
+    } else if ((*place & WHIR_NN_IN_MODEL) == 0 || (op->inputs & (2u | WHIR_NN_EACH_INPUT)) == 0) {
+        whir_fb_fail(&reader->fb, reader->inputs.at + 4 * k);
+        return WHIR_ERR_NN_SCHEMA; /* used before anything gives it, or a constant where none makes sense */
+    }
+    return 0;
+}
+
+/* Fills `layer` from the operator under way. */
+static int read_layer(plan_t *plan, whir_nn_layer_t *layer, const whir_nn_op_t *op)
+{
+    whir_nn_reader_t *reader = &plan->reader;
+    whir_nn_tensor_t input;
+    int err;
+
+    if ((err = read_activation(plan, whir_nn_reader_input(reader, reader->part))) < 0) {
+        return err;
+    }
+    input = plan->latest;
+    if ((err = read_activation(plan, reader->output)) < 0) {
+        return err;
+    }
+    layer->input = input.data != 0 ? input.data | WHIR_NN_IN_MODEL : 0;
+    layer->input_zero_point = (int8_t)input.zero_point;
+    layer->output_zero_point = (int8_t)plan->latest.zero_point;
+    layer->output = plan->count;
+    err = op->read(reader, &input, &plan->latest, layer);
+    if (whir_fb_is_bad(&reader->fb)) {
+        return WHIR_ERR_NN_SCHEMA;
+    }
+    if (err < 0 || (err = connect(plan, op, reader->part, &layer->input)) < 0 || (op->inputs & 2u) == 0) {
+        return err;
+    }
+    return connect(plan, op, 1, &layer->as.pair.second);
 }
 
 /* Adds the value just read. It is in use from the operator on that gives it, and time is counted in values. */
@@ -88,36 +119,27 @@ static int add_value(plan_t *plan)
     value->bytes = tensor->elements;
     value->at = UNPLACED;
     value->tensor = (uint16_t)plan->latest_index;
-    value->root = value->last = (uint16_t)plan->count;
+    value->root = value->over = value->last = (uint16_t)plan->count;
     plan->count++;
     return 0;
 }
 
-/* The operator under way uses its inputs and gives a value; the layer keeps which. */
-static int connect(plan_t *plan, const whir_nn_op_t *op, whir_nn_layer_t *layer)
+/* Whose memory the value just added shares, or may. */
+static void share(plan_t *plan, const whir_nn_op_t *op, const whir_nn_layer_t *layer)
 {
-    whir_nn_reader_t *reader = &plan->reader;
-    uint32_t root = 0;
-    int err;
+    value_t *value = &plan->values[plan->count - 1];
+    uint32_t over = layer->input;
 
-    for (uint32_t k = op->inputs; k-- != 0;) {
-        int value = find_value(plan, whir_nn_reader_input(reader, k));
-
-        if (value >= 0) {
-            root = plan->values[value].root;
-            plan->values[root].last = (uint16_t)plan->count;
-            *(k == 0 ? &layer->input : &layer->as.add.second) = root;
-        } else if (k == 0 || layer->as.add.second == 0) {
-            whir_fb_fail(&reader->fb, reader->inputs.at + 4 * k);
-            return WHIR_ERR_NN_SCHEMA; /* used before anything gives it */
+    if (op->run == NULL) {
+        value->root = (uint16_t)over;
+    } else if ((op->inputs & WHIR_NN_IN_PLACE) != 0) {
+        if ((op->inputs & 2u) != 0 && ((over & WHIR_NN_IN_MODEL) != 0 || plan->values[over].bytes != value->bytes)) {
+            over = layer->as.pair.second;
+        }
+        if ((over & WHIR_NN_IN_MODEL) == 0) {
+            value->over = (uint16_t)over;
         }
     }
-    layer->output = plan->count;
-    err = add_value(plan);
-    if (err == 0 && op->run == NULL) {
-        plan->values[plan->count - 1].root = (uint16_t)root;
-    }
-    return err;
 }
 
 /* The lowest offset at which `value` overlaps nothing placed that is in use at the same time. */
@@ -139,11 +161,27 @@ static uint32_t lowest_offset(const plan_t *plan, const value_t *value)
     return at;
 }
 
+/* Gives every value its root for good: where an operator works in place and nobody needs its input later, they share one. */
+static void take_over(plan_t *plan)
+{
+    for (uint32_t i = 0; i < plan->count; i++) {
+        value_t *value = &plan->values[i];
+        uint16_t root = plan->values[value->over].root;
+
+        if (value->over != i && plan->values[root].last == i && plan->values[root].bytes == value->bytes) {
+            plan->values[root].last = value->last;
+            value->root = root;
+        }
+        value->root = plan->values[value->root].root;
+    }
+}
+
 /* Lays the values over each other, the largest first, and returns the bytes needed. */
 static uint32_t lay_out(plan_t *plan)
 {
     uint32_t end = 0;
 
+    take_over(plan);
     for (;;) {
         value_t *largest = NULL;
 
@@ -155,13 +193,17 @@ static uint32_t lay_out(plan_t *plan)
             }
         }
         if (largest == NULL) {
-            return (end + 3) & ~3u;
+            break;
         }
         largest->at = lowest_offset(plan, largest);
         if (largest->at + largest->bytes > end) {
             end = largest->at + largest->bytes;
         }
     }
+    for (uint32_t i = 0; i < plan->count; i++) {
+        plan->values[i].at = plan->values[plan->values[i].root].at;
+    }
+    return (end + 3) & ~3u;
 }
 
 /* All operators in order; their records go to the start of the arena as far as there is room. Returns the records' length. */
@@ -169,23 +211,40 @@ static int read_operators(whir_nn_t *nn, plan_t *plan, uint8_t *arena, uint32_t 
 {
     const whir_nn_op_t *op = NULL;
     whir_nn_layer_t layer;
-    uint32_t bytes = 0;
+    uint32_t bytes = 0, parts;
     int err;
 
     for (uint32_t i = 0; i < plan->reader.operators.count; i++) {
         nn->error_at = i;
-        if ((err = read_operator(plan, i, &layer, &op)) < 0 || (err = connect(plan, op, &layer)) < 0) {
+        if ((err = select_operator(plan, i, &layer, &op)) < 0) {
             return err;
         }
-        if (op->run != NULL) {
-            if (bytes + layer.bytes <= arena_bytes) {
-                memcpy(arena + bytes, &layer, op->bytes);
+        parts = (op->inputs & WHIR_NN_EACH_INPUT) != 0 ? plan->reader.inputs.count : 1;
+        do {
+            if ((err = read_layer(plan, &layer, op)) < 0) {
+                return err;
             }
-            nn->layer_count++;
-            bytes += layer.bytes;
+            if (op->run != NULL) {
+                if (bytes + layer.bytes <= arena_bytes) {
+                    memcpy(arena + bytes, &layer, op->bytes);
+                }
+                nn->layer_count++;
+                bytes += layer.bytes;
+            }
+        } while (++plan->reader.part < parts);
+        if ((err = add_value(plan)) < 0) {
+            return err;
         }
+        share(plan, op, &layer);
     }
     return (int)bytes;
+}
+
+static void place(const plan_t *plan, uint32_t values_at, uint32_t *value)
+{
+    if ((*value & WHIR_NN_IN_MODEL) == 0) {
+        *value = values_at + plan->values[*value].at;
+    }
 }
 
 /* Puts offsets where the records still have values. */
@@ -194,13 +253,12 @@ static void place_layers(whir_nn_t *nn, const plan_t *plan, uint8_t *arena, uint
     nn->arena = arena;
     for (uint32_t i = 0; i < nn->layer_count; i++) {
         whir_nn_layer_t *layer = (whir_nn_layer_t *)(void *)arena;
-        uint32_t *second = &layer->as.add.second;
         const whir_nn_op_t *op = whir_nn_op_at(layer->op);
 
-        layer->input = values_at + plan->values[layer->input].at;
-        layer->output = values_at + plan->values[layer->output].at;
-        if (op->inputs > 1 && (*second & WHIR_NN_IN_MODEL) == 0) {
-            *second = values_at + plan->values[*second].at;
+        place(plan, values_at, &layer->input);
+        place(plan, values_at, &layer->output);
+        if ((op->inputs & 2u) != 0) {
+            place(plan, values_at, &layer->as.pair.second);
         }
         if (op->fill != NULL) {
             op->fill(nn, layer);

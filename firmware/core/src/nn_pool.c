@@ -34,8 +34,7 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
         return WHIR_ERR_NN_SHAPE;
     }
     /* Pooling does not rescale. */
-    if (input->scale.mantissa != output->scale.mantissa || input->scale.exponent != output->scale.exponent ||
-        input->zero_point != output->zero_point) {
+    if (!whir_nn_tensor_is_like(input, output)) {
         return WHIR_ERR_NN_QUANT;
     }
     return whir_nn_layer_read_activation(reader, OPTION_ACTIVATION, output, layer);

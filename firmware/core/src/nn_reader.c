@@ -78,6 +78,7 @@ int whir_nn_reader_select(whir_nn_reader_t *reader, uint32_t index)
     reader->options_type = whir_fb_get_u8(fb, op, OPERATOR_OPTIONS_TYPE);
     reader->options = whir_fb_get_table(fb, op, OPERATOR_OPTIONS);
     reader->table_bytes = 0;
+    reader->part = 0;
     return whir_fb_is_bad(fb) ? WHIR_ERR_NN_SCHEMA : 0;
 }
 

@@ -23,6 +23,7 @@ typedef struct whir_nn_reader {
     int32_t graph_input, graph_output; /* tensors */
     uint32_t code;                     /* BuiltinOperator of the operator under way */
     whir_fb_vector_t inputs;
+    uint32_t part; /* the first input looked at: 0, but for operators with a layer per input */
     int32_t output;
     uint8_t options_type;
     whir_fb_table_t options;
@@ -40,6 +41,12 @@ typedef struct whir_nn_tensor {
     int32_t zero_point;      /* the first; all are 0 when there are several */
     uint32_t data;           /* offset in the model, 4-byte aligned for int32; 0 when the tensor is not constant */
 } whir_nn_tensor_t;
+
+/* The same byte means the same in both: scale and zero point of activations. */
+static inline bool whir_nn_tensor_is_like(const whir_nn_tensor_t *a, const whir_nn_tensor_t *b)
+{
+    return a->scale.mantissa == b->scale.mantissa && a->scale.exponent == b->scale.exponent && a->zero_point == b->zero_point;
+}
 
 /* Opens the model: version, one graph with one input and one output. 0 or WHIR_ERR_NN_…. */
 int whir_nn_reader_open(whir_nn_reader_t *reader, const uint8_t *model, uint32_t model_bytes);

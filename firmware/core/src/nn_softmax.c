@@ -92,4 +92,4 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_softmax = {25, OPTIONS, 1, WHIR_NN_LAYER_BYTES(softmax), read, run, NULL};
+const whir_nn_op_t whir_nn_op_softmax = {25, OPTIONS, 1 | WHIR_NN_IN_PLACE, WHIR_NN_LAYER_BYTES(softmax), read, run, NULL};

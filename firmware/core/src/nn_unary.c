@@ -1,9 +1,11 @@
 #include "nn_fixed.h"
 #include "nn_layer.h"
 
-/* ReLU, ReLU6 and the logistic function, where they are operators of their own. */
+/* Requantization, ReLU, ReLU6 and the logistic function, where they are operators of their own. */
 
 #define LOGISTIC_INTEGER_BITS 4
+/* inputs and record of all of them */
+#define UNARY 1 | WHIR_NN_IN_PLACE, WHIR_NN_LAYER_BYTES(unary)
 
 static int read_count(const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
@@ -11,8 +13,8 @@ static int read_count(const whir_nn_tensor_t *input, const whir_nn_tensor_t *out
     return input->elements == output->elements ? 0 : WHIR_ERR_NN_SHAPE;
 }
 
-static int read_relu(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
-                     whir_nn_layer_t *layer)
+static int read_quantize(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
+                         whir_nn_layer_t *layer)
 {
     whir_nn_factor_t factor;
 
@@ -22,12 +24,21 @@ static int read_relu(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, co
     }
     layer->as.unary.multiplier = factor.multiplier;
     layer->as.unary.shift = factor.shift;
-    layer->low = layer->output_zero_point;
+    layer->low = -128;
     layer->high = 127;
     return read_count(input, output, layer);
 }
 
-static void run_relu(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+static int read_relu(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
+                     whir_nn_layer_t *layer)
+{
+    int err = read_quantize(reader, input, output, layer);
+
+    layer->low = layer->output_zero_point;
+    return err;
+}
+
+static void run_rescale(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
     const whir_nn_unary_t *unary = &layer->as.unary;
     const int8_t *in = (const int8_t *)(nn->arena + layer->input);
@@ -114,6 +125,7 @@ static void run_logistic(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_relu = {19, 0, 1, WHIR_NN_LAYER_BYTES(unary), read_relu, run_relu, NULL};
-const whir_nn_op_t whir_nn_op_relu6 = {21, 0, 1, WHIR_NN_LAYER_BYTES(unary), read_relu6, run_relu6, NULL};
-const whir_nn_op_t whir_nn_op_logistic = {14, 0, 1, WHIR_NN_LAYER_BYTES(unary), read_logistic, run_logistic, NULL};
+const whir_nn_op_t whir_nn_op_relu = {19, 0, UNARY, read_relu, run_rescale, NULL};
+const whir_nn_op_t whir_nn_op_relu6 = {21, 0, UNARY, read_relu6, run_relu6, NULL};
+const whir_nn_op_t whir_nn_op_logistic = {14, 0, UNARY, read_logistic, run_logistic, NULL};
+const whir_nn_op_t whir_nn_op_quantize = {114, 0, UNARY, read_quantize, run_rescale, NULL};

@@ -13,7 +13,7 @@
  * -DWHIR_NN_FAST keeps bias, multiplier and shift of every channel of the fully connected layers in the arena (12 bytes each)
  * instead of working them out at every run. A build for size (-Os) unrolls nothing.
  */
-#define WHIR_NN_LAYERS_MAX 32
+#define WHIR_NN_LAYERS_MAX 128
 
 #include "whir/nn_state.h"
 
