@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 from ulid import ULID
 
 from whir_contracts import contract
+from whir_fleet import machines
 from whir_fleet.errors import ConflictError, NotFoundError
+from whir_fleet.machines import Place
 from whir_fleet.messages import Parsed
 from whir_fleet.models import Alert, AlertChange, Node, Occurrence
 
@@ -43,10 +45,10 @@ def apply(session: Session, node_id: int, message: Parsed) -> None:
         occurrence.boot, occurrence.seq, occurrence.state = message.boot, message.seq, body["state"]
     if body["state"] == "pending":
         return  # not yet an alert: the node's on-delay is still running
-    machine = body.get("machine") or node.machine
-    alert = _alert_of(session, occurrence, node.site, machine, body["verdict"])
+    place = machines.place_at(session, node.site, node.name, message.at_ms) or Place(body.get("machine") or node.name, None)
+    alert = _alert_of(session, occurrence, node.site, place.machine, body["verdict"])
     if alert is None:
-        alert = _open(node.site, machine, message)
+        alert = _open(node.site, place.machine, message)
         session.add(alert)
         session.flush()
     if occurrence.alert_id != alert.alert_id:

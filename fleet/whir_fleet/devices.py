@@ -24,12 +24,11 @@ SILENT_GRACE_MS = 5_000
 
 
 def register(session: Session, seen_ms: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
-    """Ids by (site, name), of nodes seen at these times; rows that are not there are made. Without an assignment a node is
-    its own machine."""
+    """Ids by (site, name), of nodes seen at these times; rows that are not there are made."""
     row = table(Node)
     ids = _ids(session, list(seen_ms))
     new = [
-        {"site": site, "name": name, "machine": name, "first_seen_ms": at_ms, "last_seen_ms": at_ms}
+        {"site": site, "name": name, "first_seen_ms": at_ms, "last_seen_ms": at_ms}
         for (site, name), at_ms in seen_ms.items()
         if (site, name) not in ids
     ]

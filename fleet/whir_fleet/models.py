@@ -12,7 +12,7 @@ AUTO = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER 
 
 
 class Base(DeclarativeBase):
-    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012 (read by SQLAlchemy)
+    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON, list[dict[str, Any]]: JSON}  # noqa: RUF012 (read by SQLAlchemy)
 
 
 def table(model: type[Base]) -> Table:
@@ -30,7 +30,6 @@ class Node(Base):
     id: Mapped[int] = mapped_column(AUTO, primary_key=True)
     site: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(String(32))
-    machine: Mapped[str] = mapped_column(String(64))
     first_seen_ms: Mapped[int] = mapped_column(BigInteger)
     last_seen_ms: Mapped[int] = mapped_column(BigInteger)
     boot: Mapped[int | None] = mapped_column(U32)
@@ -53,6 +52,59 @@ class Node(Base):
     rate_mhz: Mapped[int | None] = mapped_column(U32)
     dropped: Mapped[int | None] = mapped_column(U32)
     reset: Mapped[str | None] = mapped_column(Text)
+
+
+class Machine(Base):
+    """What people know about a machine; None where they do not."""
+
+    __tablename__ = "machine"
+    __table_args__ = (UniqueConstraint("site", "name"),)
+
+    id: Mapped[int] = mapped_column(AUTO, primary_key=True)
+    site: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(32))
+    rated_kw: Mapped[float | None]
+    rated_rpm: Mapped[float | None]
+    iso_group: Mapped[str | None] = mapped_column(String(8))
+    foundation: Mapped[str | None] = mapped_column(String(8))
+    blades: Mapped[int | None] = mapped_column(Integer)
+    teeth: Mapped[int | None] = mapped_column(Integer)
+    bearings: Mapped[list[dict[str, Any]]]
+    updated_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class Point(Base):
+    """A measuring point of a machine."""
+
+    __tablename__ = "point"
+    __table_args__ = (UniqueConstraint("machine_id", "name"),)
+
+    id: Mapped[int] = mapped_column(AUTO, primary_key=True)
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    name: Mapped[str] = mapped_column(String(32))
+    position: Mapped[str | None] = mapped_column(String(3))
+    axes: Mapped[list[str]]
+
+
+class Assignment(Base):
+    """A node at a point from `from_ms` until `until_ms` (null: to this day). By name: the node may not have been heard yet."""
+
+    __tablename__ = "assignment"
+    __table_args__ = (
+        Index("ix_assignment_node", "site", "node", "from_ms"),
+        *(
+            Index(name, *names, unique=True, sqlite_where=text("until_ms IS NULL"), postgresql_where=text("until_ms IS NULL"))
+            for name, names in (("ux_assignment_node", ("site", "node")), ("ux_assignment_point", ("point_id",)))
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(AUTO, primary_key=True)
+    point_id: Mapped[int] = mapped_column(ForeignKey("point.id"), index=True)
+    site: Mapped[str] = mapped_column(String(32))
+    node: Mapped[str] = mapped_column(String(32))
+    from_ms: Mapped[int] = mapped_column(BigInteger)
+    until_ms: Mapped[int | None] = mapped_column(BigInteger)
+    assigned_by: Mapped[str] = mapped_column(Text)
 
 
 class Message(Base):

@@ -16,7 +16,7 @@ import signed_bundle
 from pydantic import BaseModel
 
 from whir_fleet import auth
-from whir_fleet.api import alerts, artifacts, health, nodes, rollouts, tokens
+from whir_fleet.api import alerts, artifacts, health, machines, nodes, rollouts, tokens
 from whir_fleet.api.app import JSON_MAX_BYTES
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES, Signer
 from whir_fleet.auth import Role
@@ -89,7 +89,7 @@ def test_there_is_nothing_else_to_read(service: FleetService) -> None:
 
 def test_the_examples_of_the_api_document_are_true() -> None:
     shown = 0
-    for module in (alerts, artifacts, health, nodes, rollouts, tokens):
+    for module in (alerts, artifacts, health, machines, nodes, rollouts, tokens):
         for model in vars(module).values():
             if isinstance(model, type) and issubclass(model, BaseModel) and "json_schema_extra" in model.model_config:
                 extra = model.model_config["json_schema_extra"]
@@ -307,3 +307,28 @@ def test_dead_letters_are_listed_with_reason(service: FleetService, client: Call
 
 def test_ready_says_that_messages_are_being_stored(client: Callable[[Role | None], httpx.Client]) -> None:
     assert client(Role.VIEWER).get("/ready").json() == {"ready": True, "database": True, "ingest": "here"}
+
+
+def test_machines_by_http_and_by_file(service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says) -> None:
+    http = client(Role.OPERATOR)
+    spec = {"rated_kw": 22, "iso_group": "group2", "points": [{"name": "de", "axes": ["axial"]}]}
+    assert http.put("/machines/lab/pump", json=spec).json()["points"][0]["assignments"] == []
+    assert http.put("/machines/lab/pump", json=spec | {"rated_kw": 3}).json()["code"] == "request"
+    assigned = http.post("/machines/lab/pump/points/de/assign", json={"node": "n1"}).json()
+    assert [a["node"] for a in assigned["points"][0]["assignments"]] == ["n1"]
+    put(service, says("status", seq=1))
+    assert {k: http.get("/nodes/lab/n1").json()[k] for k in ("machine", "point")} == {"machine": "pump", "point": "de"}
+    table = {"Content-Type": "text/csv"}
+    lines = "".join(f"lab,m{i},de,horizontal vertical axial,a rather long designation {i}\n" for i in range(2000))
+    done = http.post("/machines/import", content="site,machine,point,axes,bearing\n" + lines, headers=table)
+    assert done.json() == {"machines": 2000, "points": 2000, "assigned": 0}
+    refused = http.post("/machines/import", content="site,machine,point\nlab,UP,de\nlab,a,b,c\n", headers=table)
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_lines")
+    assert (
+        http.post("/machines/import", content=b"site,machine,point\n\xff", headers=table).json()["text"] == "line 2: not UTF-8"
+    )
+    assert len(http.get("/machines", params={"limit": 1000}).json()["items"]) == 1000
+    assert http.delete("/machines/lab/pump").status_code == 403
+    assert http.post("/machines/lab/pump/points/de/release", json={}).status_code == 200
+    assert client(Role.ADMIN).delete("/machines/lab/pump").status_code == 204
+    assert http.get("/machines/lab/pump").status_code == 404

@@ -63,6 +63,27 @@ def test_upload_and_rollout_from_the_command_line(
         assert "credential" in failure("rollout", "list", **environment | {"WHIR_FLEET_TOKEN": "whir_x_y"})
 
 
+def test_machines_from_the_command_line(tmp_path: Path, keys: Path) -> None:
+    good, bad = tmp_path / "machines.csv", tmp_path / "bad.csv"
+    good.write_text("site,machine,point,rated_kw,node\nlab,pump,de,22,n1\nlab,pump,nde,,n2\n")
+    bad.write_text("site,machine,point,rated_kw\nlab,pump,de,much\nlab,Fan,de,1\n")
+    settings = Settings.load(data_dir=tmp_path / "data", keys_dir=keys, api_port=0, broker_port=0)
+    with FleetService(settings) as service:
+        environment = {"WHIR_FLEET_URL": service.url, "WHIR_FLEET_TOKEN": service.create_token("cli", Role.OPERATOR)}
+        done = whir("fleet", "machines", "import", str(good), "--json", **environment)
+        assert json.loads(done.stdout) == {"machines": 1, "points": 2, "assigned": 2}
+        refused = whir("fleet", "machines", "import", str(bad), **environment)
+        assert refused.returncode == 1
+        assert [line.split(":")[0] for line in refused.stderr.splitlines()] == ["bad_lines", "line 2", "line 3"]
+        time.sleep(0.002)  # an assignment cannot end in the millisecond in which it began
+        assert whir("fleet", "machines", "assign", "lab/pump", "de", "n3", **environment).returncode == 0
+        assert whir("fleet", "machines", "release", "lab/pump", "nde", **environment).returncode == 0
+        (machine,) = json.loads(whir("fleet", "machines", "list", "--json", **environment).stdout)
+        nodes = [[a["node"] for a in point["assignments"] if a["until_ms"] is None] for point in machine["points"]]
+        assert nodes == [["n3"], []]
+        assert "lab/pump" in whir("fleet", "machines", "list", **environment).stdout
+
+
 def test_serve_runs_until_it_is_told_to_stop_and_says_what_the_embedded_broker_lacks(
     tmp_path: Path, free_port: Callable[[], int]
 ) -> None:

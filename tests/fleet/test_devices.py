@@ -24,7 +24,7 @@ def after(database: Database, *batches: list[Inbound]) -> Node:
 
 def test_a_node_appears_with_its_first_status_and_is_its_own_machine(database: Database, says: Says) -> None:
     node = after(database, [says("status", seq=1, model="fft32", slot="b")])
-    assert (node.machine, node.model, node.slot, node.boot, node.conn) == ("n1", "fft32", "b", 1, 1)
+    assert (node.name, node.model, node.slot, node.boot, node.conn) == ("n1", "fft32", "b", 1, 1)
     assert devices.presence(node, node.last_seen_ms) == "online"
 
 

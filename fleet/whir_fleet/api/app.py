@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whir_fleet.api import alerts, artifacts, health, nodes, rollouts, tokens
+from whir_fleet.api import alerts, artifacts, health, machines, nodes, rollouts, tokens
 from whir_fleet.api.context import Context, Viewer
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES
 from whir_fleet.errors import FleetError, RequestError, TooLargeError
@@ -23,6 +23,7 @@ __all__ = ["Context", "create_app"]
 log = logging.getLogger("whir.fleet.api")
 
 JSON_MAX_BYTES = 64 * 1024
+_LIMITS = {"/api/v1/artifacts": UPLOAD_MAX_BYTES, machines.IMPORT_PATH: machines.IMPORT_MAX_BYTES}
 
 
 class Problem(BaseModel):
@@ -42,7 +43,7 @@ class SizeLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = UPLOAD_MAX_BYTES if scope["path"] == "/api/v1/artifacts" else JSON_MAX_BYTES
+        limit = _LIMITS.get(scope["path"], JSON_MAX_BYTES)
         stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not stated.isdigit() or int(stated) > limit:
             await _problem(TooLargeError(f"the body may have {limit} bytes"))(scope, receive, send)
@@ -70,7 +71,7 @@ def create_app(context: Context) -> FastAPI:
     app = FastAPI(
         title="Whir fleet",
         version="1",
-        description="Nodes, telemetry, alerts, artifacts and rollouts. Every request but `health` needs a bearer token.",
+        description="Nodes, machines, alerts, artifacts and rollouts. Every request but `health` needs a bearer token.",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -78,7 +79,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.add_middleware(SizeLimit)
     v1 = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422)})
-    for module in (health, nodes, alerts, artifacts, rollouts, tokens):
+    for module in (health, nodes, machines, alerts, artifacts, rollouts, tokens):
         v1.include_router(module.router)
 
     @v1.get("/openapi.json", include_in_schema=False)

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
-from whir_fleet import devices
+from whir_fleet import devices, machines
 from whir_fleet.api.context import Cursor, Limit, Page, Reading, Viewer, page
 from whir_fleet.clock import now_ms
 from whir_fleet.models import Event, Node, Telemetry
@@ -17,7 +18,8 @@ router = APIRouter(tags=["nodes"])
 
 
 _NODE: dict[str, Any] = {
-    "site": "plant-1", "name": "pump-3", "machine": "pump-3", "presence": "online", "state": "ok", "boot": 4, "conn": 2,
+    "site": "plant-1", "name": "pump-3", "machine": "pump-3", "point": "de", "presence": "online", "state": "ok",
+    "boot": 4, "conn": 2,
     "fw": "0.1.0", "hardware": "esp32", "engine": "whir_nn", "model": "synth12k", "model_version": "2", "counter": 2,
     "slot": "b", "trial": False, "sensor": "lis3dh", "rate_mhz": 1344000, "next_s": 60, "dropped": 0, "reset": "power",
     "first_seen_ms": 1790000000000, "last_seen_ms": 1790000600000, "received": 812, "lost": 0,
@@ -25,13 +27,14 @@ _NODE: dict[str, Any] = {
 
 
 class NodeView(BaseModel):
-    """A node as its newest status described it."""
+    """A node as its newest status described it, and where it sits. Without an assignment it is its own machine."""
 
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"example": _NODE})
 
     site: str
     name: str
     machine: str
+    point: str | None
     presence: Literal["online", "stopped", "lost", "silent", "unknown"]
     state: str | None
     boot: int | None
@@ -141,9 +144,14 @@ class EventView(BaseModel):
     wanted: int | None
 
 
-def _node(node: Node, counts: dict[int, dict[str, int]], now: int) -> dict[str, Any]:
-    own = {name: getattr(node, name) for name in NodeView.model_fields if hasattr(node, name)}
-    return own | {"presence": devices.presence(node, now)} | counts.get(node.id, {"received": 0, "lost": 0})
+def _nodes(session: Session, found: list[Node]) -> list[dict[str, Any]]:
+    counts, places, now = devices.counts(session, [node.id for node in found]), machines.places(session, found), now_ms()
+    return [
+        {name: getattr(node, name) for name in NodeView.model_fields if hasattr(node, name)}
+        | {"machine": places[node.id].machine, "point": places[node.id].point, "presence": devices.presence(node, now)}
+        | counts.get(node.id, {"received": 0, "lost": 0})
+        for node in found
+    ]
 
 
 Site = Annotated[str | None, Query(max_length=32)]
@@ -155,16 +163,14 @@ def nodes(session: Reading, _: Viewer, site: Site = None, limit: Limit = 100, cu
     """All nodes by site and name. A node is here from its first message on."""
     query = select(Node) if site is None else select(Node).where(Node.site == site)
     rows, following = page(session, query, [Node.site, Node.name], cursor, limit, newest=False)
-    counts = devices.counts(session, [node.id for (node,) in rows])
-    now = now_ms()
-    return Page(items=[NodeView(**_node(node, counts, now)) for (node,) in rows], next=following)
+    return Page(items=[NodeView(**values) for values in _nodes(session, [node for (node,) in rows])], next=following)
 
 
 @router.get("/nodes/{site}/{name}")
 def node(session: Reading, _: Viewer, site: str, name: str) -> NodeDetail:
     """One node, with what came and what was lost by boot."""
     found = devices.find(session, site, name)
-    values = _node(found, devices.counts(session, [found.id]), now_ms())
+    (values,) = _nodes(session, [found])
     return NodeDetail(**values, boots=[BootView(**boot) for boot in devices.boots(session, found.id)])
 
 
