@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -59,10 +59,3 @@ def upgrade() -> None:
     for name, columns in (("ux_assignment_node", ["site", "node"]), ("ux_assignment_point", ["point_id"])):
         op.create_index(name, "assignment", columns, unique=True, sqlite_where=current, postgresql_where=current)
     op.drop_column("node", "machine")  # in place: a copied table would break what refers to it
-
-
-def downgrade() -> None:
-    op.add_column("node", sa.Column("machine", sa.String(length=64), nullable=False, server_default=""))
-    op.execute("UPDATE node SET machine = name")
-    for name in ("assignment", "point", "machine"):
-        op.drop_table(name)
