@@ -163,6 +163,39 @@ class Quality(IntFlag):
     STARTING = 64
 
 
+class MachineGroup(IntEnum):
+    UNSET = 0
+    GROUP1 = 1
+    GROUP2 = 2
+    CLASS1 = 3
+
+
+class Foundation(IntEnum):
+    UNSET = 0
+    RIGID = 1
+    FLEXIBLE = 2
+
+
+class Zone(IntEnum):
+    NONE = 0
+    A = 1
+    B = 2
+    C = 3
+    D = 4
+
+
+class ZoneReason(IntEnum):
+    GIVEN = 0
+    MACHINE_UNSET = 1
+    NO_STANDARD = 2
+    UNCALIBRATED = 3
+    NOT_ACCELERATION = 4
+    BAND_NOT_COVERED = 5
+    NOT_MEASURED = 6
+    BAD_SENSOR = 7
+    OFF = 8
+
+
 NAME_SITE_NODE_PATTERN: Final = "[a-z0-9][a-z0-9-]{0,31}"
 NAME_NAME_MAX_BYTES: Final = 32
 NAME_CLASS_NAME_MAX_BYTES: Final = 23
@@ -275,6 +308,19 @@ BUNDLE_FORMAT_VERSION: Final = 1
 BUNDLE_HEADER_BYTES: Final = 32
 BUNDLE_SIGNATURE_BYTES: Final = 64
 BUNDLE_PART_ALIGN_BYTES: Final = 16
+
+ZONE_BAND_LOW_HZ: Final = 10
+ZONE_BAND_HIGH_HZ: Final = 1000
+ZONE_CHANGE_PERCENT: Final = 25
+
+ZONE_LIMITS: Final[tuple[dict[str, Any], ...]] = (
+    {"group": "group1", "foundation": "rigid", "over_w": 300000, "to_w": 50000000, "ab_um_s": 2300, "bc_um_s": 4500, "cd_um_s": 7100, "source": "ISO 20816-3:2022, table A.1 (large machines)"},
+    {"group": "group1", "foundation": "flexible", "over_w": 300000, "to_w": 50000000, "ab_um_s": 3500, "bc_um_s": 7100, "cd_um_s": 11000, "source": "ISO 20816-3:2022, table A.1 (large machines)"},
+    {"group": "group2", "foundation": "rigid", "over_w": 15000, "to_w": 300000, "ab_um_s": 1400, "bc_um_s": 2800, "cd_um_s": 4500, "source": "ISO 20816-3:2022, table A.2 (medium-sized machines)"},
+    {"group": "group2", "foundation": "flexible", "over_w": 15000, "to_w": 300000, "ab_um_s": 2300, "bc_um_s": 4500, "cd_um_s": 7100, "source": "ISO 20816-3:2022, table A.2 (medium-sized machines)"},
+    {"group": "class1", "foundation": "rigid", "over_w": 0, "to_w": 15000, "ab_um_s": 710, "bc_um_s": 1800, "cd_um_s": 4500, "source": "ISO 10816-1:1995, annex B, class I (small machines)"},
+    {"group": "class1", "foundation": "flexible", "over_w": 0, "to_w": 15000, "ab_um_s": 710, "bc_um_s": 1800, "cd_um_s": 4500, "source": "ISO 10816-1:1995, annex B, class I (it knows no foundation)"},
+)
 
 TOPIC_PREFIX: Final = "whir/v1"
 

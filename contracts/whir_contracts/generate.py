@@ -18,9 +18,12 @@ NOTE = "Generated from the TOML files in contracts/ by `make generate`; do not e
 
 Contract = dict[str, dict[str, Any]]
 
+ZONE_NUMBERS = ("band_low_hz", "band_high_hz", "change_percent")
+ZONE_COLUMNS = ("over_w", "to_w", "ab_um_s", "bc_um_s", "cd_um_s")
+
 
 def enums(contract: Contract) -> Iterator[tuple[str, dict[str, int]]]:
-    for name in ("features", "bundle", "messages"):
+    for name in ("features", "bundle", "messages", "zones"):
         yield from contract[name]["enum"].items()
 
 
@@ -76,6 +79,14 @@ def c_header(contract: Contract) -> str:
         out.append(f"#define WHIR_{name.upper()}_NAMES(X) \\")
         out += [f'    X(WHIR_{name.upper()}_{m.upper()}, "{m}") \\' for m in members]
         out[-1] = out[-1].removesuffix(" \\")
+    zones = contract["zones"]
+    out += ["", "/* Severity zones: X(group, foundation, over_w, to_w, ab_um_s, bc_um_s, cd_um_s). */"]
+    out += [f"#define WHIR_ZONE_{n.upper()} {zones[n]}" for n in ZONE_NUMBERS]
+    out.append("#define WHIR_ZONE_LIMITS(X) \\")
+    for row in zones["limit"]:
+        names = f"WHIR_MACHINE_GROUP_{row['group'].upper()}, WHIR_FOUNDATION_{row['foundation'].upper()}"
+        out.append(f"    X({names}, {', '.join(str(row[n]) for n in ZONE_COLUMNS)}) \\")
+    out[-1] = out[-1].removesuffix(" \\")
     messages = contract["messages"]
     out += ["", f'#define WHIR_TOPIC_PREFIX "{messages["prefix"]}"']
     out += [f'#define WHIR_TOPIC_{t.upper()} "{t}"' for t in messages["topic"]]
@@ -128,6 +139,11 @@ def python_module(contract: Contract) -> str:
     out += [")", ""]
     for name in ("magic", "format_version", "header_bytes", "signature_bytes", "part_align_bytes"):
         out.append(f"BUNDLE_{name.upper()}: Final = {bundle[name]}")
+    out.append("")
+    out += [f"ZONE_{n.upper()}: Final = {contract['zones'][n]}" for n in ZONE_NUMBERS]
+    out += ["", "ZONE_LIMITS: Final[tuple[dict[str, Any], ...]] = ("]
+    out += [f"    {json.dumps(row)}," for row in contract["zones"]["limit"]]
+    out.append(")")
     messages = contract["messages"]
     out += ["", f"TOPIC_PREFIX: Final = {json.dumps(messages['prefix'])}"]
     for title, table in (("TOPICS", "topic"), ("FLEET_TOPICS", "fleet_topic")):

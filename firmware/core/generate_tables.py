@@ -1,4 +1,4 @@
-"""Writes the core's constant tables: sine, log2, half-band taps, sinc kernel.
+"""Writes the core's constant tables: sine, log2, half-band taps, sinc kernel, velocity filters.
 
 Example: python firmware/core/generate_tables.py --check
 """
@@ -22,6 +22,10 @@ HALFBAND_BETA = 6.9
 SINC_LOBES = 10  # output periods on each side
 SINC_STEPS = 32  # table entries per output period
 SINC_BETA = 6.1
+VELOCITY_RATES_HZ = (2500, 1250, 625)
+VELOCITY_BAND = 0.4  # of the rate: where the conditioning's pass band ends
+VELOCITY_CORNER_HZ = 6.0
+VELOCITY_FRACTION = 512  # of a count: what the sum of squares is of
 
 
 def sine_q30() -> list[int]:
@@ -56,6 +60,31 @@ def sinc_q14() -> list[int]:
     return [*(round(v) for v in (np.sinc(t) * window * 2**14)[:-1]), 0, 0]
 
 
+def velocity_taps_q14() -> list[int]:
+    """Symmetric FIR, from the centre outwards, with the gain sin(pi f) / (pi f) up to 0.4 of the rate (least squares, each
+    frequency by its relative error): a running sum behind it integrates exactly there."""
+    f = np.linspace(0, VELOCITY_BAND, 401)
+    cosines = np.stack([np.ones_like(f), *(2 * np.cos(2 * np.pi * k * f) for k in (1, 2, 3))], axis=1)
+    taps, *_ = np.linalg.lstsq(cosines / np.sinc(f)[:, None], np.ones_like(f), rcond=None)
+    return [round(t * 2**14) for t in taps]
+
+
+def velocity_row(rate_hz: int) -> str:
+    """Two state-variable filters with the poles of a Butterworth high-pass of 4th order, and the gain behind them."""
+    corner = 2 * np.pi * VELOCITY_CORNER_HZ / rate_hz
+    omega, damping, gain = [], [], 1.0
+    z = np.exp(2j * np.pi * 0.1)  # far above the corner, where the gain is the same at every frequency
+    for angle in (np.pi / 8, 3 * np.pi / 8):
+        pole = np.exp(corner * np.exp(1j * (np.pi - angle)))
+        omega.append(abs(1 - pole))
+        damping.append((1 - abs(pole) ** 2) / omega[-1])
+        gain *= abs((z - 1) ** 2 / ((z - pole) * (z - pole.conj())))
+    scale = 1e-3 / (omega[1] * gain * rate_hz * VELOCITY_FRACTION)
+    numbers = [[round(v * 2**30) for v in pair] for pair in (omega, damping)]
+    pairs = ", ".join(f"{{{a}, {b}}}" for a, b in numbers)
+    return f"    {{{rate_hz}, {round(VELOCITY_BAND * rate_hz)}, {pairs}, {round(scale * 2**40)}}},"
+
+
 def array(kind: str, name: str, values: Sequence[int]) -> str:
     lines, line = [], "   "
     for value in values:
@@ -80,6 +109,12 @@ def source() -> str:
             array("int16_t", "WHIR_HALFBAND_Q15", halfband_q15()),
             "",
             array("int16_t", "WHIR_SINC_Q14", sinc_q14()),
+            "",
+            array("int16_t", "WHIR_VELOCITY_TAPS_Q14", velocity_taps_q14()),
+            "",
+            f"const whir_velocity_rate_t WHIR_VELOCITY_RATE[{len(VELOCITY_RATES_HZ)}] = {{",
+            *(velocity_row(rate) for rate in VELOCITY_RATES_HZ),
+            "};",
             "",
         ]
     )

@@ -43,12 +43,34 @@ class SensorInfo:
         return round(self.rate_hz * 1000)
 
 
-def _as_samples(samples: NDArray[Any], channels: int) -> NDArray[np.int16]:
+def as_samples(samples: NDArray[Any], channels: int) -> NDArray[np.int16]:
+    """Samples as the core reads them: int16, contiguous, (n, channels).
+
+    Raises:
+        TypeError: not int16.
+        ValueError: another shape.
+    """
     if samples.dtype != np.int16:
         raise TypeError(f"samples: int16 counts are needed, got {samples.dtype}")
     if samples.ndim != 2 or samples.shape[1] != channels:
         raise ValueError(f"samples: shape (n, {channels}) is needed, got {samples.shape}")
     return np.ascontiguousarray(samples)
+
+
+def sensor_struct(sensor: SensorInfo) -> Any:
+    """The sensor's facts as host_sensor_t."""
+    return ffi.new(
+        "host_sensor_t *",
+        {
+            "rate_mhz": sensor.rate_mhz,
+            "bandwidth_hz": int(sensor.bandwidth_hz),
+            "range_milli": int(sensor.range_milli),
+            "noise_ug_rthz": int(sensor.noise_ug_rthz),
+            "lsb_nano": int(sensor.lsb_nano),
+            "unit": int(sensor.unit),
+            "channels": int(sensor.channels),
+        },
+    )
 
 
 def condition(params: FeatureParams, sensor: SensorInfo, samples: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -73,26 +95,14 @@ def condition_with_marks(
     params: FeatureParams, sensor: SensorInfo, samples: NDArray[np.int16]
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
     """As `condition`, with a mark per output sample, uint8 (m,): Quality.CLIPPED where it rests on clipped input, else 0."""
-    source = _as_samples(samples, sensor.channels)
+    source = as_samples(samples, sensor.channels)
     out = np.empty((len(source), params.channels), np.int16)
     marks = np.empty(len(source), np.uint8)
     tlv = params.to_tlv()
-    info = ffi.new(
-        "host_sensor_t *",
-        {
-            "rate_mhz": sensor.rate_mhz,
-            "bandwidth_hz": int(sensor.bandwidth_hz),
-            "range_milli": int(sensor.range_milli),
-            "noise_ug_rthz": int(sensor.noise_ug_rthz),
-            "lsb_nano": int(sensor.lsb_nano),
-            "unit": int(sensor.unit),
-            "channels": int(sensor.channels),
-        },
-    )
     code = lib.host_condition(
         tlv,
         len(tlv),
-        info,
+        sensor_struct(sensor),
         ffi.from_buffer("int16_t[]", source.data),
         len(source),
         ffi.from_buffer("int16_t[]", out.data),
@@ -127,7 +137,7 @@ def windows_with_quality(
     step = params.hop_samples if hop is None else hop
     if step < 1:
         raise ValueError(f"hop: {hop} is not positive")
-    source = _as_samples(samples, params.channels)
+    source = as_samples(samples, params.channels)
     told = np.zeros(len(source), np.uint8) if marks is None else np.ascontiguousarray(marks)
     if told.dtype != np.uint8 or told.shape != (len(source),):
         raise ValueError(f"marks: uint8 ({len(source)},) is needed, got {told.dtype} {told.shape}")

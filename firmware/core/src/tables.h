@@ -17,4 +17,14 @@ extern const int16_t WHIR_HALFBAND_Q15[WHIR_HALFBAND_PAIRS];
 #define WHIR_SINC_STEPS 32 /* entries per output period */
 extern const int16_t WHIR_SINC_Q14[WHIR_SINC_LOBES * WHIR_SINC_STEPS + 2];
 
+/* Velocity: FIR that equalizes a running sum, from the centre outwards, and one row per rate at which it is computed. */
+extern const int16_t WHIR_VELOCITY_TAPS_Q14[4];
+#define WHIR_VELOCITY_RATES 3
+typedef struct whir_velocity_rate {
+    uint16_t rate_hz, band_hz;
+    int32_t omega_q30[2], damping_q30[2]; /* of the two sections of the high-pass */
+    uint32_t scale_q40;                   /* 1e-6 m/s per (count / 512 * 1e-9 m/s^2) of the second band-pass */
+} whir_velocity_rate_t;
+extern const whir_velocity_rate_t WHIR_VELOCITY_RATE[WHIR_VELOCITY_RATES];
+
 #endif

@@ -39,6 +39,8 @@
 #include "whir/slots.h"
 #include "whir/spool.h"
 #include "whir/update.h"
+#include "whir/velocity.h"
 #include "whir/window.h"
+#include "whir/zone.h"
 
 #endif
