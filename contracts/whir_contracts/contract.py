@@ -338,7 +338,7 @@ TOPICS: Final[dict[str, dict[str, Any]]] = {
         "qos": 1,
         "retained": False,
         "doc": "aggregated verdicts since the last one and overall values",
-        "fields": ["v", "boot", "seq", "ts", "synced", "next_s", "verdict", "p", "classes", "windows", "verdicts", "quality", "novelty", "zone", "rms", "unit", "model", "counter", "slot"],
+        "fields": ["v", "boot", "seq", "ts", "synced", "next_s", "verdict", "p", "classes", "windows", "verdicts", "quality", "novelty", "zone", "zone_reason", "velocity", "velocity_hz", "rms", "unit", "model", "counter", "slot"],
         "required": ["v", "boot", "seq", "ts", "synced", "verdict", "p", "windows"],
     },
     "alert": {
@@ -346,7 +346,7 @@ TOPICS: Final[dict[str, dict[str, Any]]] = {
         "qos": 1,
         "retained": False,
         "doc": "raise, update or clear of one occurrence",
-        "fields": ["v", "site", "node", "machine", "point", "boot", "seq", "ts", "synced", "occurrence", "state", "severity", "verdict", "p", "novelty", "zone", "quality", "model", "counter"],
+        "fields": ["v", "site", "node", "machine", "point", "boot", "seq", "ts", "synced", "occurrence", "state", "severity", "verdict", "p", "novelty", "zone", "zone_reason", "velocity", "quality", "model", "counter"],
         "required": ["v", "boot", "seq", "ts", "synced", "occurrence", "state", "severity", "verdict", "p"],
     },
     "event": {
@@ -425,6 +425,9 @@ FIELD_TYPES: Final[dict[str, str]] = {
     "quality": "u32",
     "novelty": "u32?",
     "zone": "str?",
+    "zone_reason": "str?",
+    "velocity": "u32?",
+    "velocity_hz": "u32?",
     "rms": "u32",
     "unit": "str",
     "occurrence": "str",

@@ -45,6 +45,10 @@ def run(
     speed: Annotated[float, typer.Option(help="Node seconds per second; only at 1 the node knows the wall clock.")] = 1.0,
     hardware: Annotated[str, typer.Option(help="Hardware class that bundles must be made for.")] = "esp32",
     engine: Annotated[str, typer.Option(help="whir_nn or tflm (TensorFlow Lite Micro, from its wheel).")] = "whir_nn",
+    power_kw: Annotated[float | None, typer.Option(help="Rated power of the machine. With the next three: its zone.")] = None,
+    group: Annotated[str | None, typer.Option(help="group1, group2 (ISO 20816-3) or class1 (up to 15 kW).")] = None,
+    foundation: Annotated[str | None, typer.Option(help="rigid or flexible.")] = None,
+    calibrated: Annotated[bool, typer.Option("--calibrated", help="The recordings' unit is known to be right.")] = False,
     password_file: Annotated[Path | None, typer.Option(help=f"Broker password; else ${PASSWORD_VARIABLE}.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per line on stdout: messages, verdicts, link, power.")
@@ -67,7 +71,19 @@ def run(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         with _runner(
-            site, name, broker, keys, replay, flash, bundle, speed, hardware, engine, password_file, as_json
+            site,
+            name,
+            broker,
+            keys,
+            replay,
+            flash,
+            bundle,
+            speed,
+            hardware,
+            engine,
+            (power_kw, group, foundation, calibrated),
+            password_file,
+            as_json,
         ) as runner:
             runner.run(stop)
     except OSError as error:
@@ -87,6 +103,7 @@ def _runner(
     speed: float,
     hardware: str,
     engine: str,
+    machine: tuple[float | None, str | None, str | None, bool],
     password_file: Path | None,
     as_json: bool,
 ) -> Any:
@@ -97,6 +114,7 @@ def _runner(
     from whir_node.node import ENGINES, NodeConfig
     from whir_node.replay import Replay, parse_segment
     from whir_node.runner import NodeRunner
+    from whir_node.velocity import Machine
 
     for option, text in (("--site", site), ("--name", name)):
         if re.fullmatch(NAME_SITE_NODE_PATTERN, text) is None:
@@ -111,7 +129,9 @@ def _runner(
     played = Replay([parse_segment(text) for text in replay])
     password = password_file.read_text().strip() if password_file is not None else os.environ.get(PASSWORD_VARIABLE)
     return NodeRunner(
-        NodeConfig(site=site, name=name, sensor=played.sensor, hardware_class=hardware, engine=engine),
+        NodeConfig(
+            site=site, name=name, sensor=played.sensor, hardware_class=hardware, engine=engine, machine=Machine.stated(*machine)
+        ),
         played,
         address,
         password,
@@ -156,6 +176,9 @@ def _printer(as_json: bool) -> Observer:
                 "permille": verdict.permille,
                 "windows": verdict.windows,
                 "quality": int(verdict.quality),
+                "velocity_um_s": verdict.velocity_um_s,
+                "zone": verdict.zone.name if verdict.zone else None,
+                "zone_reason": None if verdict.zone else verdict.zone_reason.name.lower(),
             }
             self._line(verdict=fields, at_ms=verdict.at_ms, truth=label)
 
@@ -174,7 +197,11 @@ def _printer(as_json: bool) -> Observer:
         def on_message(self, topic: str, payload: bytes) -> None:
             body = json.loads(payload)
             if topic == "alert":
-                print(f"alert    {body['verdict']} {body['state']}, {body['severity']}, p {body['p'] / 1000:.3f}", flush=True)
+                print(
+                    f"alert    {body['verdict']} {body['state']}, {body['severity']}, p {body['p'] / 1000:.3f}"
+                    + (f", zone {body['zone']}" if body["zone"] else ""),
+                    flush=True,
+                )
             elif topic == "event":
                 print(f"event    {body['kind']}" + (f": {body['code']}" if body.get("code") else ""), flush=True)
             elif topic == "status":

@@ -34,6 +34,8 @@ from whir_contracts.contract import (
     NodeState,
     Quality,
     Severity,
+    Zone,
+    ZoneReason,
 )
 from whir_contracts.recording import SensorFacts
 from whir_node.bundle import inspect
@@ -41,6 +43,7 @@ from whir_node.crypto import CryptoSeam
 from whir_node.engine import TflmEngine
 from whir_node.errors import CoreError, check
 from whir_node.library import ffi, lib
+from whir_node.velocity import Machine
 
 SECTOR_BYTES = 4096
 VERDICTS_PER_SECOND_MAX = 12
@@ -83,6 +86,7 @@ class NodeConfig:
     site: str
     name: str
     sensor: SensorFacts
+    machine: Machine = field(default_factory=Machine)
     hardware_class: str = "host"
     firmware_version: str = field(default_factory=lambda: metadata.version("whir"))
     telemetry_interval_ms: int = MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT
@@ -108,6 +112,9 @@ class Verdict:
     windows: int
     quality: Quality
     rms_counts: int
+    zone: Zone
+    zone_reason: ZoneReason
+    velocity_um_s: int | None
 
 
 @dataclass(frozen=True)
@@ -245,11 +252,12 @@ class VirtualNode:
         config, sensor = self.config, self.config.sensor
         names = (config.site, config.name, config.hardware_class, config.firmware_version, reason, sensor.name)
         texts = [ffi.new("char[]", text.encode()) for text in names]
-        numbers = (sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano)
+        hears = (sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano)
+        numbers = (*hears, int(sensor.unit), sensor.channels)
         intervals = (config.telemetry_interval_ms, config.status_interval_ms, config.resend_interval_ms)
         setup = ffi.new(
             "host_node_setup_t *",
-            [*texts, *numbers, int(sensor.unit), sensor.channels, *intervals, config.arena_bytes, config.sensor_fifo_ms],
+            [*texts, *numbers, *intervals, config.arena_bytes, *config.machine.numbers, config.sensor_fifo_ms],
         )
         calls = ffi.new("host_node_calls_t *", self._callbacks)
         error: Any = ffi.new("int32_t *")
@@ -337,7 +345,17 @@ class VirtualNode:
         count = lib.host_node_run(core, samples, frames, self._now_us, found, room)
         self._now_us += frames * 1_000_000_000 // rate_mhz
         return [
-            Verdict(v.at_ms, v.top, tuple(v.permille)[: v.class_count], v.windows, Quality(v.quality), v.rms_counts)
+            Verdict(
+                at_ms=v.at_ms,
+                top=v.top,
+                permille=tuple(v.permille)[: v.class_count],
+                windows=v.windows,
+                quality=Quality(v.quality),
+                rms_counts=v.rms_counts,
+                zone=Zone(v.zone),
+                zone_reason=ZoneReason(v.zone_reason),
+                velocity_um_s=v.velocity_um_s if v.velocity_hz else None,
+            )
             for v in found[0:count]
         ]
 

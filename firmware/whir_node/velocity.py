@@ -28,6 +28,30 @@ class Machine:
     foundation: Foundation = Foundation.UNSET
     calibrated: bool = False
 
+    @property
+    def numbers(self) -> tuple[int, int, int, int]:
+        """As the host port's structs have them."""
+        return self.power_w, int(self.group), int(self.foundation), int(self.calibrated)
+
+    @classmethod
+    def stated(cls, power_kw: float | None, group: str | None, foundation: str | None, calibrated: bool) -> Machine:
+        """From what a command line says; None is not stated.
+
+        Raises:
+            ValueError: no such group or foundation, or no power.
+        """
+        kinds: dict[str, MachineGroup | Foundation] = {}
+        for name, text, kind in (("group", group, MachineGroup), ("foundation", foundation, Foundation)):
+            names = [member.name.lower() for member in kind if member]
+            if text is not None and text not in names:
+                raise ValueError(f"--{name} {text}: one of {', '.join(names)}")
+            kinds[name] = kind.UNSET if text is None else kind[text.upper()]
+        if power_kw is not None and not 0 < power_kw < 4_000_000:
+            raise ValueError(f"--power-kw {power_kw}: not a rated power")
+        return cls(
+            round((power_kw or 0) * 1000), MachineGroup(kinds["group"]), Foundation(kinds["foundation"]), calibrated=calibrated
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Velocity:
@@ -72,9 +96,7 @@ def velocity(sensor: SensorInfo, samples: NDArray[np.int16]) -> Velocity:
 
 def zone(machine: Machine, sensor: SensorInfo, band_hz: int, m_s: float) -> ZoneLimits:
     """The severity zone of a velocity, by contracts/zones.toml, or the reason why there is none."""
-    told: Any = ffi.new(
-        "host_machine_t *", (machine.power_w, int(machine.group), int(machine.foundation), int(machine.calibrated))
-    )
+    told: Any = ffi.new("host_machine_t *", machine.numbers)
     found, limits = ffi.new("uint8_t *"), ffi.new("uint32_t[4]")
     reason = lib.host_zone(told, sensor_struct(sensor), band_hz, round(m_s * 1e6), found, limits)
     return ZoneLimits(Zone(found[0]), ZoneReason(reason), *(value / 1e6 for value in limits))

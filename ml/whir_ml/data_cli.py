@@ -25,6 +25,7 @@ from whir_ml.errors import MlError
 
 if TYPE_CHECKING:  # SciPy loads in half a second; only the commands that read foreign files wait for it
     from whir_ml.importers import DataSet, Facts, Imported
+    from whir_node.velocity import Machine
 
 app = typer.Typer(help="List, import, export, look at and simulate recordings.", no_args_is_help=True, add_completion=False)
 
@@ -279,6 +280,10 @@ def inspect_file(
     band: Annotated[
         str | None, typer.Option(help="Band of the envelope in Hz, as 2000-4000; default: the most impulsive.")
     ] = None,
+    power_kw: Annotated[float | None, typer.Option(help="Rated power of the machine; with the next three, its zone.")] = None,
+    group: Annotated[str | None, typer.Option(help="group1, group2 (ISO 20816-3) or class1 (up to 15 kW).")] = None,
+    foundation: Annotated[str | None, typer.Option(help="rigid or flexible.")] = None,
+    calibrated: Annotated[bool, typer.Option("--calibrated", help="The unit is known to be right.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Draw waveform, spectrum, orders, waterfall and envelope spectrum of one recording.
@@ -291,17 +296,29 @@ def inspect_file(
         rec = recording.load(file)
         named = {"BPFO": bpfo, "BPFI": bpfi, "BSF": bsf, "FTF": ftf}
         orders = {name: order for name, order in named.items() if order is not None}
-        how = inspect.look(rec, rpm, bearing, orders, None if band is None else _band(band))
+        machine = _machine(power_kw, group, foundation, calibrated)
+        how = inspect.look(rec, rpm, bearing, orders, None if band is None else _band(band), machine)
         target = out or Path(f"{rec.name}.png")
         seen = inspect.draw(rec, target, how)
     if as_json:
         print(json.dumps({"picture": str(target), **dataclasses.asdict(seen)}, indent=2))
         return
     print(target)
-    print(f"zone: none: {seen.zone_reason}")
+    for channel, m_s in (seen.velocity_m_s or {}).items():
+        print(f"{channel}: velocity RMS {m_s * 1000:.3g} mm/s, 10 to {seen.velocity_hz} Hz")
+    print(f"zone: {seen.zone}" if seen.zone else f"zone: none: {seen.zone_reason}")
     for channel, tones in seen.tones.items():
         for tone in tones:
             print(f"{channel}: {tone.name} {tone.order:.3f} x = {tone.hertz:.1f} Hz: {tone.strength:.1f} x its surroundings")
+
+
+def _machine(power_kw: float | None, group: str | None, foundation: str | None, calibrated: bool) -> Machine:
+    from whir_node.velocity import Machine
+
+    try:
+        return Machine.stated(power_kw, group, foundation, calibrated)
+    except ValueError as error:
+        raise MlError(str(error)) from None
 
 
 def _band(text: str) -> tuple[float, float]:

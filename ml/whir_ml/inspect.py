@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from whir_contracts import contract
 from whir_contracts.recording import Recording, RecordingFieldError
 from whir_ml import spectra
 from whir_ml.errors import MlError
 from whir_ml.spectra import Array, Tone
 from whir_ml.synth.bearings import BEARINGS
+from whir_node.condition import SensorInfo
+from whir_node.errors import SensorError
+from whir_node.velocity import Machine, Velocity, velocity, zone
 
 INK: Final = "#22303c"
 MUTED: Final = "#8a97a3"
@@ -28,9 +32,9 @@ ENVELOPE_ORDERS_SHOWN: Final = 16
 ENVELOPE_HZ_SHOWN: Final = 500.0
 HARMONICS: Final = 3
 WATERFALL_DB: Final = 60.0
-# The zone's band needs a sensor stream of at least this rate, and a mean over at least this long.
-ZONE_RATE_HZ: Final = 3300.0
-ZONE_SECONDS: Final = 1.0
+# What the core's velocity needs for its whole band and its first figure: filters settle for three quarters of a second.
+ZONE_RATE_HZ: Final = 2500.0
+ZONE_SECONDS: Final = 1.8
 # Below these the panels show nothing of a machine, or nothing at all.
 LEAST_RATE_HZ: Final = 10.0
 LEAST_SAMPLES: Final = 64
@@ -44,6 +48,7 @@ class Look:
     rpm: float
     orders: dict[str, float]
     band_hz: tuple[float, float] | None = None
+    machine: Machine = field(default_factory=Machine)
 
     @property
     def shaft_hz(self) -> float:
@@ -52,12 +57,15 @@ class Look:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the picture shows, in numbers: band of the envelope and tones by channel, and why there is no zone."""
+    """What the picture shows, in numbers: band of the envelope and tones by channel; velocity RMS in m/s by channel, up to
+    velocity_hz, None where there is none; the zone, or why there is none."""
 
     bands_hz: dict[str, tuple[float, float]]
     tones: dict[str, list[Tone]]
-    zone: None
-    zone_reason: str
+    velocity_m_s: dict[str, float] | None
+    velocity_hz: int | None
+    zone: str | None
+    zone_reason: str | None
 
 
 def look(
@@ -66,6 +74,7 @@ def look(
     bearing: str | None = None,
     orders: dict[str, float] | None = None,
     band_hz: tuple[float, float] | None = None,
+    machine: Machine | None = None,
 ) -> Look:
     """Join what the user says with what the recording says. Named orders stand before a bearing's; both are orders of speed.
 
@@ -89,20 +98,63 @@ def look(
         raise MlError(f"{rec.name}: the speed is unknown, so the bearing's tones cannot be placed: give --rpm")
     if band_hz is not None and not 0 < band_hz[0] < band_hz[1] <= rec.rate_hz / 2:
         raise MlError(f"{band_hz[0]:g} to {band_hz[1]:g} Hz is no band of a recording at {rec.rate_hz:g} Hz")
-    return Look(speed, wanted if speed > 0 else {}, band_hz)
+    return Look(speed, wanted if speed > 0 else {}, band_hz, machine or Machine())
 
 
-def zone_reason(rec: Recording) -> str:
-    """Why a recording has no severity zone: everything that stands in its way."""
+def _sensor(rec: Recording) -> SensorInfo:
+    facts = rec.sensor()
+    return SensorInfo(
+        name=rec.name,
+        rate_hz=rec.rate_hz,
+        bandwidth_hz=facts.bandwidth_hz,
+        range_milli=facts.range_milli,
+        noise_ug_rthz=facts.noise_ug_rthz,
+        lsb_nano=facts.lsb_nano,
+        unit=facts.unit,
+        channels=facts.channels,
+    )
+
+
+def velocities(rec: Recording) -> Velocity | None:
+    """Velocity RMS of each whole second, by the core; None where the recording gives none."""
+    if len(rec.channels) > contract.WINDOW_CHANNELS_MAX:
+        return None
+    sensor = _sensor(rec)
+    try:
+        found = velocity(sensor, rec.counts(sensor.lsb_nano))
+    except SensorError:
+        return None
+    return found if len(found.m_s) else None
+
+
+def zone_reason(rec: Recording, machine: Machine) -> str | None:
+    """Why a recording has no severity zone: everything that stands in its way; None: nothing does."""
     reasons = []
     if rec.unit == "V":
         reasons.append("the unit is V, no calibrated acceleration")
+    elif machine.group and not machine.calibrated:
+        reasons.append("the unit is not stated to be calibrated")
     if rec.rate_hz < ZONE_RATE_HZ:
         reasons.append(f"{rec.rate_hz:g} Hz does not cover 10 to 1000 Hz ({ZONE_RATE_HZ:g} Hz would)")
     if rec.seconds < ZONE_SECONDS:
         reasons.append(f"{rec.seconds:.3g} s is less than {ZONE_SECONDS:g} s")
     # A recording has no field for them: the zone's limits hang on the machine, not on the signal.
-    return "; ".join([*reasons, "power, group and foundation of the machine are not stated"])
+    if not (machine.power_w and machine.group and machine.foundation):
+        reasons.append("power, group and foundation of the machine are not stated")
+    return "; ".join(reasons) or None
+
+
+def zone_of(rec: Recording, found: Velocity | None, machine: Machine) -> tuple[str | None, str | None]:
+    """The zone of the axis and second that moves most, or why there is none."""
+    reason = zone_reason(rec, machine)
+    if reason is not None:
+        return None, reason
+    if found is None:
+        return None, "velocity could not be measured: the signal is at its full scale"
+    judged = zone(machine, _sensor(rec), found.band_hz, float(found.m_s.max()))
+    if not judged.zone:
+        return None, f"no standard for this power and group ({judged.reason.name.lower()})"
+    return judged.zone.name, None
 
 
 def draw(rec: Recording, path: Path, how: Look | None = None) -> Seen:
@@ -149,7 +201,9 @@ def draw(rec: Recording, path: Path, how: Look | None = None) -> Seen:
         grid[0, column].set_title(titles[panel][0], loc="left", fontsize=10, color=INK)
         grid[-1, column].set_xlabel(titles[panel][1], color=INK)
     figure.suptitle(_title(rec, how), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
-    result = Seen(bands, seen, None, zone_reason(rec))
+    moved = velocities(rec)
+    by_channel = None if moved is None else dict(zip(rec.channels, map(float, moved.m_s.max(axis=0)), strict=True))
+    result = Seen(bands, seen, by_channel, None if moved is None else moved.band_hz, *zone_of(rec, moved, how.machine))
     figure.supxlabel(_footnote(result, how), x=0.01, ha="left", fontsize=9, color=INK)
     figure.savefig(path, facecolor="white")
     return result
@@ -165,7 +219,10 @@ def _title(rec: Recording, how: Look) -> str:
 
 
 def _footnote(seen: Seen, how: Look) -> str:
-    lines = f"No zone: {seen.zone_reason}."
+    lines = f"No zone: {seen.zone_reason}." if seen.zone is None else f"Zone {seen.zone}."
+    if seen.velocity_m_s is not None:
+        worst = max(seen.velocity_m_s.values()) * 1000
+        lines = f"Velocity RMS 10 to {seen.velocity_hz} Hz, worst axis and second: {worst:.3g} mm/s.   {lines}"
     if not how.orders:
         lines += "   No bearing tones: bearing or speed unknown (--bearing, --rpm)."
     return lines

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from rig import CLASSES, FAR, SENSOR, Rig, bundle, signal
 
-from whir_contracts.contract import FIELD_TYPES, TOPICS, Quality
+from whir_contracts.contract import FIELD_TYPES, TOPICS, Foundation, MachineGroup, Quality
+from whir_node.velocity import Machine
 
 
 def fits(value: Any, kind: str) -> bool:
@@ -88,7 +90,36 @@ class TestMessages:
         assert (telemetry["verdict"], telemetry["windows"], telemetry["quality"]) == ("bearing", 8, 0)
         assert telemetry["p"] == telemetry["classes"]["bearing"] > 900
         assert list(telemetry["classes"]) == list(CLASSES)
-        assert (telemetry["novelty"], telemetry["zone"]) == (None, None)
+        assert (telemetry["novelty"], telemetry["zone"], telemetry["zone_reason"]) == (None, None, "machine_unset")
+        assert telemetry["velocity_hz"] == 250  # at 1 kHz
+        assert telemetry["velocity"] > 0
+
+    def test_velocity_covers_1000_hz_and_has_a_zone_while_the_classifier_runs_at_1_khz(self) -> None:
+        """A sensor at 3.332 kHz with a tone at 600 Hz, which the classifier's stream cannot hold."""
+        sensor = replace(SENSOR, rate_mhz=3_332_000, bandwidth_hz=1600)
+        machine = Machine(30_000, MachineGroup.GROUP2, Foundation.RIGID, calibrated=True)
+        rig = Rig(bundle(), sensor=sensor, machine=machine).connect()
+        t = np.arange(3332 * 62)[:, None] / 3332
+        tone = 0.0020 * np.sqrt(2) * 2 * np.pi * 600 * np.cos(2 * np.pi * 600 * t) * [1, 0.5, 0.1] / 9.80665
+        noise = np.random.default_rng(1).normal(0, 100, (len(t), 3))
+        rig.node.push(np.rint(tone / (SENSOR.lsb_nano * 1e-9) + noise).astype(np.int16))
+        (telemetry,) = rig.broker.of("telemetry")
+        assert telemetry["velocity_hz"] == 1000
+        assert telemetry["velocity"] == pytest.approx(2000, rel=0.02)
+        assert (telemetry["zone"], telemetry["zone_reason"]) == ("B", None)  # 1.4 to 2.8 mm/s
+
+    @pytest.mark.parametrize(
+        ("kind", "reason"),
+        [("off", "off"), ("stuck", "bad_sensor"), ("clipped", "bad_sensor"), ("healthy", "band_not_covered")],
+    )
+    def test_a_zone_is_not_given_where_it_would_not_be_true(self, kind: str, reason: str) -> None:
+        machine = Machine(30_000, MachineGroup.GROUP2, Foundation.RIGID, calibrated=True)
+        fast = replace(SENSOR, rate_mhz=3_332_000, bandwidth_hz=1600) if kind != "healthy" else SENSOR
+        rig = Rig(bundle(), sensor=fast, machine=machine).connect()
+        samples = signal(kind, 61)
+        rig.node.push(samples if fast is SENSOR else np.repeat(samples, 4, axis=0)[: 3332 * 61])
+        (telemetry,) = rig.broker.of("telemetry")
+        assert (telemetry["zone"], telemetry["zone_reason"]) == (None, reason)
 
     def test_an_unknown_verdict_has_no_probabilities(self, rig: Rig) -> None:
         rig.play("off", 61)

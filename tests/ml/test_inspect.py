@@ -18,6 +18,7 @@ from whir_ml import inspect
 from whir_ml.data_cli import app
 from whir_ml.errors import MlError
 from whir_ml.synth.bearings import BEARINGS
+from whir_node.velocity import Machine
 
 
 def make(rpm: float = 1500.0, channels: tuple[str, ...] = ("x", "y", "z"), rate_hz: float = 2000.0, **facts: str) -> Recording:
@@ -146,11 +147,31 @@ def test_the_slowest_and_shortest_recording_is_drawn(tmp_path: Path) -> None:
 
 def test_there_is_no_zone_and_every_reason_is_said() -> None:
     missing = "power, group and foundation of the machine are not stated"
-    assert inspect.zone_reason(make(rate_hz=3300.0)) == missing
-    assert inspect.zone_reason(make()) == f"2000 Hz does not cover 10 to 1000 Hz (3300 Hz would); {missing}"
-    assert inspect.zone_reason(make(unit="V", rate_hz=20000.0)) == (
-        f"the unit is V, no calibrated acceleration; 0.2 s is less than 1 s; {missing}"
+    nothing = Machine()
+    assert inspect.zone_reason(make(rate_hz=2500.0), nothing) == f"1.6 s is less than 1.8 s; {missing}"
+    assert inspect.zone_reason(make(), nothing) == f"2000 Hz does not cover 10 to 1000 Hz (2500 Hz would); {missing}"
+    assert inspect.zone_reason(make(unit="V", rate_hz=20000.0), nothing) == (
+        f"the unit is V, no calibrated acceleration; 0.2 s is less than 1.8 s; {missing}"
     )
+
+
+def test_a_recording_of_a_known_machine_gets_velocity_and_zone(tmp_path: Path) -> None:
+    """5 mm/s RMS at 50 Hz on a 30 kW machine on a rigid foundation: over 4.5 mm/s, zone D."""
+    t = np.arange(3 * 5000) / 5000
+    wave = 0.005 * np.sqrt(2) * 2 * np.pi * 50 * np.cos(2 * np.pi * 50 * t) / 9.80665
+    rec = dataclasses.replace(
+        make(rate_hz=5000.0, channels=("x",)),
+        samples=np.rint(wave / 1e-4).astype(np.int16)[:, None],
+        scale=np.array([1e-4], np.float32),
+        unit="g",
+    )
+    machine = Machine.stated(30, "group2", "rigid", calibrated=True)
+    seen = inspect.draw(rec, tmp_path / "a.png", inspect.look(rec, machine=machine))
+    assert (seen.zone, seen.zone_reason, seen.velocity_hz) == ("D", None, 1000)
+    assert seen.velocity_m_s == {"x": pytest.approx(0.005, rel=0.01)}
+    unsure = dataclasses.replace(machine, calibrated=False)
+    assert inspect.zone_of(rec, None, unsure) == (None, "the unit is not stated to be calibrated")
+    assert "no standard" in str(inspect.zone_of(rec, inspect.velocities(rec), dataclasses.replace(machine, power_w=900))[1])
 
 
 def test_the_command_draws_and_tells_in_json(tmp_path: Path) -> None:
@@ -163,7 +184,7 @@ def test_the_command_draws_and_tells_in_json(tmp_path: Path) -> None:
     assert [(tone["name"], tone["hertz"]) for tone in told["tones"]["x"]] == [("BPFO", pytest.approx(76.25))]
     assert told["zone"] is None
     plain = CliRunner().invoke(app, arguments).stdout.splitlines()
-    assert plain[1].startswith("zone: none: 0.333 s is less than 1 s; power")
+    assert plain[1].startswith("zone: none: 0.333 s is less than 1.8 s; power")
     assert plain[2].startswith("x: BPFO 3.050 x = 76.2 Hz: ")
     bad = CliRunner().invoke(app, [*arguments, "--band", "wide"])
     assert bad.exit_code == 1

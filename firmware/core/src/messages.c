@@ -152,6 +152,34 @@ int whir_message_will(const char *site, const char *node, uint32_t boot, uint32_
     return whir_json_end(&j);
 }
 
+static const char *zone_name(uint8_t zone)
+{
+    switch (zone) {
+        WHIR_ZONE_NAMES(NAME_CASE)
+    default:
+        return NULL;
+    }
+}
+
+static const char *zone_reason_name(uint8_t reason)
+{
+    switch (reason) {
+        WHIR_ZONE_REASON_NAMES(NAME_CASE)
+    default:
+        return "unknown";
+    }
+}
+
+static void level_fields(whir_json_t *j, const whir_verdict_t *verdict)
+{
+    int given = verdict->zone != WHIR_ZONE_NONE;
+
+    whir_json_string(j, "novelty", NULL);
+    whir_json_string(j, "zone", given ? zone_name(verdict->zone) : NULL);
+    whir_json_string(j, "zone_reason", given ? NULL : zone_reason_name(verdict->zone_reason));
+    null_or_u64(j, "velocity", verdict->velocity_hz != 0, verdict->velocity_um_s);
+}
+
 static void class_maps(whir_json_t *j, const whir_verdict_t *verdict, const whir_tally_t *tally, const whir_bundle_t *bundle)
 {
     uint8_t count = bundle != NULL ? bundle->class_count : 0;
@@ -187,8 +215,8 @@ int whir_message_telemetry(const whir_stamp_t *stamp, uint32_t next_s, const whi
     class_maps(&j, verdict, tally, bundle);
     whir_json_u64(&j, "windows", verdict->windows);
     whir_json_u64(&j, "quality", verdict->quality);
-    whir_json_string(&j, "novelty", NULL);
-    whir_json_string(&j, "zone", NULL);
+    level_fields(&j, verdict);
+    null_or_u64(&j, "velocity_hz", verdict->velocity_hz != 0, verdict->velocity_hz);
     if (bundle != NULL) { /* without one there are no windows to measure */
         uint64_t nano = (uint64_t)verdict->rms_counts * bundle->params.lsb_nano;
         whir_json_u64(&j, "rms", (nano + 500000) / 1000000);
@@ -241,8 +269,7 @@ int whir_message_alert(const whir_stamp_t *stamp, const whir_alert_message_t *al
     whir_json_string(&j, "severity", severity_name(alert->decision.severity));
     whir_json_string(&j, "verdict", alert->class_name);
     whir_json_u64(&j, "p", alert->permille);
-    whir_json_string(&j, "novelty", NULL);
-    whir_json_string(&j, "zone", NULL);
+    level_fields(&j, alert->verdict);
     whir_json_u64(&j, "quality", alert->quality);
     model_fields(&j, service, 0);
     return whir_json_end(&j);

@@ -65,6 +65,8 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     node->verdict.top = -1;
     node->verdict.quality = WHIR_QUALITY_STARTING;
     node->deadline_s = WHIR_BUNDLE_TRIAL_DEADLINE_MS_DEFAULT / 1000;
+    (void)whir_velocity_init(&node->velocity, &config->sensor); /* a sensor that gives none: the zone's reason says so */
+    node->zone_reason = whir_zone_limits_find(&config->machine, &config->sensor, node->velocity.band_hz, &node->limits);
     node->slow_since_ms = now_ms;
     node->telemetry_ms = now_ms;
     int opened = whir_node_open(node);
@@ -84,6 +86,7 @@ static void skip_gap(whir_node_t *node)
     node->gap = 0;
     node->received = 0;
     node->slow_since_ms = node->now_ms;
+    whir_velocity_reset(&node->velocity);
     if (!node->serving) {
         return;
     }
@@ -105,6 +108,7 @@ int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
         skip_gap(node);
     }
     node->received++;
+    (void)whir_velocity_push(&node->velocity, sample);
     if (!node->serving) {
         return 0;
     }

@@ -103,6 +103,7 @@ void whir_node_tell_alert(whir_node_t *node, const whir_decision_t *decision, co
         .class_name = class_name,
         .permille = permille,
         .quality = quality,
+        .verdict = &node->verdict,
     };
 
     keep(node, &node->alerts, TOPIC_ALERT, whir_message_alert(&stamp, &alert, &service, node->message, sizeof node->message));
@@ -186,6 +187,7 @@ static void telemetry_step(whir_node_t *node, uint64_t now_ms)
     if (!node->telemetry_due && now_ms - node->telemetry_ms < node->config.telemetry_interval_ms) {
         return;
     }
+    whir_node_grade(node, &node->verdict); /* without a model there is no verdict that brings it */
     bytes = whir_message_telemetry(&stamp, seconds(node->config.telemetry_interval_ms), &node->verdict, &node->tally, &service,
                                    node->message, sizeof node->message);
     node->telemetry_due = 0;

@@ -15,6 +15,8 @@ void whir_node_restore(whir_node_t *node);
 int whir_node_open(whir_node_t *node);
 
 /* node_verdict.c */
+/* Puts velocity and zone, as they are now, into a verdict. */
+void whir_node_grade(const whir_node_t *node, whir_verdict_t *verdict);
 int whir_node_classify(whir_node_t *node, uint64_t now_ms);
 /* Tells the local output when the highest severity has changed. */
 void whir_node_show_severity(whir_node_t *node);

@@ -4,6 +4,28 @@
 
 #define SENSOR_FAULTS (WHIR_QUALITY_STUCK | WHIR_QUALITY_CLIPPED | WHIR_QUALITY_GAP | WHIR_QUALITY_SLOW)
 
+void whir_node_grade(const whir_node_t *node, whir_verdict_t *verdict)
+{
+    const whir_velocity_t *v = &node->velocity;
+
+    verdict->velocity_hz = v->valid ? v->band_hz : 0;
+    verdict->velocity_um_s = v->valid ? v->worst_um_s : 0;
+    verdict->zone = WHIR_ZONE_NONE;
+    verdict->zone_reason = node->zone_reason;
+    if (verdict->zone_reason != WHIR_ZONE_REASON_GIVEN) {
+        return;
+    }
+    if ((verdict->quality & SENSOR_FAULTS) != 0) {
+        verdict->zone_reason = WHIR_ZONE_REASON_BAD_SENSOR;
+    } else if ((verdict->quality & WHIR_QUALITY_OFF) != 0) {
+        verdict->zone_reason = WHIR_ZONE_REASON_OFF;
+    } else if (!v->valid) {
+        verdict->zone_reason = WHIR_ZONE_REASON_NOT_MEASURED;
+    } else {
+        verdict->zone = whir_zone(&node->limits, v->worst_um_s);
+    }
+}
+
 static void count(whir_node_t *node, const whir_verdict_t *verdict)
 {
     if (verdict->top < 0) {
@@ -62,11 +84,12 @@ void whir_node_show_severity(whir_node_t *node)
     }
 }
 
-static void on_verdict(whir_node_t *node, const whir_verdict_t *verdict, uint64_t now_ms)
+static void on_verdict(whir_node_t *node, whir_verdict_t *verdict, uint64_t now_ms)
 {
     whir_decision_t decisions[WHIR_VERDICT_CLASSES_MAX];
     int told;
 
+    whir_node_grade(node, verdict);
     count(node, verdict);
     judge_sensor(node, verdict->quality, now_ms);
     told = whir_decide_step(&node->decide, verdict, now_ms, decisions);

@@ -195,6 +195,10 @@ static void configure(host_node_t *node, const host_node_setup_t *setup, whir_no
     config->sensor.lsb_nano = setup->lsb_nano;
     config->sensor.unit = setup->unit;
     config->sensor.channels = setup->channels;
+    config->machine.power_w = setup->power_w;
+    config->machine.group = setup->group;
+    config->machine.foundation = setup->foundation;
+    config->machine.calibrated = setup->calibrated;
     config->layout = layout();
     config->telemetry_interval_ms = setup->telemetry_interval_ms;
     config->status_interval_ms = setup->status_interval_ms;
@@ -288,6 +292,10 @@ static void record(const host_node_t *node, uint64_t now_ms, host_verdict_t *out
     out->top = verdict->top;
     out->windows = verdict->windows;
     out->quality = verdict->quality;
+    out->zone = verdict->zone;
+    out->zone_reason = verdict->zone_reason;
+    out->velocity_hz = verdict->velocity_hz;
+    out->velocity_um_s = verdict->velocity_um_s;
 }
 
 int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, uint64_t start_us, host_verdict_t *verdicts,

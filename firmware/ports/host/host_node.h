@@ -17,6 +17,8 @@ typedef struct host_node_setup {
     uint8_t unit, channels;
     uint32_t telemetry_interval_ms, status_interval_ms, resend_interval_ms;
     uint32_t arena_bytes;
+    uint32_t power_w; /* of the machine; 0 = not known */
+    uint8_t group, foundation, calibrated;
     uint32_t fifo_ms; /* how long the sensor keeps samples while an erase stops everything */
 } host_node_setup_t;
 
@@ -39,6 +41,9 @@ typedef struct host_verdict {
     uint8_t class_count;
     int8_t top; /* -1 = unknown */
     uint8_t windows, quality;
+    uint8_t zone, zone_reason;
+    uint16_t velocity_hz; /* 0: no velocity */
+    uint32_t velocity_um_s;
 } host_verdict_t;
 
 typedef struct host_node_view {

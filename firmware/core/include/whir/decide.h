@@ -13,6 +13,10 @@ typedef struct whir_verdict {
     uint8_t windows; /* behind it */
     uint8_t quality; /* WHIR_QUALITY_…; not 0 means top is -1 */
     uint32_t rms_counts;
+    uint8_t zone;           /* WHIR_ZONE_…; none: zone_reason says why */
+    uint8_t zone_reason;    /* WHIR_ZONE_REASON_… */
+    uint16_t velocity_hz;   /* upper end of the velocity's band; 0 = not measured */
+    uint32_t velocity_um_s; /* RMS over the last whole second, worst axis */
 } whir_verdict_t;
 
 /* Averages windows into verdicts: at most WHIR_VERDICT_WINDOWS_MAX windows, WHIR_VERDICT_SPAN_MAX_MS, and

@@ -16,7 +16,9 @@
 #include "whir/slots.h"
 #include "whir/spool.h"
 #include "whir/update.h"
+#include "whir/velocity.h"
 #include "whir/window.h"
+#include "whir/zone.h"
 
 /* Where things lie on the flash; all sector-aligned, slots aligned to WHIR_BUNDLE_SLOT_ALIGN_BYTES. */
 typedef struct whir_node_layout {
@@ -34,6 +36,7 @@ typedef struct whir_node_config {
     const char *firmware_version;
     const char *reset_reason;
     whir_sensor_info_t sensor;
+    whir_machine_t machine;
     whir_node_layout_t layout;
     uint32_t telemetry_interval_ms;
     uint32_t status_interval_ms;

@@ -46,6 +46,10 @@ struct whir_node {
     uint32_t occurrence[WHIR_VERDICT_CLASSES_MAX]; /* seq of the raise */
     uint8_t output;                                /* severity told to the local output */
 
+    whir_velocity_t velocity; /* of the sensor's own stream, with a model or without */
+    whir_zone_limits_t limits;
+    uint8_t zone_reason; /* why there are no limits */
+
     uint64_t signal_samples; /* conditioned samples since boot: the signal's own time */
     whir_verdict_t verdict;  /* the latest */
     uint32_t verdicts;       /* given since boot */
