@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,24 @@ def build_with_engine(source: str, program: Path, flags: list[str]) -> Path:
         [compiler, "-std=gnu99", *flags, include, *sources, ROOT / "tests/firmware" / source, "-o", program], check=True
     )
     return program
+
+
+def prefixes(model: bytes) -> Iterator[bytes]:
+    """The model cut off after each operator in turn, the whole last."""
+    whole = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    graph = whole.subgraphs[0]
+    operators = graph.operators
+    for count, last in enumerate(operators, 1):
+        graph.operators, graph.outputs = operators[:count], [last.outputs[0]]
+        whole.signatureDefs = None
+        yield pack(whole)
+
+
+def pack(model: Any) -> bytes:
+    """The file of a model in the schema's object form."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 class Net:
@@ -256,12 +275,7 @@ class Net:
             entry = schema.OperatorCodeT()
             entry.deprecatedBuiltinCode, entry.builtinCode, entry.version = min(code, 127), code, 1
             model.operatorCodes.append(entry)
-        return self._move_constants(model) if outside else self._pack(model)
-
-    def _pack(self, model: Any) -> bytes:
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return self._move_constants(model) if outside else pack(model)
 
     def _move_constants(self, model: Any) -> bytes:
         """Packs twice: offsets, multiples of 16, are written once the length in front of the constants is known."""
@@ -278,7 +292,7 @@ class Net:
                     at += len(data)
                 moved.append(buffer)
             model.buffers = moved
-            packed = self._pack(model)
+            packed = pack(model)
             packed += bytes(-len(packed) % 16)
             start = len(packed)
         return packed + b"".join(constants)

@@ -1,0 +1,127 @@
+"""The four networks of MLPerf Tiny, in their published shapes, run with TensorFlow Lite Micro's bytes.
+
+Built by TensorFlow's converter with random weights and batch statistics: the shapes, options and quantization are what the
+published files have, the weights are not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from tflite_nets import prefixes
+
+from whir_node.engine import Engine, TflmEngine
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+keras = pytest.importorskip("keras", reason="the converter is in the extra `ml`")
+layers = keras.layers
+
+
+def normalized(x: Any, relu: bool = True) -> Any:
+    x = layers.BatchNormalization()(x)
+    return layers.ReLU()(x) if relu else x
+
+
+def residual(x: Any, filters: int, stride: int) -> Any:
+    y = normalized(layers.Conv2D(filters, 3, stride, padding="same")(x))
+    y = normalized(layers.Conv2D(filters, 3, padding="same")(y), relu=False)
+    if stride != 1:
+        x = layers.Conv2D(filters, 1, stride, padding="same")(x)
+    return layers.ReLU()(layers.Add()([x, y]))
+
+
+def resnet8() -> Any:
+    """Image classification on CIFAR-10."""
+    image = layers.Input((32, 32, 3), batch_size=1)
+    x = normalized(layers.Conv2D(16, 3, padding="same")(image))
+    for filters, stride in ((16, 1), (32, 2), (64, 2)):
+        x = residual(x, filters, stride)
+    x = layers.Flatten()(layers.AveragePooling2D(8)(x))
+    return keras.Model(image, layers.Dense(10, activation="softmax")(x))
+
+
+def separable(x: Any, filters: int, stride: int = 1) -> Any:
+    x = normalized(layers.DepthwiseConv2D(3, stride, padding="same", use_bias=False)(x))
+    return normalized(layers.Conv2D(filters, 1, use_bias=False)(x))
+
+
+def ds_cnn() -> Any:
+    """Keyword spotting on 49 frames of 10 cepstral coefficients."""
+    frames = layers.Input((49, 10, 1), batch_size=1)
+    x = normalized(layers.Conv2D(64, (10, 4), 2, padding="same")(frames))
+    for _ in range(4):
+        x = separable(x, 64)
+    x = layers.Flatten()(layers.AveragePooling2D((25, 5))(x))
+    return keras.Model(frames, layers.Dense(12, activation="softmax")(x))
+
+
+def mobilenet() -> Any:
+    """Visual wake words: MobileNetV1 at a quarter of its width on 96 x 96 pixels."""
+    image = layers.Input((96, 96, 3), batch_size=1)
+    x = normalized(layers.Conv2D(8, 3, 2, padding="same", use_bias=False)(image))
+    for filters, stride in ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)):
+        x = separable(x, filters, stride)
+    x = layers.Flatten()(layers.AveragePooling2D(3)(x))
+    return keras.Model(image, layers.Dense(2, activation="softmax")(x))
+
+
+def autoencoder() -> Any:
+    """Anomaly detection on five frames of 128 mel bands."""
+    frames = layers.Input((640,), batch_size=1)
+    x = frames
+    for units in (128, 128, 128, 128, 8, 128, 128, 128, 128):
+        x = normalized(layers.Dense(units)(x))
+    return keras.Model(frames, layers.Dense(640)(x))
+
+
+def convert(model: Any) -> bytes:
+    """Full int8, int8 in and out, calibrated on noise; batch statistics are drawn, so that no layer is the identity."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(5)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            n = layer.gamma.shape[0]
+            statistics = [rng.uniform(0.5, 1.5, n), *rng.normal(0, 0.1, (2, n)), rng.uniform(0.05, 0.3, n)]
+            layer.set_weights(statistics)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    shape = (1, *model.input_shape[1:])
+    converter.representative_dataset = lambda: ([levels(rng, shape)] for _ in range(20))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return bytes(converter.convert())
+
+
+def levels(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Noise around another level in every row: plain noise would be gone behind the pooling."""
+    return (rng.normal(0, 1, (shape[0], *[1] * (len(shape) - 1))) + rng.normal(0, 0.7, shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("network", "inputs"),
+    [
+        (ds_cnn, 4),
+        pytest.param(resnet8, 20, marks=pytest.mark.long),
+        pytest.param(mobilenet, 20, marks=pytest.mark.long),
+        pytest.param(autoencoder, 200, marks=pytest.mark.long),
+    ],
+)
+def test_a_published_network_gives_tflm_bytes_after_every_layer(network: Callable[[], Any], inputs: int) -> None:
+    keras.utils.set_random_seed(5)
+    model = convert(network())
+    engine = Engine(model)
+    vectors = levels(np.random.default_rng(1), (inputs, engine.info.input_bytes))
+    vectors = np.clip(np.rint(vectors / engine.info.input_scale) + engine.info.input_zero_point, -128, 127).astype(np.int8)
+    distinct = []
+    for count, cut in enumerate(prefixes(model), 1):
+        ours = Engine(cut).run(vectors)
+        distinct.append(len(np.unique(ours, axis=0)))
+        assert (ours == TflmEngine(cut).run(vectors)).all(), f"after operator {count}"
+    assert min(distinct) > 1
+    assert np.median(distinct) > inputs / 2
