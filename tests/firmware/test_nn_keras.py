@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from keras_nets import convert, int8_levels, keras, layers, random_network
+from tflite_nets import prefixes
 
 from whir_contracts.contract import ErrorCode
 from whir_node.engine import Engine, TflmEngine
 from whir_node.errors import EngineError
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-keras = pytest.importorskip("keras", reason="the converter is in the extra `ml`")
-layers = keras.layers
-
 INPUTS = 1000
+RANDOM_NETWORKS = 4
+RANDOM_NETWORKS_LONG = 100
 
 
 def series() -> list[Any]:
@@ -74,25 +73,14 @@ def unknown_batch_reshaped() -> list[Any]:
     return [layers.Input((8, 3)), layers.Flatten(), layers.Dense(3)]
 
 
-def convert(network: Callable[[], list[Any]]) -> bytes:
-    """Full int8, int8 in and out, calibrated on noise."""
-    import tensorflow as tf
-
+def converted(network: Callable[[], list[Any]]) -> bytes:
     keras.utils.set_random_seed(5)
-    model = keras.Sequential(network())
-    shape = (1, *model.input_shape[1:])
-    rng = np.random.default_rng(5)
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([rng.normal(0, 1, shape).astype(np.float32)] for _ in range(20))
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    return bytes(converter.convert())
+    return convert(keras.Sequential(network()), np.random.default_rng(5))
 
 
 @pytest.mark.parametrize("network", [series, image, pooled, dense, unknown_batch])
 def test_a_converted_network_gives_tflm_bytes(network: Callable[[], list[Any]]) -> None:
-    model = convert(network)
+    model = converted(network)
     engine = Engine(model)
     inputs = np.random.default_rng(1).integers(-128, 128, (INPUTS, engine.info.input_bytes), dtype=np.int8)
     ours = engine.run(inputs)
@@ -100,7 +88,31 @@ def test_a_converted_network_gives_tflm_bytes(network: Callable[[], list[Any]]) 
     assert (ours == TflmEngine(model).run(inputs)).all()
 
 
+def check_random_network(seed: int) -> int:
+    """Compares after every layer; returns how many different outputs the whole network gives."""
+    cuts = list(prefixes(convert(random_network(seed), np.random.default_rng(seed))))
+    for count, cut in enumerate(cuts, 1):
+        engine = Engine(cut)
+        inputs = int8_levels(np.random.default_rng(seed), INPUTS // 10 if cut is cuts[-1] else 10, engine.info)
+        ours = engine.run(inputs)
+        assert (ours == TflmEngine(cut).run(inputs)).all(), f"seed {seed}, after operator {count}"
+    return len(np.unique(ours, axis=0))
+
+
+@pytest.mark.parametrize("seed", range(RANDOM_NETWORKS))
+def test_a_random_network_gives_tflm_bytes_after_every_layer(seed: int) -> None:
+    assert check_random_network(seed) > 10
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_many_more_random_networks_give_tflm_bytes() -> None:
+    seeds = range(RANDOM_NETWORKS, RANDOM_NETWORKS_LONG)
+    print(f"seeds {seeds}")
+    assert np.median([check_random_network(seed) for seed in seeds]) > 10
+
+
 def test_a_shape_computed_from_an_unknown_batch_is_refused() -> None:
     with pytest.raises(EngineError) as caught:
-        Engine(convert(unknown_batch_reshaped))
+        Engine(converted(unknown_batch_reshaped))
     assert caught.value.code == ErrorCode.NN_OP

@@ -6,20 +6,15 @@ published files have, the weights are not.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from keras_nets import convert, int8_levels, keras, layers
 from tflite_nets import prefixes
 
 from whir_node.engine import Engine, TflmEngine
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-keras = pytest.importorskip("keras", reason="the converter is in the extra `ml`")
-layers = keras.layers
 
 
 def normalized(x: Any, relu: bool = True) -> Any:
@@ -79,30 +74,6 @@ def autoencoder() -> Any:
     return keras.Model(frames, layers.Dense(640)(x))
 
 
-def convert(model: Any) -> bytes:
-    """Full int8, int8 in and out, calibrated on noise; batch statistics are drawn, so that no layer is the identity."""
-    import tensorflow as tf
-
-    rng = np.random.default_rng(5)
-    for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            n = layer.gamma.shape[0]
-            statistics = [rng.uniform(0.5, 1.5, n), *rng.normal(0, 0.1, (2, n)), rng.uniform(0.05, 0.3, n)]
-            layer.set_weights(statistics)
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    shape = (1, *model.input_shape[1:])
-    converter.representative_dataset = lambda: ([levels(rng, shape)] for _ in range(20))
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    return bytes(converter.convert())
-
-
-def levels(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Noise around another level in every row: plain noise would be gone behind the pooling."""
-    return (rng.normal(0, 1, (shape[0], *[1] * (len(shape) - 1))) + rng.normal(0, 0.7, shape)).astype(np.float32)
-
-
 @pytest.mark.parametrize(
     ("network", "inputs"),
     [
@@ -114,10 +85,8 @@ def levels(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.f
 )
 def test_a_published_network_gives_tflm_bytes_after_every_layer(network: Callable[[], Any], inputs: int) -> None:
     keras.utils.set_random_seed(5)
-    model = convert(network())
-    engine = Engine(model)
-    vectors = levels(np.random.default_rng(1), (inputs, engine.info.input_bytes))
-    vectors = np.clip(np.rint(vectors / engine.info.input_scale) + engine.info.input_zero_point, -128, 127).astype(np.int8)
+    model = convert(network(), np.random.default_rng(5))
+    vectors = int8_levels(np.random.default_rng(1), inputs, Engine(model).info)
     distinct = []
     for count, cut in enumerate(prefixes(model), 1):
         ours = Engine(cut).run(vectors)
