@@ -14,10 +14,9 @@ import numpy.typing as npt
 from whir_contracts.contract import ErrorCode
 from whir_node.errors import CoreError, EngineError
 from whir_node.library import ffi, lib
+from whir_node.operators import refusal
 
 Int8Array = npt.NDArray[np.int8]
-
-ERROR_AT_A_FILE_OFFSET = {ErrorCode.NN_SCHEMA}
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Engine:
         model: the bytes of a `.tflite` file.
 
     Raises:
-        EngineError: the model is refused; `place` names the operator or the file offset.
+        EngineError: the model is refused; `place` names the operator or the file offset, `hint` the way out.
     """
 
     name = "whir_nn"
@@ -65,8 +64,7 @@ class Engine:
         error: Any = ffi.new("int32_t *")
         handle = lib.host_nn_open(model, len(model), found, error)
         if handle == ffi.NULL:
-            where = "file offset" if error[0] in ERROR_AT_A_FILE_OFFSET else "operator"
-            raise EngineError(error[0], f"{where} {found.error_at}")
+            raise refusal(error[0], found.error_at, model)
         self._handle = ffi.gc(handle, lib.host_nn_close)
         self.info = EngineInfo(
             input_bytes=found.input_bytes,

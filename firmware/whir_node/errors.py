@@ -48,7 +48,14 @@ class SensorError(BundleError):
 
 
 class EngineError(CoreError):
-    """The inference engine refuses the model."""
+    """The inference engine refuses the model. `hint` says what to do about it; may be empty."""
+
+    def __init__(self, code: int, place: str = "", hint: str = "") -> None:
+        super().__init__(code, place)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}; {self.hint}" if self.hint else super().__str__()
 
 
 def core_error(code: int, place: str = "") -> CoreError:

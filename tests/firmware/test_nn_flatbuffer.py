@@ -80,7 +80,7 @@ def test_an_operator_that_the_engine_lacks_is_named_by_its_place() -> None:
     net = small()
     net.add_operator(OPERATORS.TANH, [net.last], net.activation(net.shape, 1 / 128, 0))
     error = refusal(net.build())
-    assert (error.code, error.place) == (ErrorCode.NN_OP, "operator 3")
+    assert (error.code, error.place) == (ErrorCode.NN_OP, "operator 3, TANH")
 
 
 def test_a_dynamic_batch_is_refused() -> None:

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn_quant.h"
+#include "nn_layer.h"
 #include "whir/contract.h"
 #include "whir/nn.h"
 
@@ -83,6 +83,72 @@ int32_t host_nn_run(host_nn_t *engine, const int8_t *inputs, int8_t *outputs, ui
         outputs += engine->output_bytes;
     }
     return 0;
+}
+
+/* Field numbers of the TFLite schema. */
+enum {
+    MODEL_OPCODES = 1,
+    MODEL_GRAPHS = 2,
+    GRAPH_TENSORS = 0,
+    GRAPH_INPUTS = 1,
+    GRAPH_OUTPUTS = 2,
+    GRAPH_OPERATORS = 3,
+    TENSOR_SHAPE = 0,
+    OPERATOR_OPCODE = 0,
+    OPCODE_DEPRECATED = 0,
+    OPCODE_BUILTIN = 3,
+};
+
+#define IDENTIFIER UINT32_C(0x334c4654) /* "TFL3" */
+
+static void read_outline(whir_fb_t *fb, host_nn_outline_t *outline, uint32_t *codes, uint32_t room)
+{
+    whir_fb_table_t root = whir_fb_root(fb, IDENTIFIER);
+    whir_fb_vector_t graphs = whir_fb_get_vector(fb, root, MODEL_GRAPHS, 4);
+    whir_fb_vector_t opcodes = whir_fb_get_vector(fb, root, MODEL_OPCODES, 4);
+    whir_fb_table_t graph = whir_fb_element(fb, graphs, 0);
+    whir_fb_vector_t inputs = whir_fb_get_vector(fb, graph, GRAPH_INPUTS, 4);
+    whir_fb_vector_t operators = whir_fb_get_vector(fb, graph, GRAPH_OPERATORS, 4);
+
+    outline->graphs = graphs.count;
+    outline->inputs = inputs.count;
+    outline->outputs = whir_fb_get_vector(fb, graph, GRAPH_OUTPUTS, 4).count;
+    outline->operators = operators.count;
+    if (inputs.count != 0) {
+        whir_fb_vector_t tensors = whir_fb_get_vector(fb, graph, GRAPH_TENSORS, 4);
+        whir_fb_table_t tensor = whir_fb_element(fb, tensors, whir_fb_u32(fb, inputs.at));
+        whir_fb_vector_t shape = whir_fb_get_vector(fb, tensor, TENSOR_SHAPE, 4);
+
+        outline->batch = shape.count != 0 ? (int32_t)whir_fb_u32(fb, shape.at) : 1;
+    }
+    for (uint32_t i = 0; i < operators.count && i < room; i++) {
+        whir_fb_table_t op = whir_fb_element(fb, operators, i);
+        whir_fb_table_t opcode = whir_fb_element(fb, opcodes, whir_fb_get_u32(fb, op, OPERATOR_OPCODE, 0));
+        uint32_t old = whir_fb_get_u8(fb, opcode, OPCODE_DEPRECATED);
+
+        codes[i] = whir_fb_get_u32(fb, opcode, OPCODE_BUILTIN, 0);
+        codes[i] = codes[i] < old ? old : codes[i];
+    }
+}
+
+int32_t host_nn_outline(const uint8_t *model, uint32_t model_bytes, host_nn_outline_t *outline, uint32_t *codes, uint32_t room)
+{
+    uint8_t *copy = malloc((size_t)model_bytes + 1); /* aligned, as the reader wants it */
+    whir_fb_t fb = {copy, model_bytes <= INT32_MAX ? model_bytes : 0, 0};
+
+    memset(outline, 0, sizeof *outline);
+    if (copy == NULL) {
+        return WHIR_ERR_SPACE;
+    }
+    memcpy(copy, model, model_bytes);
+    read_outline(&fb, outline, codes, room);
+    free(copy);
+    return whir_fb_is_bad(&fb) ? WHIR_ERR_NN_SCHEMA : 0;
+}
+
+int32_t host_nn_has(uint32_t code)
+{
+    return whir_nn_op_find(code) >= 0;
 }
 
 static int factor_of(uint32_t a_bits, uint32_t b_bits, uint32_t c_bits, whir_nn_factor_t *factor)

@@ -19,6 +19,17 @@ void host_nn_close(host_nn_t *engine);
 /* `count` inferences, one after the other. 0 or the error. */
 int32_t host_nn_run(host_nn_t *engine, const int8_t *inputs, int8_t *outputs, uint32_t count);
 
+/* What a model says about itself, whether the engine can run it or not. */
+typedef struct host_nn_outline {
+    uint32_t graphs, inputs, outputs, operators; /* how many; the last three of the first graph */
+    int32_t batch;                               /* first dimension of the first input, -1 where it is open */
+} host_nn_outline_t;
+
+/* Reads the outline, and the BuiltinOperator of up to `room` operators into `codes`. 0 or WHIR_ERR_NN_SCHEMA. */
+int32_t host_nn_outline(const uint8_t *model, uint32_t model_bytes, host_nn_outline_t *outline, uint32_t *codes, uint32_t room);
+/* 1 when the engine has the operator. */
+int32_t host_nn_has(uint32_t code);
+
 /*
  * Multiplier and shift for a * b / c, from the bits of float32 scales. Shift 127 marks a factor that the engine refuses.
  */
