@@ -48,7 +48,7 @@ if [ "$(cat .venv/.packages 2>/dev/null)" != "$want" ]; then
 fi
 
 # The compiled core, again whenever its sources change.
-mapfile -t sources < <(find CMakeLists.txt firmware/core firmware/ports/host -name '*.[ch]' -o -name CMakeLists.txt | sort)
+mapfile -t sources < <(find CMakeLists.txt firmware/core firmware/sensors firmware/ports/host -name '*.[ch]' -o -name CMakeLists.txt | sort)
 want="$(stamp "${sources[@]}")"
 if [ "$(cat .venv/.core 2>/dev/null)" != "$want" ]; then
     .venv/bin/python -m pip install --quiet --no-deps --editable . 2> >(grep -v '^WARNING: Location' >&2)

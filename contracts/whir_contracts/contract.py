@@ -41,6 +41,16 @@ class ErrorCode(IntEnum):
     NN_OPTION = -45
     NN_ARENA = -46
     NN_ENGINE = -47
+    SENSOR_BUS = -60
+    SENSOR_IDENTITY = -61
+    SENSOR_SETTING = -62
+    SENSOR_RATE = -63
+    SENSOR_RANGE = -64
+    SENSOR_OVERRUN = -65
+    SENSOR_SILENT = -66
+    SENSOR_STUCK = -67
+    SENSOR_SELF_TEST = -68
+    SENSOR_MOUNTING = -69
 
 
 ERROR_TEXT: Final[dict[str, str]] = {
@@ -75,6 +85,16 @@ ERROR_TEXT: Final[dict[str, str]] = {
     "nn_option": "an operator option outside its range",
     "nn_arena": "the arena is smaller than the plan needs",
     "nn_engine": "the other inference engine failed; its own code is kept",
+    "sensor_bus": "the sensor does not answer on its bus; the vendor's own code is kept",
+    "sensor_identity": "another part answers than the board file names",
+    "sensor_setting": "a sensor register does not hold what was written to it",
+    "sensor_rate": "the sensor cannot sample that fast, or cannot hear that high",
+    "sensor_range": "the sensor cannot measure accelerations that large",
+    "sensor_overrun": "the sensor's FIFO was read too late: samples are lost, it starts again",
+    "sensor_silent": "the sensor answers but gives no new samples",
+    "sensor_stuck": "the sensor repeats one value",
+    "sensor_self_test": "the sensor's self-test moved it too little or too far",
+    "sensor_mounting": "gravity does not point where the mounting says",
 }
 
 

@@ -37,6 +37,16 @@
 #define WHIR_ERR_NN_OPTION (-45) /* an operator option outside its range */
 #define WHIR_ERR_NN_ARENA (-46) /* the arena is smaller than the plan needs */
 #define WHIR_ERR_NN_ENGINE (-47) /* the other inference engine failed; its own code is kept */
+#define WHIR_ERR_SENSOR_BUS (-60) /* the sensor does not answer on its bus; the vendor's own code is kept */
+#define WHIR_ERR_SENSOR_IDENTITY (-61) /* another part answers than the board file names */
+#define WHIR_ERR_SENSOR_SETTING (-62) /* a sensor register does not hold what was written to it */
+#define WHIR_ERR_SENSOR_RATE (-63) /* the sensor cannot sample that fast, or cannot hear that high */
+#define WHIR_ERR_SENSOR_RANGE (-64) /* the sensor cannot measure accelerations that large */
+#define WHIR_ERR_SENSOR_OVERRUN (-65) /* the sensor's FIFO was read too late: samples are lost, it starts again */
+#define WHIR_ERR_SENSOR_SILENT (-66) /* the sensor answers but gives no new samples */
+#define WHIR_ERR_SENSOR_STUCK (-67) /* the sensor repeats one value */
+#define WHIR_ERR_SENSOR_SELF_TEST (-68) /* the sensor's self-test moved it too little or too far */
+#define WHIR_ERR_SENSOR_MOUNTING (-69) /* gravity does not point where the mounting says */
 
 /* The error's name on the wire; "unknown" for any other number. */
 #define WHIR_ERROR_NAMES(X) \
@@ -70,7 +80,17 @@
     X(WHIR_ERR_NN_QUANT, "nn_quant") \
     X(WHIR_ERR_NN_OPTION, "nn_option") \
     X(WHIR_ERR_NN_ARENA, "nn_arena") \
-    X(WHIR_ERR_NN_ENGINE, "nn_engine")
+    X(WHIR_ERR_NN_ENGINE, "nn_engine") \
+    X(WHIR_ERR_SENSOR_BUS, "sensor_bus") \
+    X(WHIR_ERR_SENSOR_IDENTITY, "sensor_identity") \
+    X(WHIR_ERR_SENSOR_SETTING, "sensor_setting") \
+    X(WHIR_ERR_SENSOR_RATE, "sensor_rate") \
+    X(WHIR_ERR_SENSOR_RANGE, "sensor_range") \
+    X(WHIR_ERR_SENSOR_OVERRUN, "sensor_overrun") \
+    X(WHIR_ERR_SENSOR_SILENT, "sensor_silent") \
+    X(WHIR_ERR_SENSOR_STUCK, "sensor_stuck") \
+    X(WHIR_ERR_SENSOR_SELF_TEST, "sensor_self_test") \
+    X(WHIR_ERR_SENSOR_MOUNTING, "sensor_mounting")
 
 /* Limits. */
 #define WHIR_NAME_NAME_MAX_BYTES 32
