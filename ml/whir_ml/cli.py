@@ -25,6 +25,7 @@ from whir_ml.errors import ArtifactError, ExportError, MlError
 from whir_node.bundle import inspect
 from whir_node.crypto import KeyFileError, load_private_key, load_public_key
 from whir_node.errors import CoreError
+from whir_node.operators import config_header, outline
 
 ConfigName = Annotated[str, typer.Argument(metavar="CONFIG", help="A name in ml/configs, or the path of a TOML file.")]
 ModelFolder = Annotated[Path | None, typer.Option("--out", help="The model's folder; default: build/models/NAME.")]
@@ -194,8 +195,22 @@ def bundle_build(
         target = file or folder / f"{chosen.name}-{version}.whir"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(packed)
-    facts = {"file": str(target), "bytes": len(packed), "features_hash": loaded.params.features_hash().hex()}
-    _tell(as_json, facts, f"{target}: {len(packed):,} bytes, signed by key {key_id}")
+        operators = outline(loaded.model).operator_set
+        header = folder / "whir_nn_ops.h"
+        header.write_text(config_header(chosen.name, operators))
+    facts = {
+        "file": str(target),
+        "bytes": len(packed),
+        "features_hash": loaded.params.features_hash().hex(),
+        "operators": list(operators),
+        "config_header": str(header),
+    }
+    _tell(
+        as_json,
+        facts,
+        f"{target}: {len(packed):,} bytes, signed by key {key_id}\n"
+        f"operators: {', '.join(operators)}; only these in a build with -include {header}",
+    )
 
 
 @bundle_app.command("inspect")

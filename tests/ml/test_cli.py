@@ -36,6 +36,9 @@ def test_from_config_to_signed_bundle(rig: Path, tmp_path: Path, whir) -> None: 
     assert whir("bundle", "new-key", tmp_path / "key.pem").exit_code == 0
     made = whir("bundle", "build", config, "--key", tmp_path / "key.pem", "--version", "2.0.0", "--counter", "4", "--json")
     file = Path(json.loads(made.stdout)["file"])
+    assert json.loads(made.stdout)["operators"] == ["FULLY_CONNECTED", "SOFTMAX"]
+    header = Path(json.loads(made.stdout)["config_header"]).read_text()
+    assert "#define WHIR_NN_OPS &whir_nn_op_fully_connected, &whir_nn_op_softmax\n" in header
     assert file.stat().st_size == json.loads(made.stdout)["bytes"]
     shown = json.loads(whir("bundle", "inspect", file, "--public-key", tmp_path / "key.pub.pem", "--json").stdout)
     assert (shown["version"], shown["counter"]) == ("2.0.0", 4)

@@ -154,8 +154,8 @@ def test_an_operator_that_the_engine_has_not_is_refused_by_name(tmp_path: Path) 
     net = Net(np.random.default_rng(1), (1, 4))
     net.add_operator(47, [net.last], net.activation((1, 4)))  # EXP
     (tmp_path / "x.tflite").write_bytes(net.build())
-    with pytest.raises(ModelError, match="no EXP; TensorFlow Lite Micro"):
-        Model.load(tmp_path / "x.tflite").config_header()
+    with pytest.raises(ModelError, match=r"operator 0, EXP.*TensorFlow Lite Micro"):
+        Model.load(tmp_path / "x.tflite")
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a and so on", b"\x1c\0\0\0TFL3" + bytes(200)])

@@ -6,7 +6,7 @@
 #include "bench.h"
 #include "whir/whir.h"
 
-#define ARENA_MAX 131072u
+#define ARENA_MAX 4194304u
 
 static whir_nn_t nn;
 static whir_model_info_t info;

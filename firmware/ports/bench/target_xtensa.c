@@ -37,10 +37,10 @@ uint32_t target_clock(void)
 }
 
 /*
- * The core has no counter of instructions. Its cycle counter follows QEMU's clock at 40 MHz, and with `-icount shift=10` an
- * instruction lasts 1,024 ns: 40.96 ticks, so the number of instructions comes back exactly.
+ * The core has no counter of instructions. Its cycle counter follows QEMU's clock at 40 MHz, and with `-icount shift=7` an
+ * instruction lasts 128 ns: 5.12 ticks, so the number of instructions comes back exactly, up to 838 million.
  */
 uint32_t target_instructions(uint32_t ticks)
 {
-    return (uint32_t)(((uint64_t)ticks * 25 + 512) >> 10);
+    return (uint32_t)(((uint64_t)ticks * 25 + 64) >> 7);
 }

@@ -124,7 +124,7 @@ def _write_headers(models: Iterable[Any]) -> list[str]:
         path = Path("build/bench") / f"whir_nn_ops_{model.name}.h"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(model.config_header())
-        lines.append(f"{model.name}: {', '.join(model.operator_set)}; only these with -include {path}")
+        lines.append(f"{model.name}: {', '.join(model.operator_set)}; only these in a build with -include {path}")
     return lines
 
 

@@ -1,6 +1,6 @@
 """EngineBenchError
 ├── ToolMissingError   a compiler or an emulator is not installed
-├── ModelError         not a .tflite, an operator that the engine does not have, no model at all
+├── ModelError         not a .tflite, one that the engine refuses, no model at all
 ├── ImageError         an image did not build, did not run, or printed no result
 └── BudgetError        ci/size_budget.toml cannot be read
 """

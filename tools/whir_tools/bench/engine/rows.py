@@ -83,13 +83,11 @@ def jobs(
     """What is to be measured, in the order of the table; `report` is told what a target cannot run.
 
     Raises:
-        ModelError: a model that cannot be read or has an operator that the engine has not.
+        ModelError: a model that cannot be read or that the engine refuses.
     """
     subjects = [engine_subject(Model.load(path)) for path in models]
     if pipeline:
         subjects += list(_pipeline(report))
-    for subject in subjects:
-        subject.model.config_header()
     work = []
     for target in map(TARGETS.__getitem__, targets):
         for subject in subjects:

@@ -14,8 +14,8 @@ RV32 = Emulated(
     toolchain=Toolchain(
         compiler=[
             "riscv64-unknown-elf-gcc", "-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs", "-nostartfiles",
-            "-Wl,--defsym=__flash=0x80000000", "-Wl,--defsym=__flash_size=2M",
-            "-Wl,--defsym=__ram=0x80200000", "-Wl,--defsym=__ram_size=1M",
+            "-Wl,--defsym=__flash=0x80000000", "-Wl,--defsym=__flash_size=16M",
+            "-Wl,--defsym=__ram=0x81000000", "-Wl,--defsym=__ram_size=8M",
         ],
         size="riscv64-unknown-elf-size",
         sources=[BENCH / "start_rv32.S", BENCH / "target_rv32.c"],

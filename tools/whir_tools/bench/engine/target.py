@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from whir_node.errors import core_error
 from whir_tools.bench.engine.errors import ImageError, ToolMissingError
 from whir_tools.bench.engine.subject import BENCH, CORE, Subject
 
@@ -124,7 +125,7 @@ def figures(printed: str, flash: int, name: str) -> Figures:
     except json.JSONDecodeError as error:
         raise ImageError(f"{name}: the image printed no result: {printed[:200]!r}") from error
     if "error" in result:
-        raise ImageError(f"{name}: refused with code -{result['error']}")
+        raise ImageError(f"{name}: {core_error(-result['error'])}")
     for stage in ("stack_setup_bytes", "stack_run_bytes"):
         if result[stage] == 0:
             raise ImageError(f"{name}: more stack than the bench paints")
