@@ -14,12 +14,14 @@ from whir_fleet.errors import ApiError, SettingsError
 class Remote:
     """`url` and `token` come from the options or from WHIR_FLEET_URL and WHIR_FLEET_TOKEN."""
 
-    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+    def __init__(self, url: str | None = None, token: str | None = None, timeout_s: float = 60) -> None:
         self._url = (url or os.environ.get("WHIR_FLEET_URL") or "http://127.0.0.1:8080").rstrip("/")
         token = token or os.environ.get("WHIR_FLEET_TOKEN")
         if not token:
             raise SettingsError("no token: make one with `whir fleet token create --role operator` and set WHIR_FLEET_TOKEN")
-        self._client = httpx.Client(base_url=f"{self._url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        self._client = httpx.Client(
+            base_url=f"{self._url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s
+        )
 
     def call(self, method: str, path: str, **kwargs: Any) -> Any:
         """The decoded answer. ApiError with code and text of the server, or that it cannot be reached."""

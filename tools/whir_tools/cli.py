@@ -19,6 +19,7 @@ GROUPS = {
     "node": ("whir_node.cli:app", ""),
     "fleet": ("whir_fleet.cli:app", "fleet"),
     "rollout": ("whir_fleet.cli:rollout_app", "fleet"),
+    "provision": ("whir_tools.provision.cli:app", "factory"),
     "bench": ("whir_tools.bench:app", "ml"),
     "demo": ("whir_tools.demo.cli:demo", "dev"),
 }
@@ -32,6 +33,7 @@ SUMMARY = {
     "node": "run a virtual node: the firmware's core on this computer",
     "fleet": "serve, ingest, upload, tokens",
     "rollout": "roll a bundle out in groups, halt, resume",
+    "provision": "make nodes of blank boards: keys, flash, self-test, label, enrolment",
     "bench": "measure the engine, the models and the fleet",
     "demo": "the main job from training to rollout, in this terminal",
 }
