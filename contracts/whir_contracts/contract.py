@@ -407,7 +407,7 @@ FLEET_TOPICS: Final[dict[str, dict[str, Any]]] = {
     "alert": {
         "qos": 1,
         "retained": True,
-        "fields": ["v", "alert_id", "site", "node", "machine", "point", "boot", "seq", "ts", "synced", "occurrence", "state", "severity", "verdict", "p", "novelty", "zone", "quality", "model", "counter"],
+        "fields": ["v", "alert_id", "site", "node", "machine", "point", "boot", "seq", "ts", "synced", "occurrence", "state", "severity", "verdict", "p", "novelty", "zone", "quality", "model", "counter", "nodes"],
         "required": ["v", "alert_id", "site", "node", "machine", "state", "severity", "verdict", "p"],
     },
 }
@@ -453,6 +453,7 @@ FIELD_TYPES: Final[dict[str, str]] = {
     "occurrence": "str",
     "severity": "str",
     "alert_id": "str",
+    "nodes": "u32",
     "kind": "str",
     "code": "str?",
     "text": "str?",

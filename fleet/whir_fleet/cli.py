@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from whir_fleet import cli_machines
+from whir_fleet import cli_alerts, cli_machines
 from whir_fleet.errors import SettingsError
 from whir_fleet.remote import Remote
 from whir_fleet.terminal import ConfigOption, DataOption, JsonOption, UrlOption, columns, one_line, print_json, print_table
@@ -20,6 +20,8 @@ app = typer.Typer(help="The fleet service: serve, ingest, upload, tokens.", no_a
 token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 app.add_typer(cli_machines.app, name="machines")
+app.add_typer(cli_alerts.app, name="alerts")
+app.add_typer(cli_alerts.maintenance_app, name="maintenance")
 rollout_app = typer.Typer(help="Roll a bundle out in groups.", no_args_is_help=True, add_completion=False)
 
 BrokerOption = Annotated[str | None, typer.Option(help="`embedded`, or mqtt://user@host:port")]

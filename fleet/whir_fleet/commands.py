@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from whir_fleet import devices
@@ -64,6 +64,12 @@ def on_ack(session: Session, node_id: int, message: Parsed) -> Command | None:
     else:
         command.state = DONE
     return command
+
+
+def expire(session: Session, now_ms: int) -> None:
+    """What nobody answered in time does not go out any more: a node would only answer `expired`."""
+    late = update(Command).where(Command.state == PENDING, Command.exp_s * 1000 < now_ms)
+    session.execute(late.values(state=DONE, result="expired", code="silent"))
 
 
 def close(session: Session, id: str) -> None:

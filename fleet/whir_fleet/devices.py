@@ -18,9 +18,8 @@ _STATUS_FIELDS = (
 )  # fmt: skip
 
 
-# A node that said `next_s` counts as silent after this many times that, and some grace.
-SILENT_FACTOR = 2
-SILENT_GRACE_MS = 5_000
+# A node that said `next_s` counts as silent after this many times that.
+SILENT_FACTOR = 3
 
 
 def register(session: Session, seen_ms: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
@@ -81,7 +80,7 @@ def presence(node: Node, now_ms: int) -> str:
         return "unknown"
     if node.state == "stopped":
         return "stopped"
-    if node.next_s is not None and now_ms > node.last_seen_ms + SILENT_FACTOR * node.next_s * 1000 + SILENT_GRACE_MS:
+    if node.next_s is not None and now_ms > node.last_seen_ms + SILENT_FACTOR * node.next_s * 1000:
         return "silent"
     return "online"
 

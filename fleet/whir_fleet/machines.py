@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, or_, select, tuple_
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from whir_fleet import machine_specs
@@ -199,7 +199,9 @@ def places(session: Session, nodes: list[Node]) -> dict[int, Place]:
         select(*row)
         .join(Point, Point.id == Assignment.point_id)
         .join(Machine, Machine.id == Point.machine_id)
-        .where(Assignment.until_ms.is_(None), tuple_(Assignment.site, Assignment.node).in_([(n.site, n.name) for n in nodes]))
+        .where(Assignment.until_ms.is_(None))
+        # not by pairs: a long list of those is more than PostgreSQL's parser has a stack for
+        .where(Assignment.site.in_({node.site for node in nodes}), Assignment.node.in_({node.name for node in nodes}))
     )
     assigned = {(site, node): Place(machine, point) for site, node, machine, point in found}
     return {node.id: assigned.get((node.site, node.name), Place(node.name, None)) for node in nodes}

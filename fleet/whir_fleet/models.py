@@ -38,6 +38,7 @@ class Node(Base):
     status_ms: Mapped[int | None] = mapped_column(BigInteger)
     lost_boot: Mapped[int | None] = mapped_column(U32)
     lost_conn: Mapped[int | None] = mapped_column(U32)
+    silent_ms: Mapped[int | None] = mapped_column(BigInteger)  # last heard then, when it was found silent; null: it is not
     state: Mapped[str | None] = mapped_column(String(20))
     next_s: Mapped[int | None] = mapped_column(U32)
     fw: Mapped[str | None] = mapped_column(Text)
@@ -227,15 +228,29 @@ class Alert(Base):
     alert_id: Mapped[str] = mapped_column(String(26), primary_key=True)
     site: Mapped[str] = mapped_column(String(32))
     machine: Mapped[str] = mapped_column(String(64))
+    point: Mapped[str | None] = mapped_column(Text)  # of the newest message
     verdict: Mapped[str] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)  # that raised it; null where the fleet itself did
+    model_version: Mapped[str | None] = mapped_column(Text)
+    counter: Mapped[int | None] = mapped_column(U32)
     state: Mapped[str] = mapped_column(String(12))
     severity: Mapped[str] = mapped_column(String(12))
     occurrences: Mapped[int] = mapped_column(Integer)
     opened_ms: Mapped[int] = mapped_column(BigInteger)
+    open_ms: Mapped[int] = mapped_column(BigInteger)  # since when it waits for somebody, by the fleet's clock
     updated_ms: Mapped[int] = mapped_column(BigInteger)
     acknowledged_ms: Mapped[int | None] = mapped_column(BigInteger)
     acknowledged_by: Mapped[str | None] = mapped_column(Text)
     resolved_ms: Mapped[int | None] = mapped_column(BigInteger)
+    assigned_to: Mapped[str | None] = mapped_column(Text)
+    muted: Mapped[bool]  # opened in a maintenance window that is not over: told to nobody
+    settles_ms: Mapped[int | None] = mapped_column(BigInteger)  # it flaps: resolved then, if it stays clear
+    escalations: Mapped[int] = mapped_column(Integer)
+    outcome: Mapped[str | None] = mapped_column(String(12))
+    outcome_fault: Mapped[str | None] = mapped_column(Text)
+    outcome_note: Mapped[str | None] = mapped_column(Text)
+    outcome_by: Mapped[str | None] = mapped_column(Text)
+    outcome_ms: Mapped[int | None] = mapped_column(BigInteger)
     last: Mapped[dict[str, Any]]  # newest message of the node, by the contract's fields
 
 
@@ -250,18 +265,19 @@ class Occurrence(Base):
     boot: Mapped[int] = mapped_column(U32)
     seq: Mapped[int] = mapped_column(U32)
     state: Mapped[str] = mapped_column(String(12))
+    raised_ms: Mapped[int] = mapped_column(BigInteger, index=True)
 
 
 class AlertChange(Base):
-    """History of an alert, and the outbox of its messages: `published_ms` is null until the broker has them."""
+    """History of an alert, and the outbox of what is `told`: `published_ms` is null until the broker has it."""
 
     __tablename__ = "alert_change"
     __table_args__ = (
         Index(
             "ix_alert_change_outbox",
             "id",
-            sqlite_where=text("published_ms IS NULL"),
-            postgresql_where=text("published_ms IS NULL"),
+            sqlite_where=text("published_ms IS NULL AND told"),
+            postgresql_where=text("published_ms IS NULL AND told"),
         ),
         {"sqlite_autoincrement": True},
     )
@@ -269,8 +285,27 @@ class AlertChange(Base):
     id: Mapped[int] = mapped_column(AUTO, primary_key=True)
     alert_id: Mapped[str] = mapped_column(ForeignKey("alert.alert_id"), index=True)
     at_ms: Mapped[int] = mapped_column(BigInteger)
+    what: Mapped[str] = mapped_column(String(12))
+    who: Mapped[str] = mapped_column(Text)
+    why: Mapped[str | None] = mapped_column(Text)
+    told: Mapped[bool]
     message: Mapped[dict[str, Any]]
     published_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Maintenance(Base):
+    """What opens on the machine (null: on any of the site) meanwhile is told to nobody before the window is over."""
+
+    __tablename__ = "maintenance"
+    __table_args__ = (Index("ix_maintenance_site", "site", "until_ms"),)
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    site: Mapped[str] = mapped_column(String(32))
+    machine: Mapped[str | None] = mapped_column(String(64))
+    from_ms: Mapped[int] = mapped_column(BigInteger)
+    until_ms: Mapped[int] = mapped_column(BigInteger)
+    why: Mapped[str] = mapped_column(Text)
+    planned_by: Mapped[str] = mapped_column(Text)
 
 
 class Lease(Base):

@@ -1,4 +1,4 @@
-"""The worker: advances rollouts, sends commands, publishes what stands in the outbox."""
+"""The worker: advances rollouts, watches for silence, sends commands, publishes what stands in the outbox."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import paho.mqtt.client as mqtt
 from sqlalchemy.exc import DBAPIError
 
-from whir_fleet import alerts, commands, leases, messages, rollouts
+from whir_fleet import alerts, commands, leases, messages, rollouts, silence, site_alerts
 from whir_fleet.artifacts import Signer
 from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
@@ -25,6 +25,7 @@ LEASE = "worker"
 _POLL_S = 0.2  # another process may have written; in this one `wake()` comes first
 _OUTBOX_BATCH = 200
 _PUBACK_S = 10.0
+_WATCH_MS = 1000
 
 
 class Worker:
@@ -39,6 +40,8 @@ class Worker:
         self._wake = threading.Event()
         self._fence: int | None = None
         self._renewed_ms = 0
+        self._since_ms = now_ms()
+        self._watched_ms = 0
 
     def stop(self) -> None:
         self._stop.set()
@@ -92,8 +95,23 @@ class Worker:
                 leases.check(session, LEASE, self._fence or 0)
                 for rollout in rollouts.advance(session, now_ms()):
                     log.info("rollout %s (%s) is %s%s", rollout.id, rollout.name, rollout.state, _because(rollout.reason))
+        self._watch()
         self._send_commands()
         self._publish_alerts()
+
+    def _watch(self) -> None:
+        """What no message of a node sets off."""
+        now = now_ms()
+        if now - self._watched_ms < _WATCH_MS:
+            return
+        self._watched_ms = now
+        with self._database.write() as session:
+            leases.check(session, LEASE, self._fence or 0)
+            silence.check(session, now, self._since_ms)
+            site_alerts.gather(session, now)
+            alerts.settle(session, now)
+            alerts.announce(session, now)
+            commands.expire(session, now)
 
     def _send_commands(self) -> None:
         with self._database.read() as session:

@@ -1,4 +1,4 @@
-"""Alerts: list, detail with history, acknowledge, resolve, and a stream of changes."""
+"""Alerts: list, detail with history, what people do about them, precision, and a stream of changes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from whir_fleet import alerts
+from whir_fleet import alerts, outcomes, site_alerts
 from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
 from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
@@ -25,40 +25,77 @@ _STREAM_BATCH = 200
 
 
 _ALERT: dict[str, Any] = {
-    "alert_id": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "site": "plant-1", "machine": "pump-3", "verdict": "bearing",
-    "state": "open", "severity": "warning", "occurrences": 1, "opened_ms": 1790000000000,
-    "updated_ms": 1790000010000,
-    "acknowledged_ms": None, "acknowledged_by": None, "resolved_ms": None,
+    "alert_id": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "site": "plant-1", "machine": "pump-3", "point": "de", "verdict": "bearing",
+    "state": "open", "severity": "warning", "occurrences": 1, "opened_ms": 1790000000000, "open_ms": 1790000000120,
+    "updated_ms": 1790000010000, "acknowledged_ms": None, "acknowledged_by": None, "resolved_ms": None,
+    "assigned_to": "anna", "muted": False, "settles_ms": None, "escalations": 0,
+    "model": "synth12k", "model_version": "2", "counter": 2,
+    "outcome": "confirmed", "outcome_fault": "bearing", "outcome_note": "outer ring", "outcome_by": "anna",
+    "outcome_ms": 1790000900000,
     "last": {"node": "pump-3", "boot": 4, "seq": 117, "occurrence": "pump-3-4-98", "state": "active", "p": 942},
 }  # fmt: skip
 
+StateName = Literal["open", "acknowledged", "resolved"]
+OutcomeName = Literal["confirmed", "other_fault", "false_alarm", "sensor_loose"]
+
 
 class AlertView(BaseModel):
-    """One per machine and fault class until it is resolved. `last` is the node's newest message about it."""
+    """One per machine and fault class until it is resolved. `last` is the node's newest message about it.
 
-    model_config = ConfigDict(from_attributes=True, json_schema_extra={"example": _ALERT})
+    `muted`: opened in a maintenance window that is not over. `settles_ms`: it flaps, and is resolved then if it stays clear. A
+    machine `_site` is an alert of many nodes.
+    """
+
+    model_config = ConfigDict(from_attributes=True, protected_namespaces=(), json_schema_extra={"example": _ALERT})
 
     alert_id: str
     site: str
     machine: str
+    point: str | None
     verdict: str
-    state: Literal["open", "acknowledged", "resolved"]
+    state: StateName
     severity: str
     occurrences: int
     opened_ms: int
+    open_ms: int = Field(description="since when it waits for somebody")
     updated_ms: int
     acknowledged_ms: int | None
     acknowledged_by: str | None
     resolved_ms: int | None
+    assigned_to: str | None
+    muted: bool
+    settles_ms: int | None
+    escalations: int
+    model: str | None
+    model_version: str | None
+    counter: int | None
+    outcome: OutcomeName | None
+    outcome_fault: str | None
+    outcome_note: str | None
+    outcome_by: str | None
+    outcome_ms: int | None
     last: dict[str, Any]
 
 
 class ChangeView(BaseModel):
+    """Who did what, when and why: a node, the fleet, or the label of a token. `told` ones go out to subscribers."""
+
     model_config = ConfigDict(from_attributes=True)
 
     at_ms: int
+    what: str
+    who: str
+    why: str | None
+    told: bool
     published_ms: int | None
     message: dict[str, Any]
+
+
+class MemberView(BaseModel):
+    node: str
+    occurrence: str
+    state: Literal["active", "cleared"]
+    raised_ms: int
 
 
 class AlertDetail(AlertView):
@@ -68,23 +105,76 @@ class AlertDetail(AlertView):
             | {
                 "changes": [
                     {
-                        "at_ms": 1790000000000,
+                        "at_ms": 1790000000000, "what": "open", "who": "node pump-3", "why": None, "told": True,
                         "published_ms": 1790000000040,
                         "message": {"v": 1, "alert_id": _ALERT["alert_id"], "state": "open", "severity": "warning", "p": 942},
                     }
-                ]
+                ],
+                "members": [
+                    {"node": "pump-3", "occurrence": "pump-3-4-98", "state": "active", "raised_ms": 1790000000000}
+                ],
             }
         }
-    )
+    )  # fmt: skip
 
     changes: list[ChangeView]
+    members: list[MemberView] = Field(description="the occurrences, newest first; of a site's alert its list of nodes")
+
+
+class Why(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"why": "looked at it, bearing is ordered"}})
+
+    why: str | None = Field(None, min_length=1, max_length=500)
+
+
+class AssignRequest(Why):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"to": "anna", "why": "on shift"}})
+
+    to: str | None = Field(min_length=1, max_length=64, description="null gives it back")
+
+
+class OutcomeRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"outcome": "confirmed", "note": "outer ring, replaced"}}
+    )
+
+    outcome: OutcomeName
+    fault: str | None = Field(None, min_length=1, max_length=64, description="what it was; for other_fault")
+    note: str | None = Field(None, min_length=1, max_length=2000)
+
+
+class PrecisionView(BaseModel):
+    """Alerts of one model version. `precision` = confirmed / (confirmed + other_fault + false_alarm), `ci95` by Wilson."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        protected_namespaces=(),
+        json_schema_extra={
+            "example": {
+                "model": "synth12k", "model_version": "2", "counter": 2, "alerts": 14, "confirmed": 9, "other_fault": 1,
+                "false_alarm": 2, "sensor_loose": 1, "undecided": 1, "precision": 0.75, "ci95": [0.468, 0.911],
+            }
+        },
+    )  # fmt: skip
+
+    model: str
+    model_version: str | None
+    counter: int | None
+    alerts: int
+    confirmed: int
+    other_fault: int
+    false_alarm: int
+    sensor_loose: int
+    undecided: int
+    precision: float | None
+    ci95: tuple[float, float] | None
 
 
 @router.get("")
 def listed(
     session: Reading,
     _: Viewer,
-    state: Annotated[Literal["open", "acknowledged", "resolved"] | None, Query()] = None,
+    state: Annotated[StateName | None, Query()] = None,
     site: Annotated[str | None, Query(max_length=32)] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -127,26 +217,55 @@ def _after(database: Database, place: int) -> list[AlertChange]:
         return alerts.changes_after(session, place, _STREAM_BATCH)
 
 
+@router.get("/precision")
+def precision(session: Reading, _: Viewer) -> list[PrecisionView]:
+    """How often each model version was right, by the outcomes that engineers recorded."""
+    return [PrecisionView.model_validate(row) for row in outcomes.precision(session)]
+
+
 @router.get("/{alert_id}")
 def detail(session: Reading, _: Viewer, alert_id: str) -> AlertDetail:
-    """One alert with its history."""
+    """One alert with its history and its occurrences."""
     alert = alerts.find(session, alert_id)
     changes = session.scalars(select(AlertChange).where(AlertChange.alert_id == alert_id).order_by(AlertChange.id))
+    members = [
+        MemberView(
+            node=name, occurrence=o.occurrence, state="active" if o.state == "active" else "cleared", raised_ms=o.raised_ms
+        )
+        for o, name in site_alerts.members_of(session, alert_id)
+    ]
     view = AlertView.model_validate(alert)
-    return AlertDetail(**view.model_dump(), changes=[ChangeView.model_validate(change) for change in changes])
+    return AlertDetail(**view.model_dump(), changes=[ChangeView.model_validate(c) for c in changes], members=members)
+
+
+def _why(request: Why | None) -> str | None:
+    return request.why if request is not None else None
 
 
 @router.post("/{alert_id}/acknowledge")
-def acknowledge(ctx: Ctx, session: Writing, who: Operator, alert_id: str) -> AlertView:
+def acknowledge(ctx: Ctx, session: Writing, who: Operator, alert_id: str, request: Why | None = None) -> AlertView:
     """Somebody has seen it. A rise in severity opens it again."""
-    alert = alerts.acknowledge(session, alert_id, who.label, now_ms())
+    alert = alerts.acknowledge(session, alert_id, who.label, now_ms(), _why(request))
     ctx.wake()
     return AlertView.model_validate(alert)
+
+
+@router.post("/{alert_id}/assign")
+def assign(session: Writing, who: Operator, alert_id: str, request: AssignRequest) -> AlertView:
+    """Whose it is from now on."""
+    return AlertView.model_validate(alerts.assign(session, alert_id, request.to, who.label, now_ms(), request.why))
 
 
 @router.post("/{alert_id}/resolve")
-def resolve(ctx: Ctx, session: Writing, _: Operator, alert_id: str) -> AlertView:
+def resolve(ctx: Ctx, session: Writing, who: Operator, alert_id: str, request: Why | None = None) -> AlertView:
     """By hand. When the node goes on hearing the fault, its next message opens a new alert."""
-    alert = alerts.resolve(session, alert_id, now_ms())
+    alert = alerts.resolve(session, alert_id, who.label, now_ms(), _why(request))
     ctx.wake()
     return AlertView.model_validate(alert)
+
+
+@router.post("/{alert_id}/outcome")
+def outcome(session: Writing, who: Operator, alert_id: str, request: OutcomeRequest) -> AlertView:
+    """What the engineer found at the machine; in any state. Saying it again corrects it."""
+    found = outcomes.record(session, alert_id, request.outcome, request.fault, request.note, who.label, now_ms())
+    return AlertView.model_validate(found)
