@@ -171,6 +171,8 @@ class EventKind(IntEnum):
     SENSOR_FAULT = 8
     SPOOL_DROPPED = 9
     CLOCK_SET = 10
+    BASELINE_LEARNED = 11
+    BASELINE_FAILED = 12
 
 
 class Quality(IntFlag):
@@ -248,6 +250,14 @@ CONDITION_INPUT_RATE_MIN_MHZ: Final = 10000
 FEATURE_EXTRACTOR_VERSION: Final = 1
 FEATURE_BANDS_PER_AXIS_MAX: Final = 64
 FEATURE_COUNT_MAX: Final = 256
+NOVELTY_FARTHEST: Final = 4
+NOVELTY_SPREAD_MIN_Q8: Final = 256
+NOVELTY_WINDOWS_MIN: Final = 64
+NOVELTY_LIMIT_PERCENT: Final = 150
+NOVELTY_LIMIT_MIN_Q8: Final = 512
+NOVELTY_UNKNOWN_PERMILLE: Final = 1000
+NOVELTY_LEARN_S_DEFAULT: Final = 3600
+NOVELTY_LEARN_S_MAX: Final = 604800
 MESSAGE_VERSION: Final = 1
 MESSAGE_COMMAND_MAX_BYTES: Final = 1024
 MESSAGE_MESSAGE_MAX_BYTES: Final = 1024
@@ -468,6 +478,7 @@ FIELD_TYPES: Final[dict[str, str]] = {
     "result": "str",
     "url": "str",
     "bytes": "u32",
+    "seconds": "u32",
     "deadline_s": "u32",
 }
 
@@ -476,6 +487,7 @@ COMMANDS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "update": {"required": {"id": "str", "exp": "u64", "url": "str", "bytes": "u32"}, "optional": {"deadline_s": "u32"}},
     "rollback": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
     "measure": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
+    "commission": {"required": {"id": "str", "exp": "u64"}, "optional": {"seconds": "u32"}},
 }
 
 NVS: Final[dict[str, tuple[str, dict[str, str]]]] = {

@@ -176,6 +176,7 @@ def _printer(as_json: bool) -> Observer:
                 "permille": verdict.permille,
                 "windows": verdict.windows,
                 "quality": int(verdict.quality),
+                "novelty": verdict.novelty,
                 "velocity_um_s": verdict.velocity_um_s,
                 "zone": verdict.zone.name if verdict.zone else None,
                 "zone_reason": None if verdict.zone else verdict.zone_reason.name.lower(),

@@ -47,6 +47,7 @@ from whir_node.velocity import Machine
 
 SECTOR_BYTES = 4096
 VERDICTS_PER_SECOND_MAX = 12
+NOVELTY_NONE = 65535
 ENGINES = ("whir_nn", "tflm")
 
 
@@ -104,7 +105,7 @@ class NodeConfig:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One verdict as the core gave it; `top` -1 is unknown, and `quality` says why."""
+    """One verdict as the core gave it; `top` -1 is unknown, and `quality` or `novelty` says why."""
 
     at_ms: int
     top: int
@@ -112,6 +113,7 @@ class Verdict:
     windows: int
     quality: Quality
     rms_counts: int
+    novelty: int | None
     zone: Zone
     zone_reason: ZoneReason
     velocity_um_s: int | None
@@ -352,6 +354,7 @@ class VirtualNode:
                 windows=v.windows,
                 quality=Quality(v.quality),
                 rms_counts=v.rms_counts,
+                novelty=None if v.novelty == NOVELTY_NONE else v.novelty,
                 zone=Zone(v.zone),
                 zone_reason=ZoneReason(v.zone_reason),
                 velocity_um_s=v.velocity_um_s if v.velocity_hz else None,

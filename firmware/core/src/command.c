@@ -15,14 +15,15 @@ enum {
     DEADLINE = 1 << 6,
     BOOT = 1 << 7,
     SEQ = 1 << 8,
+    SECONDS = 1 << 9,
 };
 
 static const struct {
     const char *name;
     uint16_t field;
 } FIELDS[] = {
-    {"v", V},       {"c", C},     {"id", ID}, {"exp", EXP}, {"url", URL}, {"bytes", BYTES}, {"deadline_s", DEADLINE},
-    {"boot", BOOT}, {"seq", SEQ},
+    {"v", V},       {"c", C},     {"id", ID},           {"exp", EXP}, {"url", URL}, {"bytes", BYTES}, {"deadline_s", DEADLINE},
+    {"boot", BOOT}, {"seq", SEQ}, {"seconds", SECONDS},
 };
 
 static const struct {
@@ -34,6 +35,7 @@ static const struct {
     {WHIR_COMMAND_UPDATE, WHIR_COMMAND_KIND_UPDATE, V | C | ID | EXP | URL | BYTES},
     {WHIR_COMMAND_ROLLBACK, WHIR_COMMAND_KIND_ROLLBACK, V | C | ID | EXP},
     {WHIR_COMMAND_MEASURE, WHIR_COMMAND_KIND_MEASURE, V | C | ID | EXP},
+    {WHIR_COMMAND_COMMISSION, WHIR_COMMAND_KIND_COMMISSION, V | C | ID | EXP},
 };
 
 static uint16_t field_of(const char *key)
@@ -99,6 +101,8 @@ static int read_field(whir_command_t *command, uint16_t field, const whir_json_v
         return u32(value, &command->bytes);
     case DEADLINE:
         return u32(value, &command->deadline_s);
+    case SECONDS:
+        return u32(value, &command->seconds);
     case BOOT:
         return u32(value, &command->boot);
     default:

@@ -35,6 +35,21 @@ static uint8_t oldest(const whir_mean_t *m)
     return (uint8_t)((m->next + WHIR_VERDICT_WINDOWS_MAX - m->count) % WHIR_VERDICT_WINDOWS_MAX);
 }
 
+/* Of the windows that have one: a baseline may have come into force between two of them. */
+static uint16_t mean_novelty(const whir_mean_t *m, uint8_t first)
+{
+    uint32_t sum = 0, count = 0;
+
+    for (uint8_t i = 0; i < m->count; i++) {
+        uint16_t novelty = m->novelty[(first + i) % WHIR_VERDICT_WINDOWS_MAX];
+        if (novelty != WHIR_NOVELTY_NONE) {
+            sum += novelty;
+            count++;
+        }
+    }
+    return count == 0 ? WHIR_NOVELTY_NONE : (uint16_t)((sum + count / 2) / count);
+}
+
 static void fill(const whir_mean_t *m, whir_verdict_t *verdict)
 {
     uint8_t first = oldest(m);
@@ -42,6 +57,7 @@ static void fill(const whir_mean_t *m, whir_verdict_t *verdict)
     memset(verdict, 0, sizeof *verdict);
     verdict->class_count = m->class_count;
     verdict->windows = m->count;
+    verdict->novelty = mean_novelty(m, first);
     verdict->top = -1;
     for (uint8_t c = 0; c < m->class_count; c++) {
         uint32_t sum = 0;
@@ -55,9 +71,10 @@ static void fill(const whir_mean_t *m, whir_verdict_t *verdict)
     }
 }
 
-int whir_mean_push(whir_mean_t *m, const uint16_t *permille, uint64_t now_ms, whir_verdict_t *verdict)
+int whir_mean_push(whir_mean_t *m, const uint16_t *permille, uint16_t novelty, uint64_t now_ms, whir_verdict_t *verdict)
 {
     memcpy(m->permille[m->next], permille, m->class_count * sizeof permille[0]);
+    m->novelty[m->next] = novelty;
     m->at_ms[m->next] = now_ms;
     m->next = (uint8_t)((m->next + 1) % WHIR_VERDICT_WINDOWS_MAX);
     if (m->count < m->windows_max) {
@@ -82,5 +99,6 @@ int whir_mean_flag(whir_mean_t *m, uint8_t quality, uint64_t now_ms, whir_verdic
     verdict->class_count = m->class_count;
     verdict->top = -1;
     verdict->quality = quality;
+    verdict->novelty = WHIR_NOVELTY_NONE;
     return 1;
 }

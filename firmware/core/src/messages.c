@@ -174,7 +174,7 @@ static void level_fields(whir_json_t *j, const whir_verdict_t *verdict)
 {
     int given = verdict->zone != WHIR_ZONE_NONE;
 
-    whir_json_string(j, "novelty", NULL);
+    null_or_u64(j, "novelty", verdict->novelty != WHIR_NOVELTY_NONE, verdict->novelty);
     whir_json_string(j, "zone", given ? zone_name(verdict->zone) : NULL);
     whir_json_string(j, "zone_reason", given ? NULL : zone_reason_name(verdict->zone_reason));
     null_or_u64(j, "velocity", verdict->velocity_hz != 0, verdict->velocity_um_s);

@@ -16,6 +16,9 @@ static int mount(whir_node_t *node)
     }
     node->slots.state.boot++;
     err = whir_slots_commit(&node->slots);
+    if (err == 0 && layout->baseline_sectors != 0) {
+        err = whir_baseline_mount(&node->baseline, flash, layout->baseline_base);
+    }
     if (err == 0) {
         err = whir_spool_mount(&node->alerts, flash, layout->alert_base, layout->alert_sectors, node->slots.state.boot);
     }
@@ -64,6 +67,7 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
                      config->layout.slot_bytes);
     node->verdict.top = -1;
     node->verdict.quality = WHIR_QUALITY_STARTING;
+    node->verdict.novelty = WHIR_NOVELTY_NONE;
     node->deadline_s = WHIR_BUNDLE_TRIAL_DEADLINE_MS_DEFAULT / 1000;
     (void)whir_velocity_init(&node->velocity, &config->sensor); /* a sensor that gives none: the zone's reason says so */
     node->zone_reason = whir_zone_limits_find(&config->machine, &config->sensor, node->velocity.band_hz, &node->limits);
@@ -96,6 +100,7 @@ static void skip_gap(whir_node_t *node)
     node->verdict.top = -1;
     node->verdict.windows = 0;
     node->verdict.quality = WHIR_QUALITY_GAP;
+    node->verdict.novelty = WHIR_NOVELTY_NONE;
 }
 
 int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
@@ -108,7 +113,9 @@ int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
         skip_gap(node);
     }
     node->received++;
-    (void)whir_velocity_push(&node->velocity, sample);
+    if (whir_velocity_push(&node->velocity, sample)) {
+        whir_node_second(node, now_ms);
+    }
     if (!node->serving) {
         return 0;
     }

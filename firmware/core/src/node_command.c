@@ -68,6 +68,10 @@ static int execute(whir_node_t *node, const whir_command_t *command, uint64_t no
     case WHIR_COMMAND_KIND_ROLLBACK:
         err = done ? 0 : whir_node_rollback(node, command, now_ms);
         break;
+    case WHIR_COMMAND_KIND_COMMISSION:
+        *result = WHIR_ACK_RESULT_ACCEPTED;
+        err = whir_node_commission(node, command);
+        break;
     default: /* measure */
         node->status_due = 1;
         node->telemetry_due = 1;

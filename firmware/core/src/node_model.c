@@ -77,6 +77,8 @@ static void start_signal(whir_node_t *node)
     node->verdict.top = -1;
     node->verdict.quality = WHIR_QUALITY_STARTING;
     memset(&node->tally, 0, sizeof node->tally);
+    node->verdict.novelty = WHIR_NOVELTY_NONE;
+    whir_node_baseline_match(node);
 }
 
 void whir_node_serve(whir_node_t *node, const whir_bundle_t *bundle)

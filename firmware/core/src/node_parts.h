@@ -22,6 +22,15 @@ int whir_node_classify(whir_node_t *node, uint64_t now_ms);
 void whir_node_show_severity(whir_node_t *node);
 void whir_node_watch_sensor(whir_node_t *node, uint64_t now_ms);
 
+/* node_baseline.c: learns the machine's baseline, and says how far a window is from it. */
+int whir_node_commission(whir_node_t *node, const whir_command_t *command);
+/* The model in service has changed. */
+void whir_node_baseline_match(whir_node_t *node);
+/* The features of one good window; its novelty in permille, or WHIR_NOVELTY_NONE. */
+uint16_t whir_node_novelty(whir_node_t *node, uint64_t now_ms);
+/* A second of velocity is full. */
+void whir_node_second(whir_node_t *node, uint64_t now_ms);
+
 /* node_link.c: each consumes one seq when the message is stored or sent. */
 void whir_node_tell_event(whir_node_t *node, const whir_event_t *event, uint64_t now_ms);
 void whir_node_tell_alert(whir_node_t *node, const whir_decision_t *decision, const char *class_name, uint16_t permille,

@@ -121,6 +121,20 @@ static int infer(whir_node_t *node, uint16_t *permille)
     return 0;
 }
 
+/* Far from all that this machine was, and no known fault explains it: the verdict is unknown, whatever class is largest. */
+static void doubt(const whir_node_t *node, whir_verdict_t *verdict)
+{
+    if (verdict->novelty == WHIR_NOVELTY_NONE || verdict->novelty < WHIR_NOVELTY_UNKNOWN_PERMILLE) {
+        return;
+    }
+    for (uint8_t c = 1; c < verdict->class_count; c++) {
+        if (verdict->permille[c] >= node->bundle.raise_permille) {
+            return;
+        }
+    }
+    verdict->top = -1;
+}
+
 /* A window is due. The engine's error is returned, and the verdict is unknown. */
 int whir_node_classify(whir_node_t *node, uint64_t now_ms)
 {
@@ -128,6 +142,7 @@ int whir_node_classify(whir_node_t *node, uint64_t now_ms)
     uint16_t permille[WHIR_VERDICT_CLASSES_MAX];
     uint8_t quality = whir_window_read(&node->window, node->frame);
     uint32_t rms = whir_features_rms(&node->bundle.params, node->frame);
+    uint16_t novelty = WHIR_NOVELTY_NONE;
     whir_verdict_t verdict;
     int err = 0;
     int due;
@@ -141,11 +156,13 @@ int whir_node_classify(whir_node_t *node, uint64_t now_ms)
     if (quality == 0) {
         err = infer(node, permille);
         quality = err < 0 ? WHIR_QUALITY_NO_MODEL : 0;
+        novelty = whir_node_novelty(node, now_ms);
     }
-    due = quality == 0 ? whir_mean_push(&node->mean, permille, signal_ms, &verdict)
+    due = quality == 0 ? whir_mean_push(&node->mean, permille, novelty, signal_ms, &verdict)
                        : whir_mean_flag(&node->mean, quality, signal_ms, &verdict);
     if (due) {
         verdict.rms_counts = rms;
+        doubt(node, &verdict);
         on_verdict(node, &verdict, now_ms);
     }
     return err;
@@ -169,6 +186,7 @@ void whir_node_watch_sensor(whir_node_t *node, uint64_t now_ms)
         memset(&verdict, 0, sizeof verdict);
         verdict.top = -1;
         verdict.quality = WHIR_QUALITY_SLOW;
+        verdict.novelty = WHIR_NOVELTY_NONE;
         on_verdict(node, &verdict, now_ms);
     }
 }

@@ -177,3 +177,16 @@ int whir_params_complete(const whir_params_t *params)
 {
     return params->scalers == scalers_needed(params);
 }
+
+uint32_t whir_params_extraction(const whir_params_t *params)
+{
+    const uint32_t numbers[] = {params->extractor_version, params->rate_hz, params->axes,  params->unit, params->lsb_nano,
+                                params->window_samples,    params->kind,    params->level, params->stats};
+    uint8_t bytes[sizeof numbers];
+
+    for (uint32_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        whir_put_le32(bytes + 4 * i, numbers[i]);
+    }
+    return whir_crc32(whir_crc32(0, bytes, sizeof bytes), params->band_edges_bins,
+                      params->bands_per_axis == 0 ? 0 : 2u * (params->bands_per_axis + 1u));
+}

@@ -39,7 +39,7 @@ int host_mean_push(host_mean_t *mean, const uint16_t *permille, uint8_t quality,
                    int8_t *top, uint8_t *windows)
 {
     whir_verdict_t verdict;
-    int due = permille != NULL ? whir_mean_push(&mean->core, permille, now_ms, &verdict)
+    int due = permille != NULL ? whir_mean_push(&mean->core, permille, WHIR_NOVELTY_NONE, now_ms, &verdict)
                                : whir_mean_flag(&mean->core, quality, now_ms, &verdict);
 
     if (due) {
@@ -105,6 +105,7 @@ int host_decide_step(host_decide_t *decide, const uint16_t *permille, uint8_t qu
 
     memset(&verdict, 0, sizeof verdict);
     verdict.class_count = decide->core.class_count;
+    verdict.novelty = WHIR_NOVELTY_NONE;
     verdict.top = -1; /* decide looks at the permille only */
     verdict.quality = quality;
     memcpy(verdict.permille, permille, verdict.class_count * sizeof permille[0]);

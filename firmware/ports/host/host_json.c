@@ -67,6 +67,7 @@ int host_command_parse(const uint8_t *payload, uint32_t bytes, host_command_t *o
     out->exp_s = command.exp_s;
     out->bytes = command.bytes;
     out->deadline_s = command.deadline_s;
+    out->seconds = command.seconds;
     out->boot = command.boot;
     out->seq_count = command.seq_count;
     return err;

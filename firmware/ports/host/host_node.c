@@ -14,7 +14,8 @@
 #define ALERT_BASE (2 * SECTOR)
 #define ALERT_SECTORS 14u
 #define TELEMETRY_BASE WHIR_BUNDLE_SLOT_ALIGN_BYTES
-#define TELEMETRY_SECTORS 16u
+#define TELEMETRY_SECTORS 14u
+#define BASELINE_BASE (TELEMETRY_BASE + TELEMETRY_SECTORS * SECTOR)
 #define SLOT_BASE (2u * WHIR_BUNDLE_SLOT_ALIGN_BYTES)
 #define FLASH_BYTES (SLOT_BASE + 2u * WHIR_BUNDLE_SLOT_BYTES)
 #define STEP_US 20000u
@@ -116,6 +117,8 @@ static whir_node_layout_t layout(void)
     whir_node_layout_t l;
 
     l.state_base = STATE_BASE;
+    l.baseline_base = BASELINE_BASE;
+    l.baseline_sectors = 2;
     l.alert_base = ALERT_BASE;
     l.alert_sectors = ALERT_SECTORS;
     l.telemetry_base = TELEMETRY_BASE;
@@ -292,6 +295,7 @@ static void record(const host_node_t *node, uint64_t now_ms, host_verdict_t *out
     out->top = verdict->top;
     out->windows = verdict->windows;
     out->quality = verdict->quality;
+    out->novelty = verdict->novelty;
     out->zone = verdict->zone;
     out->zone_reason = verdict->zone_reason;
     out->velocity_hz = verdict->velocity_hz;

@@ -41,6 +41,7 @@ typedef struct host_verdict {
     uint8_t class_count;
     int8_t top; /* -1 = unknown */
     uint8_t windows, quality;
+    uint16_t novelty; /* permille; 65535 = none */
     uint8_t zone, zone_reason;
     uint16_t velocity_hz; /* 0: no velocity */
     uint32_t velocity_um_s;

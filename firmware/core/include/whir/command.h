@@ -12,6 +12,7 @@ typedef enum whir_command_kind {
     WHIR_COMMAND_KIND_UPDATE,
     WHIR_COMMAND_KIND_ROLLBACK,
     WHIR_COMMAND_KIND_MEASURE,
+    WHIR_COMMAND_KIND_COMMISSION,
 } whir_command_kind_t;
 
 /* A command of contracts/messages.toml. Fields that it does not have are 0. */
@@ -23,6 +24,7 @@ typedef struct whir_command {
     char url[WHIR_MESSAGE_URL_MAX_BYTES + 1];
     uint32_t bytes;
     uint32_t deadline_s;
+    uint32_t seconds;
     uint32_t boot;
     uint32_t seq[WHIR_MESSAGE_RECEIPT_MAX_SEQ];
     uint32_t seq_count;

@@ -4,14 +4,16 @@
 #include <stdint.h>
 
 #include "whir/contract.h"
+#include "whir/novelty.h"
 
 /* One verdict: mean of the dequantized permille over the windows behind it. */
 typedef struct whir_verdict {
     uint16_t permille[WHIR_VERDICT_CLASSES_MAX];
     uint8_t class_count;
-    int8_t top;      /* index of the class, -1 = unknown */
-    uint8_t windows; /* behind it */
-    uint8_t quality; /* WHIR_QUALITY_…; not 0 means top is -1 */
+    int8_t top;       /* index of the class, -1 = unknown */
+    uint8_t windows;  /* behind it */
+    uint8_t quality;  /* WHIR_QUALITY_…; not 0 means top is -1 */
+    uint16_t novelty; /* permille of the distance that is unknown, or WHIR_NOVELTY_NONE */
     uint32_t rms_counts;
     uint8_t zone;           /* WHIR_ZONE_…; none: zone_reason says why */
     uint8_t zone_reason;    /* WHIR_ZONE_REASON_… */
@@ -23,6 +25,7 @@ typedef struct whir_verdict {
  * WHIR_VERDICT_RATE_MAX_HZ verdicts a second. */
 typedef struct whir_mean {
     uint16_t permille[WHIR_VERDICT_WINDOWS_MAX][WHIR_VERDICT_CLASSES_MAX];
+    uint16_t novelty[WHIR_VERDICT_WINDOWS_MAX];
     uint64_t at_ms[WHIR_VERDICT_WINDOWS_MAX];
     uint64_t last_verdict_ms;
     uint8_t count;
@@ -33,9 +36,9 @@ typedef struct whir_mean {
 } whir_mean_t;
 
 void whir_mean_init(whir_mean_t *m, uint8_t class_count, uint8_t windows_max);
-/* One window's permille in, `now_ms` the signal's time (samples counted), so that bursts and jitter of a FIFO do not matter.
- * Ties go to the lower class index. Returns 1 and fills `verdict` when one is due, else 0. */
-int whir_mean_push(whir_mean_t *m, const uint16_t *permille, uint64_t now_ms, whir_verdict_t *verdict);
+/* One window's permille and novelty (or WHIR_NOVELTY_NONE) in, `now_ms` the signal's time (samples counted), so that bursts and
+ * jitter of a FIFO do not matter. Ties go to the lower class index. Returns 1 and fills `verdict` when one is due, else 0. */
+int whir_mean_push(whir_mean_t *m, const uint16_t *permille, uint16_t novelty, uint64_t now_ms, whir_verdict_t *verdict);
 /* A window that must not be classified (quality not 0): the same pace, and a verdict without a class. */
 int whir_mean_flag(whir_mean_t *m, uint8_t quality, uint64_t now_ms, whir_verdict_t *verdict);
 /* Forget the windows, e.g. after a gap; the pace is kept. */

@@ -47,7 +47,7 @@ typedef struct whir_tally {
     uint32_t unknown;
 } whir_tally_t;
 
-/* `verdict` is the latest. Novelty is null: no baseline is learned on a node yet. */
+/* `verdict` is the latest. */
 int whir_message_telemetry(const whir_stamp_t *stamp, uint32_t next_s, const whir_verdict_t *verdict, const whir_tally_t *tally,
                            const whir_service_t *service, char *out, uint32_t max);
 
@@ -58,7 +58,7 @@ typedef struct whir_alert_message {
     const char *class_name;
     uint16_t permille;
     uint8_t quality;
-    const whir_verdict_t *verdict; /* for velocity and zone */
+    const whir_verdict_t *verdict; /* for novelty, velocity and zone */
 } whir_alert_message_t;
 
 int whir_message_alert(const whir_stamp_t *stamp, const whir_alert_message_t *alert, const whir_service_t *service, char *out,

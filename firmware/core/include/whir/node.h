@@ -3,10 +3,12 @@
 
 #include <stdint.h>
 
+#include "whir/baseline.h"
 #include "whir/bundle.h"
 #include "whir/condition.h"
 #include "whir/decide.h"
 #include "whir/features.h"
+#include "whir/novelty.h"
 #include "whir/port/crypto.h"
 #include "whir/port/flash.h"
 #include "whir/port/inference.h"
@@ -22,7 +24,8 @@
 
 /* Where things lie on the flash; all sector-aligned, slots aligned to WHIR_BUNDLE_SLOT_ALIGN_BYTES. */
 typedef struct whir_node_layout {
-    uint32_t state_base; /* two sectors */
+    uint32_t state_base;                      /* two sectors */
+    uint32_t baseline_base, baseline_sectors; /* two, or none: the node then learns no baseline */
     uint32_t slot_base[2];
     uint32_t slot_bytes;
     uint32_t alert_base, alert_sectors;         /* spool of alerts and events */

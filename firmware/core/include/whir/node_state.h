@@ -50,6 +50,11 @@ struct whir_node {
     whir_zone_limits_t limits;
     uint8_t zone_reason; /* why there are no limits */
 
+    whir_baseline_t baseline; /* of the machine, on flash */
+    uint8_t known;            /* it is one of the features of the model in service */
+    whir_novelty_learn_t learn;
+    char learn_action[WHIR_MESSAGE_COMMAND_ID_MAX_BYTES + 1]; /* command behind it */
+
     uint64_t signal_samples; /* conditioned samples since boot: the signal's own time */
     whir_verdict_t verdict;  /* the latest */
     uint32_t verdicts;       /* given since boot */
@@ -85,6 +90,7 @@ struct whir_node {
     int16_t frame[WHIR_NODE_FRAME_WORDS];
     int32_t features[WHIR_NODE_FRAME_WORDS];
     int32_t scratch[WHIR_FEATURES_SCRATCH_WORDS];
+    uint32_t learn_words[2 * WHIR_FEATURE_COUNT_MAX];
     int8_t input[WHIR_NODE_FRAME_WORDS];
     char message[WHIR_MESSAGE_MESSAGE_MAX_BYTES];
 };

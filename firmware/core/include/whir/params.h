@@ -47,4 +47,8 @@ uint32_t whir_params_feature_count(const whir_params_t *params);
  * can then be extracted, not quantized. A bundle must be complete. */
 int whir_params_complete(const whir_params_t *params);
 
+/* CRC-32 over everything that a feature's value depends on: two bundles for which it is equal have the same features, whatever
+ * their model, scaler, windows' hop or verdict. */
+uint32_t whir_params_extraction(const whir_params_t *params);
+
 #endif

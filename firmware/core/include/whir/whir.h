@@ -18,6 +18,7 @@
 #error "this port was written for another version of whir/port: read CHANGELOG.md, then set WHIR_PORT_VERSION"
 #endif
 
+#include "whir/baseline.h"
 #include "whir/bundle.h"
 #include "whir/bytes.h"
 #include "whir/command.h"
@@ -29,6 +30,7 @@
 #include "whir/messages.h"
 #include "whir/nn.h"
 #include "whir/node.h"
+#include "whir/novelty.h"
 #include "whir/params.h"
 #include "whir/port/crypto.h"
 #include "whir/port/flash.h"
