@@ -22,11 +22,12 @@ c_tests() {
     grep -h "^    write size" build/c-tests/Testing/Temporary/LastTest.log # how many operations were cut
 }
 pytests() { .venv/bin/python -m pytest -q -m "$mark" "$@" || [ $? = 5 ]; }
+core_tests() { c_tests && pytests tests/fuzz; }
 
 group install 5 ci/install.sh test
 [ ${#failed[@]} -eq 0 ] || exit 1
 [ "$mode" = long ] || group check 2 ci/check.sh
-group "core and engine" 5 c_tests
+group "core and engine" 5 core_tests
 group firmware 5 pytests tests/contracts tests/firmware
 group ml 3 pytests tests/ml
 group fleet 4 pytests tests/fleet
