@@ -163,7 +163,7 @@ class Ingest:
             try:
                 with self._database.write() as session:
                     leases.check(session, LEASE, self._fence)
-                    return store(session, batch, self._settings.dead_letters_max)
+                    return store(session, batch, self._settings.dead_letters_max, self._settings.enrolled_only)
             except (OperationalError, InterfaceError) as error:
                 log.warning("database: %s; trying again", error.orig)
                 self._stop.wait(_RETRY_S)

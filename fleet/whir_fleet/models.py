@@ -108,6 +108,35 @@ class Assignment(Base):
     assigned_by: Mapped[str] = mapped_column(Text)
 
 
+class Device(Base):
+    """A node that a factory has enrolled. `retired_ms` null: in service."""
+
+    __tablename__ = "device"
+    __table_args__ = (UniqueConstraint("site", "node"),)
+
+    serial: Mapped[str] = mapped_column(String(24), primary_key=True)
+    site: Mapped[str] = mapped_column(String(32))
+    node: Mapped[str] = mapped_column(String(32))
+    mac: Mapped[str] = mapped_column(String(17))
+    board: Mapped[str] = mapped_column(String(32))
+    certificate_number: Mapped[str] = mapped_column(String(40))
+    certificate_sha256: Mapped[str] = mapped_column(String(64))
+    claim_sha256: Mapped[str] = mapped_column(String(64))
+    development: Mapped[bool]
+    enrolled_ms: Mapped[int] = mapped_column(BigInteger)
+    retired_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Revocation(Base):
+    """A certificate of the device CA that must not be taken any more."""
+
+    __tablename__ = "revocation"
+
+    number: Mapped[str] = mapped_column(String(40), primary_key=True)
+    generation: Mapped[int]
+    revoked_ms: Mapped[int] = mapped_column(BigInteger)
+
+
 class Message(Base):
     """The ledger: every (node, boot, seq) that was committed. What is already here changes nothing when it comes again."""
 

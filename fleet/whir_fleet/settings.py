@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     batch_max: int = Field(500, ge=1, le=10_000, description="messages committed together at most")
     linger_ms: int = Field(20, ge=0, le=1000, description="how long a batch waits to fill")
     resend_s: int = Field(15, ge=1, le=3600, description="a command without an answer goes out again after this")
+    enrolled_only: bool = Field(False, description="take messages of nodes only that a factory has enrolled")
     dead_letters_max: int = Field(10_000, ge=1, description="older ones are deleted")
     url_ttl_s: int = Field(3600, ge=10, le=604_800, description="how long a signed bundle URL works")
 

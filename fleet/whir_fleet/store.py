@@ -9,7 +9,7 @@ from sqlalchemy import case, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from whir_contracts import contract
-from whir_fleet import alerts, commands, devices, rollouts
+from whir_fleet import alerts, commands, devices, enrolment, rollouts
 from whir_fleet.db import insert
 from whir_fleet.messages import Inbound, Parsed, UnreadableError, parse
 from whir_fleet.models import BootCount, DeadLetter, Event, Message, Node, Telemetry, table
@@ -49,16 +49,27 @@ class Stored:
     receipts: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
 
 
-def store(session: Session, batch: list[Inbound], dead_letters_max: int) -> Stored:
-    """Writes the batch; the caller commits, then sends the receipts, then acknowledges to the broker."""
+def store(session: Session, batch: list[Inbound], dead_letters_max: int, enrolled_only: bool = False) -> Stored:
+    """Writes the batch; the caller commits, then sends the receipts, then acknowledges to the broker.
+
+    What comes from a retired node, or with `enrolled_only` from one that no factory has enrolled, is buried.
+    """
     done = Stored()
-    readable: list[tuple[Inbound, Parsed]] = []
-    seen_ms: dict[tuple[str, str], int] = {}
+    taken: list[tuple[Inbound, Parsed]] = []
     for inbound in batch:
         try:
             message = parse(inbound)
         except UnreadableError as error:
             bury(session, inbound, str(error))
+            done.unreadable += 1
+            continue
+        taken.append((inbound, message))
+    refused = enrolment.refused(session, {(m.site, m.node) for _, m in taken}, enrolled_only)
+    readable: list[tuple[Inbound, Parsed]] = []
+    seen_ms: dict[tuple[str, str], int] = {}
+    for inbound, message in taken:
+        if (message.site, message.node) in refused:
+            bury(session, inbound, refused[message.site, message.node])
             done.unreadable += 1
             continue
         readable.append((inbound, message))

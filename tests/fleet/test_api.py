@@ -16,7 +16,7 @@ import signed_bundle
 from pydantic import BaseModel
 
 from whir_fleet import auth
-from whir_fleet.api import alerts, artifacts, health, machines, maintenance, nodes, rollouts, tokens
+from whir_fleet.api import alerts, artifacts, devices, health, machines, maintenance, nodes, rollouts, tokens
 from whir_fleet.api.app import JSON_MAX_BYTES
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES, Signer
 from whir_fleet.auth import Role
@@ -89,7 +89,7 @@ def test_there_is_nothing_else_to_read(service: FleetService) -> None:
 
 def test_the_examples_of_the_api_document_are_true() -> None:
     shown = 0
-    for module in (alerts, artifacts, health, machines, maintenance, nodes, rollouts, tokens):
+    for module in (alerts, artifacts, devices, health, machines, maintenance, nodes, rollouts, tokens):
         for model in vars(module).values():
             if isinstance(model, type) and issubclass(model, BaseModel) and "json_schema_extra" in model.model_config:
                 extra = model.model_config["json_schema_extra"]

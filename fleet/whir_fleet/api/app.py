@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whir_fleet.api import alerts, artifacts, health, machines, maintenance, nodes, rollouts, tokens
+from whir_fleet.api import alerts, artifacts, devices, health, machines, maintenance, nodes, rollouts, tokens
 from whir_fleet.api.context import Context, Viewer
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES
 from whir_fleet.errors import FleetError, RequestError, TooLargeError
@@ -79,7 +79,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.add_middleware(SizeLimit)
     v1 = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422)})
-    for module in (health, nodes, machines, alerts, maintenance, artifacts, rollouts, tokens):
+    for module in (health, devices, nodes, machines, alerts, maintenance, artifacts, rollouts, tokens):
         v1.include_router(module.router)
 
     @v1.get("/openapi.json", include_in_schema=False)
