@@ -63,12 +63,19 @@ class Net:
         rng: source of weights and scales.
         shape: the input's, batch included.
         scale, zero_point: the input's; random when left out.
+        extremes: how often a zero point, scale, weight or bias that is drawn is an extreme one.
     """
 
     def __init__(
-        self, rng: np.random.Generator, shape: Shape, scale: float | None = None, zero_point: int | None = None
+        self,
+        rng: np.random.Generator,
+        shape: Shape,
+        scale: float | None = None,
+        zero_point: int | None = None,
+        extremes: float = 0.0,
     ) -> None:
         self.rng = rng
+        self.extremes = extremes
         self._buffers = [schema.BufferT()]
         self._tensors: list[Any] = []
         self._opcodes: list[int] = []
@@ -93,9 +100,9 @@ class Net:
     def activation(self, shape: Shape, scale: float | None = None, zero_point: int | None = None) -> int:
         """A tensor computed at run time."""
         if scale is None:
-            scale = float(np.exp2(self.rng.uniform(-8, -3)))
+            scale = float(np.exp2(self.rng.uniform(-20, 10) if self._extreme() else self.rng.uniform(-8, -3)))
         if zero_point is None:
-            zero_point = int(self.rng.integers(-40, 40))
+            zero_point = int(self.rng.choice([-128, -127, 0, 126, 127]) if self._extreme() else self.rng.integers(-40, 40))
         return self._tensor(shape, schema.TensorType.INT8, 0, self._quantization([scale], [zero_point]))
 
     def constant(self, values: npt.NDArray[Any], scales: list[float] | None = None, axis: int = 0, zero_point: int = 0) -> int:
@@ -297,6 +304,9 @@ class Net:
             start = len(packed)
         return packed + b"".join(constants)
 
+    def _extreme(self) -> bool:
+        return self.extremes > 0 and self.rng.random() < self.extremes
+
     def _broadcast(self, other: int) -> Shape:
         return tuple(int(n) for n in np.broadcast_shapes(self.shape, self.shape_of(other)))
 
@@ -336,15 +346,24 @@ class Net:
         """Weights, bias and an output whose scale and zero point use about the whole range."""
         channels = shape[axis]
         scales = [float(s) for s in np.exp2(self.rng.uniform(-10, -6, channels if per_channel else 1)).astype(np.float32)]
+        if per_channel and self._extreme():
+            scales = [float(s) for s in np.exp2(self.rng.uniform(-24, 0, channels)).astype(np.float32)]
         weights = self.rng.integers(-127, 128, shape, dtype=np.int8)
+        if self._extreme():
+            weights = self.rng.choice(np.array([-128, -127, 127], np.int8), shape)
         input_scale = self.scale_of(self.last)
         inputs = [self.last, self.constant(weights, scales, axis)]
         spread = 73 * 100 * math.sqrt(taps)
         if bias:
             biases = self.rng.normal(0, spread / 2, channels).astype(np.int32)
+            if self._extreme():
+                biases = self.rng.integers(-(1 << 30), 1 << 30, channels).astype(np.int32)
             inputs.append(self.constant(biases, [input_scale * scale for scale in scales]))
         scale = input_scale * float(np.median(scales)) * spread / 60 * float(self.rng.uniform(0.5, 2))
+        if self._extreme():
+            scale *= float(np.exp2(self.rng.uniform(-8, 8)))
+        scale = max(scale, 2**-28)  # TFLM refuses bounds of activations beyond 32 bits
         if activation == RELU_N1_TO_1:
             return inputs, self.activation(out, min(scale, 1 / 40))
-        zero_point = None if activation == NO_ACTIVATION else int(self.rng.integers(-128, -90))
+        zero_point = None if activation == NO_ACTIVATION or self._extreme() else int(self.rng.integers(-128, -90))
         return inputs, self.activation(out, scale, zero_point)
