@@ -2,7 +2,7 @@
 BIN := .venv/bin
 export WHIR_BUILD := $(CURDIR)/build
 
-.PHONY: help demo test test-long bench check format generate core amalgamation
+.PHONY: help demo test test-long bench check format generate core amalgamation coverage firmware-typecheck
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -33,3 +33,6 @@ core: ## compile the core again after a change of its C
 
 amalgamation: ## the core as two files, build/whir.c and build/whir.h
 	@python3 firmware/core/amalgamate.py build
+
+firmware-typecheck: ## ports/esp32 and main against real headers (IDF_PATH=esp-idf COMPONENTS=folder of esp-lwip, esp-mqtt, esp-nn, esp-tflite-micro)
+	@IDF_PATH="$(IDF_PATH)" COMPONENTS="$(COMPONENTS)" python3 ci/firmware_typecheck.py

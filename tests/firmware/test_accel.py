@@ -420,3 +420,11 @@ def test_temperature_is_told_where_the_part_knows_it(rig: Callable[[str, int], R
 def test_a_part_is_refused_on_a_bus_that_it_has_not(rig: Callable[[str, int], Rig]) -> None:
     assert rig("iis3dwb", I2C).open() == Err.ARG
     assert rig("mpu6050", SPI).open() == Err.ARG
+
+
+def test_axes_are_read_from_text() -> None:
+    axes = ffi.new("int8_t[3]")
+    assert lib.host_accel_axes(b"+x-z+y", axes) == 0
+    assert list(axes) == [1, -3, 2]
+    for wrong in (b"", b"+x+y", b"+x+y+y", b"xxyyzz", b"+x+y+w", b"+x+y+z+", b"+X+Y+Z"):
+        assert lib.host_accel_axes(wrong, axes) == Err.ARG

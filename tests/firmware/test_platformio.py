@@ -58,8 +58,39 @@ def test_no_option_is_set_twice() -> None:
 
 
 def test_every_component_version_is_exact() -> None:
-    text = (FIRMWARE / "main" / "idf_component.yml").read_text()
+    text = (FIRMWARE / "ports" / "esp32" / "idf_component.yml").read_text()
     versions = re.findall(r'^\s+(?:espressif/[\w-]+|version): *"(.*)"$', text, re.MULTILINE)
     assert len(versions) == len(re.findall(r"^  espressif/", text, re.MULTILINE)) == 3
     assert all(re.fullmatch(r"==\d+\.\d+\.\d+", version) for version in versions)
     assert 'idf: ">=5.3"' in text
+
+
+def test_every_folder_that_the_project_names_exists() -> None:
+    text = (FIRMWARE / "CMakeLists.txt").read_text()
+    folders = re.findall(r"CMAKE_CURRENT_LIST_DIR\}/([\w/]+)", text)
+    assert folders
+    for folder in [*folders, "main"]:
+        assert (FIRMWARE / folder / "CMakeLists.txt").exists(), folder
+
+
+WIRING = [FIRMWARE / "main", FIRMWARE / "ports" / "esp32"]
+
+
+def test_every_source_of_the_port_is_in_its_component() -> None:
+    for folder in WIRING:
+        listed = re.search(r"SRCS ((?:\w+\.cc? ?)+)", (folder / "CMakeLists.txt").read_text())
+        assert listed is not None
+        assert sorted(listed[1].split()) == sorted(p.name for p in folder.iterdir() if p.suffix in (".c", ".cc"))
+
+
+def test_port_and_main_are_wiring_only() -> None:
+    sources = [p for folder in WIRING for p in folder.iterdir() if p.suffix in (".c", ".cc", ".h")]
+    assert sum(len(p.read_text().splitlines()) for p in sources) < 1500
+    assert len((FIRMWARE / "main" / "app_main.c").read_text().splitlines()) < 150
+
+
+def test_a_type_check_without_esp_idf_says_that_it_did_not_run() -> None:
+    script = FIRMWARE.parent / "ci" / "firmware_typecheck.py"
+    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, env={"PATH": ""})
+    assert result.returncode == 0
+    assert result.stdout.startswith("NOT RUN")

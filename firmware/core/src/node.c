@@ -150,3 +150,8 @@ void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms)
         whir_node_tell_event(node, &event, now_ms);
     }
 }
+
+int whir_node_proven(const whir_node_t *node)
+{
+    return node->serving && !node->fault && node->verdicts > 0 && node->connected && node->alerts.pending == 0;
+}

@@ -103,3 +103,8 @@ int host_accel_mounting(host_accel_t *h, int8_t up, int16_t *mean_mg)
 {
     return whir_accel_mounting(&h->accel, up, mean_mg);
 }
+
+int host_accel_axes(const char *text, int8_t *axes)
+{
+    return whir_accel_axes(text, axes);
+}

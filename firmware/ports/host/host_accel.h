@@ -20,3 +20,4 @@ void host_accel_info(const host_accel_t *h, uint32_t *values);
 int host_accel_temperature(host_accel_t *h, int16_t *cdeg);
 int host_accel_self_test(host_accel_t *h, int16_t *moved_mg);
 int host_accel_mounting(host_accel_t *h, int8_t up, int16_t *mean_mg);
+int host_accel_axes(const char *text, int8_t *axes);

@@ -138,6 +138,19 @@ static int are_axes(const int8_t axes[3])
     return seen == 0xE;
 }
 
+int whir_accel_axes(const char *text, int8_t axes[3])
+{
+    int is_right = strlen(text) == 6;
+
+    memset(axes, 0, 3);
+    for (int i = 0; is_right && i < 3; i++) {
+        char sign = text[2 * i], name = text[2 * i + 1];
+        int axis = name >= 'x' && name <= 'z' ? name - 'x' + 1 : 0;
+        axes[i] = (int8_t)(sign == '-' ? -axis : sign == '+' ? axis : 0);
+    }
+    return are_axes(axes) ? 0 : WHIR_ERR_ARG;
+}
+
 static void forget(whir_accel_t *a)
 {
     a->measuring = 0;
@@ -150,16 +163,18 @@ int whir_accel_open(whir_accel_t *a, const whir_accel_part_t *part, whir_bus_t *
     int err;
 
     memset(a, 0, sizeof *a);
-    a->part = part;
-    a->bus = bus;
-    a->settings = *settings;
     if (!are_axes(settings->axes) || (part->buses & bus->kind) == 0) {
         return WHIR_ERR_ARG;
     }
+    a->part = part;
+    a->bus = bus;
+    a->settings = *settings;
     err = choose(a);
-    if (err == 0) {
-        err = identify(a);
+    if (err < 0) {
+        a->part = NULL;
+        return err;
     }
+    err = identify(a);
     if (err == 0) {
         err = run(a, part->reset);
     }

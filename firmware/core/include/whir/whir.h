@@ -18,6 +18,8 @@
 #error "this port was written for another version of whir/port: read CHANGELOG.md, then set WHIR_PORT_VERSION"
 #endif
 
+#include "whir/alarm.h"
+#include "whir/backoff.h"
 #include "whir/baseline.h"
 #include "whir/bundle.h"
 #include "whir/bytes.h"

@@ -41,7 +41,8 @@ typedef struct whir_accel {
  * the pauses of the data sheet. Errors: WHIR_ERR_SENSOR_….
  */
 /* Is it the part, can it do what is asked; then resets it, sets it up, reads the settings back and starts it. Any failure may
- * be answered with another call. _RATE and _RANGE: it cannot do what is asked. _ARG: axes that are none. */
+ * be answered with another call, but for _RATE and _RANGE (it cannot do what is asked) and _ARG (axes that are none, a bus that
+ * it has not): then a->part is NULL, and nothing else may be called. */
 int whir_accel_open(whir_accel_t *a, const whir_accel_part_t *part, whir_bus_t *bus, const whir_accel_settings_t *settings);
 /*
  * What is in the FIFO, at most `max` samples of three counts, turned to the machine's axes. The number, which may be 0, or
@@ -49,6 +50,8 @@ int whir_accel_open(whir_accel_t *a, const whir_accel_part_t *part, whir_bus_t *
  * _STUCK: one value for WHIR_ACCEL_STUCK_SAMPLES; _BUS. `now_us` is the CPU's clock, against which the rate is measured.
  */
 int whir_accel_read(whir_accel_t *a, int16_t *samples, uint32_t max, uint64_t now_us);
+/* "+x-z+y" (the machine's x, y, z are the sensor's x, minus z, y) as settings. 0, or _ARG and axes that open refuses. */
+int whir_accel_axes(const char *text, int8_t axes[3]);
 /* Time that the FIFO takes to its watermark and until it overruns, in us. */
 uint32_t whir_accel_watermark_us(const whir_accel_t *a);
 uint32_t whir_accel_overrun_us(const whir_accel_t *a);

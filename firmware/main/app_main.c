@@ -1,0 +1,137 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "esp_app_desc.h"
+#include "esp_log.h"
+#include "esp_system.h"
+#include "esp_timer.h"
+#include "sdkconfig.h"
+#include "tasks.h"
+#include "whir/nn.h"
+#include "whir_board.h"
+
+#define WHIR_PORT_VERSION 1
+#include "whir/whir.h"
+
+#define BLOCKS 48
+
+static whir_esp32_settings_t settings;
+static whir_node_t node;
+static whir_node_config_t config;
+static whir_accel_t accel;
+static whir_bus_t bus;
+static struct {
+    whir_flash_t flash;
+    whir_crypto_t crypto;
+    whir_inference_t engine;
+    whir_link_t link;
+    whir_output_t output;
+} ports;
+static uint8_t arena[CONFIG_WHIR_ARENA_BYTES] __attribute__((aligned(16)));
+static int sensor_error;
+
+static void start_engine(void)
+{
+#ifdef CONFIG_WHIR_ENGINE_TFLM
+    whir_esp32_tflm_init(&ports.engine);
+#else
+    static whir_nn_t nn;
+    whir_nn_inference(&nn, &ports.engine);
+#endif
+}
+
+static const char *reset_reason(void)
+{
+    static const char *const NAMES[] = {
+        [ESP_RST_POWERON] = "power-on",  [ESP_RST_SW] = "software",       [ESP_RST_PANIC] = "panic",
+        [ESP_RST_INT_WDT] = "watchdog",  [ESP_RST_TASK_WDT] = "watchdog", [ESP_RST_WDT] = "watchdog",
+        [ESP_RST_BROWNOUT] = "brownout", [ESP_RST_DEEPSLEEP] = "wake-up",
+    };
+    unsigned reason = (unsigned)esp_reset_reason();
+
+    return reason < sizeof NAMES / sizeof NAMES[0] && NAMES[reason] != NULL ? NAMES[reason] : "other";
+}
+
+/* One line of JSON. The figures of the sensor stand still while the sampling task has it: only what is known is told. */
+static int selftest(char *json, uint32_t bytes)
+{
+    (void)snprintf(json, bytes,
+                   "{\"board\":\"%s\",\"firmware\":\"%s\",\"sensor\":\"%s\",\"sensor_error\":%d,\"rate_mhz\":%lu,"
+                   "\"measured_mhz\":%lu,\"engine\":\"%s\",\"model\":%s,\"verdicts\":%lu,\"quality\":%u,\"boot\":%lu}",
+                   WHIR_BOARD_NAME, config.firmware_version, config.sensor.name, sensor_error,
+                   (unsigned long)config.sensor.rate_mhz, (unsigned long)accel.measured_mhz, ports.engine.name,
+                   node.serving ? "true" : "false", (unsigned long)node.verdicts, (unsigned)node.verdict.quality,
+                   (unsigned long)node.slots.state.boot);
+    return sensor_error;
+}
+
+static int start_sensor(const whir_accel_settings_t *wanted)
+{
+    const whir_accel_part_t *part = whir_accel_find(WHIR_BOARD_SENSOR);
+    int err;
+
+    config.sensor.name = WHIR_BOARD_SENSOR;
+    err = part == NULL ? WHIR_ERR_SENSOR_IDENTITY : whir_esp32_bus_init(&bus, settings.address);
+
+    if (err == 0) {
+        err = whir_accel_open(&accel, part, &bus, wanted);
+    }
+    if (accel.part != NULL) {
+        whir_accel_info(&accel, &config.sensor);
+    }
+    return err;
+}
+
+static void start_node(void)
+{
+    const whir_node_ports_t seams = {&ports.flash,  &ports.crypto, &ports.engine, &ports.link,
+                                     &ports.output, arena,         sizeof arena};
+
+    config.site = settings.site;
+    config.name = settings.node;
+    config.hardware_class = settings.hardware;
+    config.firmware_version = esp_app_get_description()->version;
+    config.reset_reason = reset_reason();
+    config.telemetry_interval_ms = WHIR_MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT;
+    config.status_interval_ms = WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT;
+    config.resend_interval_ms = WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT;
+    start_engine();
+    ESP_ERROR_CHECK(whir_esp32_flash_init(&ports.flash, &config.layout));
+    ESP_ERROR_CHECK(whir_esp32_crypto_init(&ports.crypto, &settings.bundle_keys));
+    ESP_ERROR_CHECK(whir_esp32_output_init(&ports.output));
+    ESP_ERROR_CHECK(whir_esp32_fetch_init(&settings));
+    ESP_ERROR_CHECK(whir_esp32_link_start(&ports.link, &settings));
+    ESP_ERROR_CHECK(whir_node_init(&node, &config, &seams, (uint64_t)esp_timer_get_time() / 1000u));
+}
+
+void app_main(void)
+{
+    static StaticQueue_t queue;
+    static uint8_t storage[BLOCKS * sizeof(whir_block_t)];
+    QueueHandle_t blocks = xQueueCreateStatic(BLOCKS, sizeof(whir_block_t), storage, &queue);
+    int err = whir_esp32_settings_load(&settings);
+
+    ESP_ERROR_CHECK(whir_esp32_console_start(selftest)); /* first: it tells what is wrong with the rest */
+    if (err < 0) {
+        ESP_LOGE("whir", "no identity in fctry (%d): provision this board", err);
+        return;
+    }
+#ifdef CONFIG_SECURE_BOOT
+    if (settings.development) {
+        ESP_LOGE("whir", "keys of a desk in a release build");
+        return;
+    }
+#endif
+    whir_accel_settings_t wanted = {.rate_mhz = CONFIG_WHIR_SENSOR_RATE_MHZ, .range_mg = settings.range_mg};
+    memcpy(wanted.axes, settings.axes, sizeof wanted.axes);
+    sensor_error = start_sensor(&wanted);
+    if (sensor_error < 0) {
+        ESP_LOGE("whir", "sensor: error %d, its bus %ld", sensor_error, (long)bus.vendor_error);
+    }
+    start_node();
+    ESP_ERROR_CHECK(whir_esp32_wifi_start(&settings));
+    if (accel.part != NULL) {
+        whir_sample_start(&accel, &wanted, blocks);
+    }
+    whir_node_run(&node, blocks);
+}

@@ -1,0 +1,86 @@
+#include "esp_ota_ops.h"
+#include "esp_task_wdt.h"
+#include "esp_timer.h"
+#include "tasks.h"
+
+#define STEP_MS 20
+#define STEP_SAMPLES 4 /* blocks between two steps */
+
+static uint64_t now_ms(void)
+{
+    return (uint64_t)esp_timer_get_time() / 1000u;
+}
+
+static void push(whir_node_t *node, const whir_block_t *block)
+{
+    uint64_t now = now_ms();
+
+    if (block->gap) {
+        whir_node_gap(node);
+    }
+    for (uint8_t i = 0; i < block->count; i++) {
+        (void)whir_node_push(node, block->samples[i], now); /* an error is in the node's verdict */
+    }
+}
+
+static void serve_link(whir_node_t *node)
+{
+    static char json[WHIR_MESSAGE_MESSAGE_MAX_BYTES];
+    static uint8_t command[WHIR_MESSAGE_COMMAND_MAX_BYTES];
+    static int was_connected;
+    int connected = whir_esp32_link_connected();
+    uint64_t unix_ms = whir_esp32_clock_set();
+    uint32_t bytes;
+
+    if (unix_ms != 0) {
+        whir_node_clock(node, unix_ms, now_ms());
+    }
+    if (whir_esp32_link_wants_will()) {
+        int length = whir_node_will(node, json, sizeof json);
+        whir_esp32_link_will(json, length < 0 ? 0u : (uint32_t)length);
+    }
+    if (connected != was_connected) {
+        was_connected = connected;
+        whir_node_connected(node, connected, now_ms());
+    }
+    bytes = whir_esp32_link_command(command, sizeof command);
+    if (bytes > 0) {
+        (void)whir_node_command(node, command, bytes, now_ms()); /* the answer is sent */
+    }
+}
+
+static void serve_fetch(whir_node_t *node)
+{
+    whir_esp32_piece_t piece;
+    int err;
+
+    if (!whir_esp32_fetch_piece(&piece)) {
+        return;
+    }
+    err = piece.bytes > 0 ? whir_node_bundle_data(node, piece.data, piece.bytes, now_ms())
+                          : whir_node_bundle_end(node, piece.error, now_ms());
+    if (err != WHIR_ERR_BUSY) { /* then the same piece again after the next step */
+        whir_esp32_fetch_answer(err);
+    }
+}
+
+void whir_node_run(whir_node_t *node, QueueHandle_t blocks)
+{
+    whir_block_t block;
+    int proven = 0;
+
+    (void)esp_task_wdt_add(NULL);
+    for (;;) {
+        for (int i = 0; i < STEP_SAMPLES && xQueueReceive(blocks, &block, pdMS_TO_TICKS(STEP_MS)) == pdTRUE; i++) {
+            push(node, &block);
+        }
+        serve_link(node);
+        serve_fetch(node);
+        whir_node_step(node, now_ms());
+        if (!proven && whir_node_proven(node)) {
+            proven = 1;
+            (void)esp_ota_mark_app_valid_cancel_rollback();
+        }
+        (void)esp_task_wdt_reset();
+    }
+}

@@ -1,0 +1,83 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "esp_console.h"
+#include "esp_system.h"
+#include "freertos/FreeRTOS.h"
+#include "freertos/task.h"
+#include "port.h"
+#include "sdkconfig.h"
+
+static whir_esp32_selftest_t selftest;
+
+static int on_selftest(int argc, char **argv)
+{
+    static char json[512];
+    int err = selftest(json, sizeof json);
+
+    printf("%s\n", json);
+    return err < 0;
+}
+
+static int on_set(int argc, char **argv)
+{
+    int err = argc == 3 ? whir_esp32_settings_set(argv[1], argv[2]) : WHIR_ERR_ARG;
+
+    printf(err < 0 ? "refused (%d): set wifi_ssid|wifi_password|broker|axes|range_mg|address VALUE\n" : "stored (%d), reboot\n",
+           err);
+    return err < 0;
+}
+
+static int on_reset(int argc, char **argv)
+{
+    int err = argc == 2 && strcmp(argv[1], "yes") == 0 ? whir_esp32_settings_reset() : WHIR_ERR_ARG;
+
+    printf(err < 0 ? "refused (%d): factory-reset yes\n" : "settings forgotten (%d), reboot\n", err);
+    return err < 0;
+}
+
+static int on_reboot(int argc, char **argv)
+{
+    esp_restart();
+}
+
+static int on_memory(int argc, char **argv)
+{
+    static TaskStatus_t tasks[24];
+    UBaseType_t count = uxTaskGetSystemState(tasks, sizeof tasks / sizeof tasks[0], NULL);
+
+    printf("heap at least %lu bytes free\n", (unsigned long)esp_get_minimum_free_heap_size());
+    for (UBaseType_t i = 0; i < count; i++) {
+        printf("%-16s stack at least %lu free\n", tasks[i].pcTaskName, (unsigned long)tasks[i].usStackHighWaterMark);
+    }
+    return 0;
+}
+
+int whir_esp32_console_start(whir_esp32_selftest_t test)
+{
+    static const esp_console_cmd_t COMMANDS[] = {
+        {.command = "selftest", .help = "sensor, flash, model: one line of JSON", .func = on_selftest},
+        {.command = "set", .help = "KEY VALUE: one setting", .func = on_set},
+        {.command = "factory-reset", .help = "yes: forget the settings, not the identity", .func = on_reset},
+        {.command = "reboot", .help = "restart", .func = on_reboot},
+        {.command = "memory", .help = "stacks and heap, at their fullest", .func = on_memory},
+    };
+    esp_console_repl_config_t config = ESP_CONSOLE_REPL_CONFIG_DEFAULT();
+    esp_console_repl_t *repl;
+    esp_err_t err;
+
+    selftest = test;
+    config.max_cmdline_length = WHIR_CONSOLE_LINE_MAX_BYTES;
+    config.prompt = "whir>";
+#if CONFIG_ESP_CONSOLE_USB_SERIAL_JTAG
+    esp_console_dev_usb_serial_jtag_config_t device = ESP_CONSOLE_DEV_USB_SERIAL_JTAG_CONFIG_DEFAULT();
+    err = esp_console_new_repl_usb_serial_jtag(&device, &config, &repl);
+#else
+    esp_console_dev_uart_config_t device = ESP_CONSOLE_DEV_UART_CONFIG_DEFAULT();
+    err = esp_console_new_repl_uart(&device, &config, &repl);
+#endif
+    for (size_t i = 0; err == ESP_OK && i < sizeof COMMANDS / sizeof COMMANDS[0]; i++) {
+        err = esp_console_cmd_register(&COMMANDS[i]);
+    }
+    return err == ESP_OK && esp_console_start_repl(repl) == ESP_OK ? 0 : WHIR_ERR_STATE;
+}

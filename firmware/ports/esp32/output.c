@@ -1,0 +1,52 @@
+#include "driver/gpio.h"
+#include "esp_timer.h"
+#include "port.h"
+#include "whir/alarm.h"
+#include "whir_board.h"
+
+static volatile uint8_t severity;
+static volatile uint8_t silenced;
+static uint32_t tick;
+
+static void drive(int pin, int active_level, int on)
+{
+    (void)gpio_set_level(pin, (uint32_t)(on ? active_level : !active_level));
+}
+
+static void on_tick(void *argument)
+{
+    uint8_t on = whir_alarm_at(severity, tick++, silenced);
+
+    if (gpio_get_level(WHIR_BOARD_PIN_BUTTON) == WHIR_BOARD_BUTTON_ACTIVE) {
+        silenced = 1;
+    }
+    drive(WHIR_BOARD_PIN_LED, WHIR_BOARD_LED_ACTIVE, on & WHIR_ALARM_LED);
+    drive(WHIR_BOARD_PIN_BUZZER, WHIR_BOARD_BUZZER_ACTIVE, on & WHIR_ALARM_BUZZER);
+    drive(WHIR_BOARD_PIN_RELAY, WHIR_BOARD_RELAY_ACTIVE, on & WHIR_ALARM_RELAY);
+}
+
+static void set(whir_output_t *output, uint8_t new_severity)
+{
+    severity = new_severity;
+    silenced = 0;
+}
+
+int whir_esp32_output_init(whir_output_t *output)
+{
+    const gpio_config_t outputs = {.pin_bit_mask = 1ull << WHIR_BOARD_PIN_LED | 1ull << WHIR_BOARD_PIN_RELAY |
+                                                   1ull << WHIR_BOARD_PIN_BUZZER,
+                                   .mode = GPIO_MODE_OUTPUT};
+    const gpio_config_t inputs = {.pin_bit_mask = 1ull << WHIR_BOARD_PIN_BUTTON,
+                                  .mode = GPIO_MODE_INPUT,
+                                  .pull_up_en = WHIR_BOARD_BUTTON_ACTIVE ? GPIO_PULLUP_DISABLE : GPIO_PULLUP_ENABLE,
+                                  .pull_down_en = WHIR_BOARD_BUTTON_ACTIVE ? GPIO_PULLDOWN_ENABLE : GPIO_PULLDOWN_DISABLE};
+    const esp_timer_create_args_t timer = {.callback = on_tick, .name = "output"};
+    esp_timer_handle_t handle;
+
+    *output = (whir_output_t){.set = set};
+    set(output, WHIR_SEVERITY_NONE);
+    return gpio_config(&outputs) == ESP_OK && gpio_config(&inputs) == ESP_OK && esp_timer_create(&timer, &handle) == ESP_OK &&
+                   esp_timer_start_periodic(handle, WHIR_ALARM_TICK_MS * 1000) == ESP_OK
+               ? 0
+               : WHIR_ERR_STATE;
+}

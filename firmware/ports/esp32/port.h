@@ -1,0 +1,84 @@
+#ifndef WHIR_ESP32_PORT_H
+#define WHIR_ESP32_PORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "whir/accel.h"
+#include "whir/node.h"
+
+/* The core's seams on an ESP32. Functions return 0 or a negative WHIR_ERR_… code unless said otherwise. */
+
+/* settings.c: what the factory and the installer wrote, read once. */
+#define WHIR_ESP32_TEXT_BYTES 128
+#define WHIR_ESP32_BLOB_BYTES 1024
+typedef struct whir_esp32_blob {
+    size_t bytes;
+    uint8_t data[WHIR_ESP32_BLOB_BYTES];
+} whir_esp32_blob_t;
+
+typedef struct whir_esp32_settings {
+    char wifi_ssid[33], wifi_password[65], broker[WHIR_ESP32_TEXT_BYTES];
+    char site[WHIR_NAME_NAME_MAX_BYTES + 1], node[WHIR_NAME_NAME_MAX_BYTES + 1];
+    char hardware[WHIR_NAME_HARDWARE_CLASS_MAX_BYTES + 1];
+    uint8_t development;
+    whir_esp32_blob_t certificate, private_key, broker_ca, bundle_keys;
+    int8_t axes[3];    /* mounting; the board's own axes when not set */
+    uint32_t range_mg; /* 0: the smallest */
+    uint8_t address;   /* of the sensor on I2C; the board's when not set */
+} whir_esp32_settings_t;
+
+int whir_esp32_settings_load(whir_esp32_settings_t *s);
+/* One setting of the nvs partition, from the console. */
+int whir_esp32_settings_set(const char *key, const char *value);
+/* Forgets every setting, not the identity. */
+int whir_esp32_settings_reset(void);
+
+/* flash.c: the partitions model_0, model_1, spool and state; an address is one of the chip. */
+int whir_esp32_flash_init(whir_flash_t *flash, whir_node_layout_t *layout);
+
+/* crypto.c: PSA; `keys` as the factory writes them. */
+int whir_esp32_crypto_init(whir_crypto_t *crypto, const whir_esp32_blob_t *keys);
+
+/* bus.c: the sensor's bus and interrupt line of the board. Each interrupt notifies the task. */
+int whir_esp32_bus_init(whir_bus_t *bus, uint8_t address);
+int whir_esp32_interrupt_init(void *task /* TaskHandle_t */);
+
+/* output.c: LED, relay, buzzer by severity; the button silences the buzzer until the severity changes. */
+int whir_esp32_output_init(whir_output_t *output);
+
+/* inference_tflm.cc */
+void whir_esp32_tflm_init(whir_inference_t *engine);
+
+/* wifi.c: connects and stays connected, sets the clock. */
+int whir_esp32_wifi_start(const whir_esp32_settings_t *s);
+int whir_esp32_wifi_up(void);
+/* ms since 1970 when the clock was set since the last call, else 0. */
+uint64_t whir_esp32_clock_set(void);
+
+/* link.c: MQTT in a task of its own; the node's task never waits for the network. */
+int whir_esp32_link_start(whir_link_t *link, const whir_esp32_settings_t *s);
+int whir_esp32_link_connected(void);
+/* The link is about to connect and wants a last will; answer with its text. */
+int whir_esp32_link_wants_will(void);
+void whir_esp32_link_will(const char *json, uint32_t bytes);
+/* One command, 0 bytes when there is none. */
+uint32_t whir_esp32_link_command(void *payload, uint32_t bytes_max);
+
+/* fetch.c: a bundle over HTTPS, resumed where it broke off. Pieces are handed over one at a time. */
+int whir_esp32_fetch_init(const whir_esp32_settings_t *s);
+int whir_esp32_fetch_begin(const char *url, uint32_t bytes);
+typedef struct whir_esp32_piece {
+    const uint8_t *data;
+    uint32_t bytes; /* 0: the end */
+    int error;      /* of the end */
+} whir_esp32_piece_t;
+/* 1 when a piece waits; it waits until it is answered. */
+int whir_esp32_fetch_piece(whir_esp32_piece_t *piece);
+void whir_esp32_fetch_answer(int result);
+
+/* console.c: commands on the serial line. `selftest` gives one line of JSON. */
+typedef int (*whir_esp32_selftest_t)(char *json, uint32_t bytes);
+int whir_esp32_console_start(whir_esp32_selftest_t selftest);
+
+#endif

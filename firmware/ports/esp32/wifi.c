@@ -1,0 +1,94 @@
+#include <string.h>
+#include <sys/time.h>
+
+#include "esp_event.h"
+#include "esp_netif.h"
+#include "esp_netif_sntp.h"
+#include "esp_random.h"
+#include "esp_timer.h"
+#include "esp_wifi.h"
+#include "port.h"
+#include "whir/backoff.h"
+
+#define FALLBACK_NTP "pool.ntp.org" /* where DHCP names no server */
+
+static volatile int up;
+static volatile int clock_set;
+static uint32_t failures;
+static esp_timer_handle_t again;
+
+static void connect(void *argument)
+{
+    (void)esp_wifi_connect();
+}
+
+static void on_event(void *argument, esp_event_base_t base, int32_t id, void *data)
+{
+    if (base == IP_EVENT) { /* of these only STA_GOT_IP is asked for */
+        up = 1;
+        failures = 0;
+    } else if (base == WIFI_EVENT && id == WIFI_EVENT_STA_START) {
+        connect(NULL);
+    } else if (base == WIFI_EVENT && id == WIFI_EVENT_STA_DISCONNECTED) {
+        up = 0;
+        (void)esp_timer_stop(again);
+        (void)esp_timer_start_once(again, 1000ull * whir_backoff_ms(++failures, esp_random()));
+    }
+}
+
+static void on_clock(struct timeval *tv)
+{
+    clock_set = 1;
+}
+
+static esp_err_t start_clock(void)
+{
+    esp_sntp_config_t config = ESP_NETIF_SNTP_DEFAULT_CONFIG(FALLBACK_NTP);
+
+    config.server_from_dhcp = true;
+    config.renew_servers_after_new_IP = true;
+    config.index_of_first_server = 1;
+    config.ip_event_to_renew = IP_EVENT_STA_GOT_IP;
+    config.sync_cb = on_clock;
+    return esp_netif_sntp_init(&config);
+}
+
+int whir_esp32_wifi_start(const whir_esp32_settings_t *s)
+{
+    const wifi_init_config_t init = WIFI_INIT_CONFIG_DEFAULT();
+    const esp_timer_create_args_t timer = {.callback = connect, .name = "wifi"};
+    wifi_config_t config = {.sta = {.threshold.authmode = s->wifi_password[0] != 0 ? WIFI_AUTH_WPA2_PSK : WIFI_AUTH_OPEN,
+                                    .sae_pwe_h2e = WPA3_SAE_PWE_BOTH,
+                                    .pmf_cfg.capable = true}};
+
+    memcpy(config.sta.ssid, s->wifi_ssid, strnlen(s->wifi_ssid, sizeof config.sta.ssid));
+    memcpy(config.sta.password, s->wifi_password, strnlen(s->wifi_password, sizeof config.sta.password));
+    if (esp_netif_init() != ESP_OK || esp_event_loop_create_default() != ESP_OK ||
+        esp_netif_create_default_wifi_sta() == NULL || esp_timer_create(&timer, &again) != ESP_OK) {
+        return WHIR_ERR_STATE;
+    }
+    return esp_wifi_init(&init) == ESP_OK && esp_wifi_set_storage(WIFI_STORAGE_RAM) == ESP_OK &&
+                   esp_event_handler_register(WIFI_EVENT, ESP_EVENT_ANY_ID, on_event, NULL) == ESP_OK &&
+                   esp_event_handler_register(IP_EVENT, IP_EVENT_STA_GOT_IP, on_event, NULL) == ESP_OK &&
+                   esp_wifi_set_mode(WIFI_MODE_STA) == ESP_OK && esp_wifi_set_config(WIFI_IF_STA, &config) == ESP_OK &&
+                   start_clock() == ESP_OK && esp_wifi_start() == ESP_OK
+               ? 0
+               : WHIR_ERR_STATE;
+}
+
+int whir_esp32_wifi_up(void)
+{
+    return up;
+}
+
+uint64_t whir_esp32_clock_set(void)
+{
+    struct timeval now;
+
+    if (!clock_set) {
+        return 0;
+    }
+    clock_set = 0;
+    gettimeofday(&now, NULL);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_usec / 1000u;
+}
