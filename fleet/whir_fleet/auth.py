@@ -1,4 +1,7 @@
-"""API tokens and their roles. A token is shown once; the database keeps its SHA-256 (it is 256 random bits, not a password)."""
+"""API tokens: a role, on which sites, for which areas, until when.
+
+A token is shown once; the database keeps its SHA-256 (it is 256 random bits, not a password).
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,23 @@ import secrets
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Final, TypeVarTuple
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from ulid import ULID
 
 from whir_fleet.errors import CredentialError, ForbiddenError, NotFoundError
 from whir_fleet.models import Token
 
 PREFIX = "whir"
+DAYS = 365  # a token lasts, unless it is said otherwise
+DAYS_MAX = 3650
+# What a token can be confined to: the tags of the API.
+AREAS: Final = ("service", "devices", "nodes", "machines", "alerts", "artifacts", "rollouts", "tokens", "audit")
+_DAY_MS = 86_400_000
+
+Ts = TypeVarTuple("Ts")
 
 
 class Role(IntEnum):
@@ -34,15 +45,48 @@ class Identity:
     token_id: str
     label: str
     role: Role
+    sites: frozenset[str] | None = None  # None: all
+    areas: frozenset[str] | None = None  # None: all
 
     def require(self, role: Role) -> None:
         if self.role < role:
             raise ForbiddenError(f"this needs the role {role.name.lower()}; token {self.label!r} is {self.role.name.lower()}")
 
+    def within(self, area: str) -> None:
+        if self.areas is not None and area not in self.areas:
+            raise ForbiddenError(f"token {self.label!r} is not for {area}")
 
-def create(session: Session, label: str, role: Role, now_ms: int) -> tuple[Token, str]:
+    def at(self, *sites: str) -> None:
+        """ForbiddenError unless the role is granted on all of these."""
+        for site in sites:
+            if self.sites is not None and site not in self.sites:
+                raise ForbiddenError(f"token {self.label!r} has no role on site {site}")
+
+    def everywhere(self) -> None:
+        """ForbiddenError unless the role is granted on all sites there may be."""
+        if self.sites is not None:
+            raise ForbiddenError(
+                f"this concerns all sites; token {self.label!r} has its role on {', '.join(sorted(self.sites))}"
+            )
+
+    def only(self, query: Select[*Ts], site: InstrumentedAttribute[str]) -> Select[*Ts]:
+        """The query, confined to the sites on which the role is granted."""
+        return query if self.sites is None else query.where(site.in_(self.sites))
+
+
+def create(
+    session: Session,
+    label: str,
+    role: Role,
+    now_ms: int,
+    *,
+    days: int = DAYS,
+    sites: list[str] | None = None,
+    areas: list[str] | None = None,
+) -> tuple[Token, str]:
     """The row and the token itself, which cannot be had again."""
-    token = Token(id=str(ULID()), label=label, role=role.name.lower(), created_ms=now_ms, hash="")
+    token = Token(id=str(ULID()), label=label, role=role.name.lower(), created_ms=now_ms, hash="", sites=sites, areas=areas)
+    token.expires_ms = now_ms + days * _DAY_MS
     secret = secrets.token_urlsafe(32)
     token.hash = _hash(secret)
     session.add(token)
@@ -50,15 +94,24 @@ def create(session: Session, label: str, role: Role, now_ms: int) -> tuple[Token
     return token, f"{PREFIX}_{token.id}_{secret}"
 
 
-def identify(session: Session, text: str | None) -> Identity:
-    """CredentialError without saying what was wrong with it."""
+def token_id(text: str | None) -> str:
+    """Which token this claims to be. CredentialError: it is none at all."""
     parts = (text or "").split("_", 2)
     if len(parts) != 3 or parts[0] != PREFIX:
         raise CredentialError("a bearer token is needed: whir fleet token create --role viewer")
-    token = session.get(Token, parts[1])
-    if token is None or token.revoked_ms is not None or not hmac.compare_digest(token.hash, _hash(parts[2])):
+    return parts[1]
+
+
+def identify(session: Session, text: str | None, now_ms: int) -> Identity:
+    """CredentialError without saying what was wrong with it."""
+    token = session.get(Token, token_id(text))
+    secret = (text or "").split("_", 2)[2]
+    if token is None or token.revoked_ms is not None or not hmac.compare_digest(token.hash, _hash(secret)):
         raise CredentialError("the token is not valid")
-    return Identity(token.id, token.label, Role[token.role.upper()])
+    if token.expires_ms <= now_ms:
+        raise CredentialError("the token has expired")
+    sites, areas = (frozenset(names) if names is not None else None for names in (token.sites, token.areas))
+    return Identity(token.id, token.label, Role[token.role.upper()], sites, areas)
 
 
 def listed(session: Session) -> list[Token]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
+import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -175,20 +178,58 @@ def nodes(url: UrlOption = None, as_json: JsonOption = False) -> None:
     print_table(table)
 
 
+@app.command()
+@one_line
+def command(
+    node: Annotated[str, typer.Argument(metavar="SITE/NODE")],
+    what: Annotated[str, typer.Argument(help="measure, or rollback to the model in the other slot")],
+    ttl_s: Annotated[int, typer.Option(min=1, help="what the node has not got by then it must not do")] = 300,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell a node something; it goes out again after each status of the node until it is answered or too late.
+
+    Example: whir fleet command plant-1/pump-3 measure
+    """
+    answer = Remote(url).call("POST", f"/nodes/{node}/commands", json={"c": what, "ttl_s": ttl_s})
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo(f"{answer['id']}  {answer['c']}: {answer['state']}")
+
+
+@app.command("audit")
+@one_line
+def audit_log(
+    since_days: Annotated[float, typer.Option(min=0, help="how far back")] = 30,
+    url: UrlOption = None,
+) -> None:
+    """Who changed what, newest first: one JSON object a line, for a file or another log.
+
+    Example: whir fleet audit --since-days 90 > audit.jsonl
+    """
+    since_ms = time.time_ns() // 1_000_000 - round(since_days * 86_400_000)
+    for entry in Remote(url).pages("/audit", since_ms=max(0, since_ms)):
+        typer.echo(json.dumps(entry))
+
+
 @token_app.command("create")
 @one_line
 def token_create(
     role: Annotated[str, typer.Option(help="viewer, operator or admin")],
     label: Annotated[str, typer.Option(help="whose it is")] = "cli",
+    days: Annotated[int, typer.Option(min=1, max=3650, help="until it expires")] = 365,
+    site: Annotated[list[str] | None, typer.Option(help="the role is granted on this one only; again for more")] = None,
+    area: Annotated[list[str] | None, typer.Option(help="only for this part of the API, e.g. alerts; again for more")] = None,
     config: ConfigOption = None,
     data_dir: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Makes a token in the database, beside the running service or before its first start. It is shown this once.
 
-    Example: export WHIR_FLEET_TOKEN=$(whir fleet token create --role operator)
+    Example: export WHIR_FLEET_TOKEN=$(whir fleet token create --role operator --site plant-1 --days 90)
     """
-    from whir_fleet import auth
+    from whir_fleet import audit, auth
     from whir_fleet.auth import Role
     from whir_fleet.clock import now_ms
     from whir_fleet.db import Database
@@ -196,12 +237,18 @@ def token_create(
 
     if role.upper() not in Role.__members__:
         raise typer.BadParameter("viewer, operator or admin", param_hint="--role")
+    if unknown := set(area or ()) - set(auth.AREAS):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not one of {', '.join(auth.AREAS)}", param_hint="--area")
     settings = Settings.load(config, data_dir=data_dir)
     settings.prepare()
     database = Database(settings.url)
     database.migrate()
     with database.write() as session:
-        row, token = auth.create(session, label, Role[role.upper()], now_ms())
+        row, token = auth.create(
+            session, label, Role[role.upper()], now_ms(), days=days, sites=site or None, areas=area or None
+        )
+        audit.note(session, object=row.id, label=label, role=row.role, sites=row.sites, areas=row.areas)
+        audit.record(session, now_ms(), f"{getpass.getuser()} at the console", "tokens.create")
     database.close()
     if as_json:
         print_json({"id": row.id, "label": row.label, "role": row.role, "token": token})

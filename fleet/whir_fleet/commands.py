@@ -67,9 +67,11 @@ def on_ack(session: Session, node_id: int, message: Parsed) -> Command | None:
 
 
 def expire(session: Session, now_ms: int) -> None:
-    """What nobody answered in time does not go out any more: a node would only answer `expired`."""
-    late = update(Command).where(Command.state == PENDING, Command.exp_s * 1000 < now_ms)
-    session.execute(late.values(state=DONE, result="expired", code="silent"))
+    """What nobody answered in time does not go out any more: a node would only answer `expired`. What was done is not done
+    again after a boot."""
+    late = update(Command).where(Command.exp_s * 1000 < now_ms)
+    session.execute(late.where(Command.state == PENDING).values(state=DONE, result="expired", code="silent"))
+    session.execute(late.where(Command.state == ACCEPTED, Command.result == "ok").values(state=DONE))
 
 
 def close(session: Session, id: str) -> None:

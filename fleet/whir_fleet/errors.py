@@ -14,6 +14,7 @@ FleetError
 ├── BundleRefusedError     422, with the core's error name in `code`
 ├── CredentialError        401
 ├── ForbiddenError         403
+├── TooManyTriesError      429, of a wrong token
 ├── TooLargeError          413
 └── ApiError               what the command line got back from the server
 """
@@ -100,6 +101,15 @@ class CredentialError(FleetError):
 class ForbiddenError(FleetError):
     status = 403
     code = "forbidden"
+
+
+class TooManyTriesError(FleetError):
+    status = 429
+    code = "too_many_tries"
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"too many tries with a wrong token; try again in {wait_s} s")
+        self.wait_s = wait_s
 
 
 class TooLargeError(FleetError):

@@ -28,8 +28,9 @@ class Place:
 
 @dataclass
 class Imported:
-    machines: int = 0
-    points: int = 0
+    sites: set[str]
+    machines: int
+    points: int
     assigned: int = 0
 
 
@@ -114,7 +115,7 @@ def import_csv(session: Session, text: str, who: str, now_ms: int) -> Imported:
     lines = machine_specs.parse(text)
     specs = machine_specs.machines(lines)
     known = {(m.site, m.name): m for m in session.scalars(select(Machine).with_for_update())}
-    done = Imported(machines=len(specs), points=len(lines))
+    done = Imported({site for site, _ in specs}, machines=len(specs), points=len(lines))
     points: dict[tuple[str, str, str], Point] = {}
     for (site, name), spec in specs.items():
         machine = known.get((site, name))

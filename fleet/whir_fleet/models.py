@@ -358,7 +358,27 @@ class Token(Base):
     role: Mapped[str] = mapped_column(String(12))
     hash: Mapped[str] = mapped_column(String(64))
     created_ms: Mapped[int] = mapped_column(BigInteger)
+    expires_ms: Mapped[int] = mapped_column(BigInteger)
     revoked_ms: Mapped[int | None] = mapped_column(BigInteger)
+    sites: Mapped[list[str] | None]  # null: all
+    areas: Mapped[list[str] | None]  # of the API; null: all
+
+
+class AuditEntry(Base):
+    """Who changed what. Triggers refuse to change or delete a row."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (Index("ix_audit_entry_at", "at_ms", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(AUTO, primary_key=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    who: Mapped[str] = mapped_column(Text)
+    token_id: Mapped[str | None] = mapped_column(String(26))
+    address: Mapped[str | None] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    site: Mapped[str | None] = mapped_column(String(32))
+    object: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]]
 
 
 class Artifact(Base):

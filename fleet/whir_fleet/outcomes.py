@@ -70,10 +70,15 @@ def record(session: Session, alert_id: str, outcome: str, fault: str | None, not
     return alert
 
 
-def precision(session: Session) -> list[Precision]:
-    """By model version, newest counter first. What the fleet itself raised (a lost sensor) has no model and is left out."""
+def precision(session: Session, sites: frozenset[str] | None = None) -> list[Precision]:
+    """By model version, newest counter first; of these sites, or of all.
+
+    What the fleet itself raised (a lost sensor) has no model and is left out.
+    """
     key = (Alert.model, Alert.model_version, Alert.counter)
     query = select(*key, Alert.outcome, func.count()).where(Alert.model.is_not(None)).group_by(*key, Alert.outcome)
+    if sites is not None:
+        query = query.where(Alert.site.in_(sites))
     found: dict[tuple[str, str | None, int | None], Precision] = {}
     for model, version, counter, outcome, count in session.execute(query):
         assert model is not None

@@ -22,6 +22,7 @@ from whir_fleet.ingest import Ingest
 from whir_fleet.link import BrokerAddress
 from whir_fleet.listen import listen
 from whir_fleet.settings import Settings
+from whir_fleet.sign_in import FailureLimit
 from whir_fleet.worker import Worker
 
 log = logging.getLogger("whir.fleet")
@@ -91,7 +92,8 @@ class FleetService:
         signer = self._signer()
         self._worker = Worker(self.settings, self.database, self.broker, signer)
         self._ingest = Ingest(self.settings, self.database, self.broker, self._worker.wake)
-        context = Context(self.settings, self.database, signer, self._worker.wake, lambda: self.ingest_connected)
+        sign_in = FailureLimit(self.settings.sign_in_failures)
+        context = Context(self.settings, self.database, signer, self._worker.wake, lambda: self.ingest_connected, sign_in)
         config = uvicorn.Config(create_app(context), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
         self._server = server = uvicorn.Server(config)
         self._spawn("ingest", self._ingest.run)

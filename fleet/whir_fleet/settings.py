@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     resend_s: int = Field(15, ge=1, le=3600, description="a command without an answer goes out again after this")
     enrolled_only: bool = Field(False, description="take messages of nodes only that a factory has enrolled")
     dead_letters_max: int = Field(10_000, ge=1, description="older ones are deleted")
+    sign_in_failures: int = Field(30, ge=1, description="tries with a wrong token in a minute, by address and token")
     url_ttl_s: int = Field(3600, ge=10, le=604_800, description="how long a signed bundle URL works")
 
     @field_validator("broker")

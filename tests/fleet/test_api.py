@@ -16,7 +16,7 @@ import signed_bundle
 from pydantic import BaseModel
 
 from whir_fleet import auth
-from whir_fleet.api import alerts, artifacts, devices, health, machines, maintenance, nodes, rollouts, tokens
+from whir_fleet.api import alerts, artifacts, audit, devices, health, machines, maintenance, nodes, rollouts, tokens
 from whir_fleet.api.app import JSON_MAX_BYTES
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES, Signer
 from whir_fleet.auth import Role
@@ -31,7 +31,7 @@ MakeBundle = Callable[..., bytes]
 
 @pytest.fixture
 def service(tmp_path: Path, keys: Path) -> Iterator[FleetService]:
-    settings = Settings.load(data_dir=tmp_path / "data", keys_dir=keys, api_port=0, broker_port=0)
+    settings = Settings.load(data_dir=tmp_path / "data", keys_dir=keys, api_port=0, broker_port=0, sign_in_failures=1000)
     with FleetService(settings) as started:
         yield started
 
@@ -89,7 +89,7 @@ def test_there_is_nothing_else_to_read(service: FleetService) -> None:
 
 def test_the_examples_of_the_api_document_are_true() -> None:
     shown = 0
-    for module in (alerts, artifacts, devices, health, machines, maintenance, nodes, rollouts, tokens):
+    for module in (alerts, artifacts, audit, devices, health, machines, maintenance, nodes, rollouts, tokens):
         for model in vars(module).values():
             if isinstance(model, type) and issubclass(model, BaseModel) and "json_schema_extra" in model.model_config:
                 extra = model.model_config["json_schema_extra"]
@@ -332,3 +332,138 @@ def test_machines_by_http_and_by_file(service: FleetService, client: Callable[[R
     assert http.post("/machines/lab/pump/points/de/release", json={}).status_code == 200
     assert client(Role.ADMIN).delete("/machines/lab/pump").status_code == 204
     assert http.get("/machines/lab/pump").status_code == 404
+
+
+def confined(service: FleetService, role: Role, sites: list[str] | None, areas: list[str] | None = None) -> httpx.Client:
+    with service.database.write() as session:
+        _, token = auth.create(session, "confined", role, time.time_ns() // 1_000_000, sites=sites, areas=areas)
+    return httpx.Client(base_url=f"{service.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=10)
+
+
+def test_a_token_of_one_site_sees_and_changes_nothing_of_another(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], make_bundle: MakeBundle, says: Says
+) -> None:
+    for site in ("lab", "plant"):
+        put(service, says("status", site=site, seq=1), says("telemetry", site=site, seq=2), says("event", site=site, seq=3))
+        put(service, says("alert", site=site, seq=4, model="m", counter=1))
+    whole = client(Role.ADMIN)
+    whole.post("/maintenance", json={"site": "plant", "until_ms": 2**50 - 1, "from_ms": 2**50 - 9, "why": "x"})
+    whole.put("/machines/plant/pump", json={})
+    sha256 = upload(whole, make_bundle())["sha256"]
+    rollout = whole.post("/rollouts", json={"name": "all", "sha256": sha256, "start": False}).json()["id"]
+    theirs = {alert["site"]: alert["alert_id"] for alert in whole.get("/alerts").json()["items"]}
+    window = whole.get("/maintenance").json()["items"][0]["id"]
+    with confined(service, Role.ADMIN, ["lab"]) as http:
+        for path in ("/nodes", "/telemetry", "/events", "/alerts"):
+            assert {item["site"] for item in http.get(path).json()["items"]} == {"lab"}, path
+        for path in ("/machines", "/maintenance", "/rollouts"):
+            assert http.get(path).json()["items"] == [], path
+        assert [p["alerts"] for p in http.get("/alerts/precision").json()] == [1]
+        assert http.post(f"/alerts/{theirs['lab']}/acknowledge").status_code == 200
+        with pytest.raises(httpx.ReadTimeout):  # the plant's change does not come
+            whole.post(f"/alerts/{theirs['plant']}/assign", json={"to": "ben"})
+            whole.post(f"/alerts/{theirs['plant']}/acknowledge")
+            http.timeout = httpx.Timeout(2)
+            messages = stream(http, 4, {"Last-Event-ID": "0"})
+            raise AssertionError(messages)
+        http.timeout = httpx.Timeout(10)
+        plan = {"site": "plant", "until_ms": 2**50, "why": "x"}
+        table = {"Content-Type": "text/csv"}
+        refused = [
+            http.get("/nodes/plant/n1"),
+            http.get("/alerts", params={"site": "plant"}),
+            http.get(f"/alerts/{theirs['plant']}"),
+            *(http.post(f"/alerts/{theirs['plant']}/{verb}") for verb in ("acknowledge", "resolve")),
+            http.post(f"/alerts/{theirs['plant']}/assign", json={"to": "x"}),
+            http.post(f"/alerts/{theirs['plant']}/outcome", json={"outcome": "confirmed"}),
+            http.put("/machines/plant/pump", json={}),
+            http.post("/machines/import", content="site,machine,point\nlab,a,b\nplant,c,d\n", headers=table),
+            http.post("/maintenance", json=plan),
+            http.post(f"/maintenance/{window}/end"),
+            http.post("/nodes/plant/n1/commands", json={"c": "measure"}),
+            http.get(f"/rollouts/{rollout}"),
+            *(http.post(f"/rollouts/{rollout}/{verb}") for verb in ("start", "halt", "resume", "abort")),
+            http.post("/rollouts", json={"name": "x", "sha256": sha256}),
+            http.post("/artifacts", content=make_bundle(security_counter=9)),
+            http.delete(f"/artifacts/{sha256}"),
+            http.get("/dead-letters"),
+            http.get("/tokens"),
+            http.post("/tokens", json={"label": "x", "role": "viewer"}),
+            http.delete("/tokens/x"),
+            http.get("/audit"),
+        ]
+        assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(403, "forbidden")}
+        assert http.get("/machines").json()["items"] == []
+    with confined(service, Role.ADMIN, None, ["alerts"]) as http:
+        assert [http.get(path).status_code for path in ("/alerts", "/maintenance", "/nodes", "/tokens")] == [200, 200, 403, 403]
+
+
+def test_every_change_is_in_the_audit_log_and_a_refused_one_is_not(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], make_bundle: MakeBundle, says: Says
+) -> None:
+    put(service, says("status", seq=1), says("alert", seq=5))
+    http = client(Role.ADMIN)
+    alert_id = http.get("/alerts").json()["items"][0]["alert_id"]
+    token = http.post("/tokens", json={"label": "panel", "role": "viewer", "days": 3, "sites": ["lab"]}).json()
+    http.post(f"/alerts/{alert_id}/acknowledge", json={"why": "seen"})
+    assert http.post(f"/alerts/{alert_id}/acknowledge").status_code == 409
+    http.put("/machines/lab/pump", json={"rated_kw": 22, "points": [{"name": "de"}]})
+    http.post("/machines/lab/pump/points/de/assign", json={"node": "n1"})
+    http.post("/nodes/lab/n1/commands", json={"c": "measure"})
+    sha256 = upload(http, make_bundle())["sha256"]
+    http.post("/rollouts", json={"name": "x", "sha256": sha256, "start": False})
+    http.delete(f"/tokens/{token['id']}")
+    entries = list(reversed(http.get("/audit").json()["items"]))
+    assert [(e["action"], e["site"], e["object"]) for e in entries] == [
+        ("tokens.create", None, token["id"]),
+        ("alerts.acknowledge", "lab", alert_id),
+        ("machines.put", "lab", "pump"),
+        ("machines.assign", "lab", "pump/de"),
+        ("nodes.command", "lab", "n1"),
+        ("artifacts.upload", None, sha256),
+        ("rollouts.create", None, entries[6]["object"]),
+        ("tokens.revoke", None, token["id"]),
+    ]
+    assert {(e["who"], e["address"]) for e in entries} == {("ADMIN", "127.0.0.1")}
+    assert entries[1]["detail"] == {"why": "seen"}
+    assert token["token"] not in json.dumps(entries)
+
+
+def test_a_wrong_token_is_tried_only_so_often(tmp_path: Path, keys: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path / "data", keys_dir=keys, api_port=0, broker_port=0, sign_in_failures=3)
+    with FleetService(settings) as service:
+        token = service.create_token("right", Role.VIEWER)
+        guess = {"Authorization": f"Bearer {token[:-1]}{'a' if token[-1] != 'a' else 'b'}"}
+        url = f"{service.url}/api/v1/nodes"
+        assert [httpx.get(url, headers=guess).status_code for _ in range(4)] == [401, 401, 401, 429]
+        answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"})  # nor is the right one looked at
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_tries")
+        assert 0 < int(answer.headers["Retry-After"]) <= 60
+        other = service.create_token("other", Role.VIEWER)
+        assert httpx.get(url, headers={"Authorization": f"Bearer {other}"}).status_code == 200
+
+
+def test_every_answer_carries_the_security_headers(client: Callable[[Role | None], httpx.Client]) -> None:
+    http = client(Role.VIEWER)
+    for path in ("/health", "/nodes", "/nodes/lab/nobody", "/nowhere", "/tokens"):
+        headers = http.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff", path
+        assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'", path
+        assert (headers["X-Frame-Options"], headers["Cache-Control"]) == ("DENY", "no-store"), path
+
+
+def test_a_command_is_queued_listed_and_given_up_when_it_is_too_late(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says
+) -> None:
+    put(service, says("status", seq=1))
+    http = client(Role.OPERATOR)
+    made = http.post("/nodes/lab/n1/commands", json={"c": "measure", "ttl_s": 60}).json()
+    assert (made["c"], made["state"], made["result"]) == ("measure", "pending", None)
+    put(service, says("ack", seq=2, id=made["id"], c="measure", result="ok"))
+    assert [(c["id"], c["result"]) for c in http.get("/nodes/lab/n1/commands").json()["items"]] == [(made["id"], "ok")]
+    late = http.post("/nodes/lab/n1/commands", json={"c": "rollback", "ttl_s": 1}).json()["id"]
+    give_up = time.monotonic() + 20
+    while (last := http.get("/nodes/lab/n1/commands").json()["items"][0])["state"] != "done" and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert (last["id"], last["state"], last["result"], last["code"]) == (late, "done", "expired", "silent")
+    assert http.post("/nodes/lab/n1/commands", json={"c": "update"}).status_code == 422

@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from whir_fleet import alerts, outcomes, site_alerts
+from whir_fleet import alerts, audit, outcomes, site_alerts
 from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
+from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
 from whir_fleet.models import Alert, AlertChange
@@ -173,14 +175,14 @@ class PrecisionView(BaseModel):
 @router.get("")
 def listed(
     session: Reading,
-    _: Viewer,
+    who: Viewer,
     state: Annotated[StateName | None, Query()] = None,
     site: Annotated[str | None, Query(max_length=32)] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[AlertView]:
     """Alerts, newest first."""
-    query = select(Alert)
+    query = who.only(select(Alert), Alert.site)
     if state is not None:
         query = query.where(Alert.state == state)
     if site is not None:
@@ -191,18 +193,22 @@ def listed(
 
 @router.get("/stream", response_class=EventSourceResponse)
 async def stream(
-    request: Request, ctx: Ctx, _: Viewer, last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None
+    request: Request, ctx: Ctx, who: Viewer, last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None
 ) -> EventSourceResponse:
     """Changes as server-sent events: the messages that subscribers get over MQTT. `Last-Event-ID` goes on from there."""
-    return EventSourceResponse(_changes(request, ctx.database, last_event_id), ping=15)
+    return EventSourceResponse(_changes(request, ctx.database, who, last_event_id), ping=15)
 
 
-async def _changes(request: Request, database: Database, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
+async def _changes(
+    request: Request, database: Database, who: Identity, last_event_id: str | None
+) -> AsyncIterator[ServerSentEvent]:
     """Reads the table, not a queue of this process: any replica of the API may answer."""
     place = int(last_event_id) if last_event_id is not None else await asyncio.to_thread(_newest, database)
     while not await request.is_disconnected():
         for change in await asyncio.to_thread(_after, database, place):
             place = change.id
+            if who.sites is not None and change.message["site"] not in who.sites:
+                continue
             yield ServerSentEvent(json.dumps(change.message), event="alert", id=str(change.id))
         await asyncio.sleep(_STREAM_POLL_S)
 
@@ -218,15 +224,16 @@ def _after(database: Database, place: int) -> list[AlertChange]:
 
 
 @router.get("/precision")
-def precision(session: Reading, _: Viewer) -> list[PrecisionView]:
+def precision(session: Reading, who: Viewer) -> list[PrecisionView]:
     """How often each model version was right, by the outcomes that engineers recorded."""
-    return [PrecisionView.model_validate(row) for row in outcomes.precision(session)]
+    return [PrecisionView.model_validate(row) for row in outcomes.precision(session, who.sites)]
 
 
 @router.get("/{alert_id}")
-def detail(session: Reading, _: Viewer, alert_id: str) -> AlertDetail:
+def detail(session: Reading, who: Viewer, alert_id: str) -> AlertDetail:
     """One alert with its history and its occurrences."""
     alert = alerts.find(session, alert_id)
+    who.at(alert.site)
     changes = session.scalars(select(AlertChange).where(AlertChange.alert_id == alert_id).order_by(AlertChange.id))
     members = [
         MemberView(
@@ -238,6 +245,13 @@ def detail(session: Reading, _: Viewer, alert_id: str) -> AlertDetail:
     return AlertDetail(**view.model_dump(), changes=[ChangeView.model_validate(c) for c in changes], members=members)
 
 
+def _may(session: Session, who: Identity, alert_id: str, request: BaseModel | None) -> None:
+    """Before a change: on which site it is, and what the audit log says of it."""
+    site = alerts.find(session, alert_id).site
+    who.at(site)
+    audit.note(session, site=site, **(request.model_dump(exclude_none=True) if request is not None else {}))
+
+
 def _why(request: Why | None) -> str | None:
     return request.why if request is not None else None
 
@@ -245,6 +259,7 @@ def _why(request: Why | None) -> str | None:
 @router.post("/{alert_id}/acknowledge")
 def acknowledge(ctx: Ctx, session: Writing, who: Operator, alert_id: str, request: Why | None = None) -> AlertView:
     """Somebody has seen it. A rise in severity opens it again."""
+    _may(session, who, alert_id, request)
     alert = alerts.acknowledge(session, alert_id, who.label, now_ms(), _why(request))
     ctx.wake()
     return AlertView.model_validate(alert)
@@ -253,12 +268,14 @@ def acknowledge(ctx: Ctx, session: Writing, who: Operator, alert_id: str, reques
 @router.post("/{alert_id}/assign")
 def assign(session: Writing, who: Operator, alert_id: str, request: AssignRequest) -> AlertView:
     """Whose it is from now on."""
+    _may(session, who, alert_id, request)
     return AlertView.model_validate(alerts.assign(session, alert_id, request.to, who.label, now_ms(), request.why))
 
 
 @router.post("/{alert_id}/resolve")
 def resolve(ctx: Ctx, session: Writing, who: Operator, alert_id: str, request: Why | None = None) -> AlertView:
     """By hand. When the node goes on hearing the fault, its next message opens a new alert."""
+    _may(session, who, alert_id, request)
     alert = alerts.resolve(session, alert_id, who.label, now_ms(), _why(request))
     ctx.wake()
     return AlertView.model_validate(alert)
@@ -267,5 +284,6 @@ def resolve(ctx: Ctx, session: Writing, who: Operator, alert_id: str, request: W
 @router.post("/{alert_id}/outcome")
 def outcome(session: Writing, who: Operator, alert_id: str, request: OutcomeRequest) -> AlertView:
     """What the engineer found at the machine; in any state. Saying it again corrects it."""
+    _may(session, who, alert_id, request)
     found = outcomes.record(session, alert_id, request.outcome, request.fault, request.note, who.label, now_ms())
     return AlertView.model_validate(found)

@@ -10,13 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DataError, OperationalError
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whir_fleet.api import alerts, artifacts, devices, health, machines, maintenance, nodes, rollouts, tokens
+from whir_fleet.api import alerts, artifacts, audit, devices, health, machines, maintenance, nodes, rollouts, tokens
 from whir_fleet.api.context import Context, Viewer
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES
-from whir_fleet.errors import FleetError, RequestError, TooLargeError
+from whir_fleet.errors import FleetError, RequestError, TooLargeError, TooManyTriesError
 
 __all__ = ["Context", "create_app"]
 
@@ -24,6 +25,15 @@ log = logging.getLogger("whir.fleet.api")
 
 JSON_MAX_BYTES = 64 * 1024
 _LIMITS = {"/api/v1/artifacts": UPLOAD_MAX_BYTES, machines.IMPORT_PATH: machines.IMPORT_MAX_BYTES}
+
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 
 class Problem(BaseModel):
@@ -61,8 +71,27 @@ class SizeLimit:
         await self._app(scope, counted, send)
 
 
+class SecurityHeaders:
+    """What a browser must not do with an answer: guess its type, frame it, run it, keep it, or tell others where it was."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
 def _problem(error: FleetError) -> JSONResponse:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    if isinstance(error, TooManyTriesError):
+        headers = {"Retry-After": str(error.wait_s)}
     return JSONResponse({"code": error.code, "text": str(error)}, error.status, headers)
 
 
@@ -78,8 +107,9 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.add_middleware(SizeLimit)
-    v1 = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422)})
-    for module in (health, devices, nodes, machines, alerts, maintenance, artifacts, rollouts, tokens):
+    app.add_middleware(SecurityHeaders)
+    v1 = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422, 429)})
+    for module in (health, devices, nodes, machines, alerts, maintenance, artifacts, rollouts, tokens, audit):
         v1.include_router(module.router)
 
     @v1.get("/openapi.json", include_in_schema=False)

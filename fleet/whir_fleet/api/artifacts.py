@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
-from whir_fleet import artifacts
-from whir_fleet.api.context import Admin, Context, Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
+from whir_fleet import artifacts, audit
+from whir_fleet.api.context import Admin, Context, Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page, record
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
 from whir_fleet.errors import NotFoundError
@@ -59,13 +59,16 @@ _BODY = {
 @router.post("", status_code=201, openapi_extra=_BODY)
 async def upload(request: Request, ctx: Ctx, who: Operator) -> ArtifactView:
     """A bundle as the body. It is opened by the node's own code; a refusal has the core's error name as its code."""
-    return await run_in_threadpool(_store, ctx, who, await request.body())
+    return await run_in_threadpool(_store, request, ctx, who, await request.body())
 
 
-def _store(ctx: Context, who: Identity, data: bytes) -> ArtifactView:
+def _store(request: Request, ctx: Context, who: Identity, data: bytes) -> ArtifactView:
+    who.everywhere()
     keys = artifacts.public_keys(ctx.settings.keys)
     with ctx.database.write() as session:
         artifact = artifacts.upload(session, ctx.settings.bundles, keys, data, who.label, now_ms())
+        audit.note(session, object=artifact.sha256, model=artifact.model, model_version=artifact.model_version)
+        record(request, session, who)
         return ArtifactView.model_validate(artifact)
 
 
@@ -82,8 +85,9 @@ def detail(session: Reading, _: Viewer, sha256: str) -> ArtifactView:
 
 
 @router.delete("/{sha256}", status_code=204)
-def remove(ctx: Ctx, session: Writing, _: Admin, sha256: str) -> Response:
+def remove(ctx: Ctx, session: Writing, who: Admin, sha256: str) -> Response:
     """Only while no rollout names it."""
+    who.everywhere()
     artifacts.remove(session, ctx.settings.bundles, sha256)
     return Response(status_code=204)
 

@@ -14,12 +14,14 @@ from pydantic import BaseModel
 from sqlalchemy import Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from whir_fleet import auth
+from whir_fleet import audit, auth
 from whir_fleet.artifacts import Signer
 from whir_fleet.auth import Identity, Role
+from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
-from whir_fleet.errors import RequestError
+from whir_fleet.errors import CredentialError, RequestError
 from whir_fleet.settings import Settings
+from whir_fleet.sign_in import FailureLimit
 
 LIMIT_MAX = 1000
 
@@ -33,6 +35,7 @@ class Context:
     signer: Signer
     wake: Callable[[], None]
     ingest_connected: Callable[[], bool]
+    sign_in: FailureLimit
 
 
 def context(request: Request) -> Context:
@@ -44,13 +47,37 @@ Ctx = Annotated[Context, Depends(context)]
 _bearer = HTTPBearer(auto_error=False, description="`whir fleet token create --role viewer`")
 
 
-def identity(ctx: Ctx, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Identity:
-    with ctx.database.read() as session:
-        return auth.identify(session, credentials.credentials if credentials else None)
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
+
+
+def identity(
+    request: Request, ctx: Ctx, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Identity:
+    """Who asks. A token is held to its areas by the tag of the route, and to its sites where the request names one; what a
+    route finds out later (lists, an alert's site) it checks itself."""
+    text = credentials.credentials if credentials else None
+    token, address, now = auth.token_id(text), _address(request), now_ms()
+    ctx.sign_in.check(address, token, now)
+    try:
+        with ctx.database.read() as session:
+            who = auth.identify(session, text, now)
+    except CredentialError:
+        ctx.sign_in.failed(address, token, now)
+        raise
+    route = request.scope["route"]
+    if route.tags:
+        who.within(route.tags[0])
+    if (site := request.path_params.get("site") or request.query_params.get("site")) is not None:
+        who.at(site)
+    return who
+
+
+Caller = Annotated[Identity, Depends(identity)]
 
 
 def _role(role: Role) -> Callable[[Identity], Identity]:
-    def check(who: Annotated[Identity, Depends(identity)]) -> Identity:
+    def check(who: Caller) -> Identity:
         who.require(role)
         return who
 
@@ -67,9 +94,20 @@ def _reading(ctx: Ctx) -> Iterator[Session]:
         yield session
 
 
-def _writing(ctx: Ctx) -> Iterator[Session]:
+def _writing(request: Request, ctx: Ctx, who: Caller) -> Iterator[Session]:
     with ctx.database.write() as session:
         yield session
+        record(request, session, who)
+
+
+def record(request: Request, session: Session, who: Identity) -> None:
+    """Every change goes into the audit log, with what its route has noted."""
+    route, path = request.scope["route"], request.path_params
+    for name, value in (("site", path.get("site")), ("object", "/".join(v for k, v in path.items() if k != "site") or None)):
+        if name not in session.info.get("audit", {}):
+            audit.note(session, **{name: value})
+    action = f"{route.tags[0]}.{route.name}"
+    audit.record(session, now_ms(), who.label, action, token_id=who.token_id, address=_address(request))
 
 
 # scope="function": committed before the answer leaves, not after it

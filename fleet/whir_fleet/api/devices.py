@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from whir_contracts.contract import NAME_SITE_NODE_PATTERN
-from whir_fleet import enrolment
+from whir_fleet import audit, enrolment
 from whir_fleet.api.context import Admin, Ctx, Cursor, Limit, Page, Reading, Viewer, Writing, page
 from whir_fleet.clock import now_ms
 from whir_fleet.models import Device
@@ -74,29 +74,35 @@ class RevocationView(RevocationFacts):
 
 
 @router.get("/devices")
-def devices(session: Reading, _: Viewer, limit: Limit = 100, cursor: Cursor = None) -> Page[DeviceView]:
+def devices(session: Reading, who: Viewer, limit: Limit = 100, cursor: Cursor = None) -> Page[DeviceView]:
     """All enrolled nodes by serial, retired ones included."""
-    rows, following = page(session, select(Device), [Device.serial], cursor, limit, newest=False)
+    rows, following = page(session, who.only(select(Device), Device.site), [Device.serial], cursor, limit, newest=False)
     return Page(items=[DeviceView.model_validate(device) for (device,) in rows], next=following)
 
 
 @router.put("/devices/{serial}")
-def enrol(session: Writing, _: Admin, serial: Serial, facts: DeviceFacts) -> DeviceView:
+def enrol(session: Writing, who: Admin, serial: Serial, facts: DeviceFacts) -> DeviceView:
     """Enrols a node; the same again changes nothing."""
+    who.at(facts.site)
+    audit.note(session, **facts.model_dump())
     return DeviceView.model_validate(enrolment.enrol(session, serial, facts.model_dump(), now_ms()))
 
 
 @router.post("/devices/{serial}/retire")
-def retire(session: Writing, ctx: Ctx, _: Admin, serial: Serial) -> DeviceView:
+def retire(session: Writing, ctx: Ctx, who: Admin, serial: Serial) -> DeviceView:
     """Its messages are refused from now on, and its connection is closed."""
     device = DeviceView.model_validate(enrolment.retire(session, serial, now_ms()))
+    who.at(device.site)
+    audit.note(session, site=device.site, node=device.node)
     ctx.wake()
     return device
 
 
 @router.put("/revocations/{number}")
-def revoke(session: Writing, ctx: Ctx, _: Admin, number: Number, facts: RevocationFacts) -> RevocationView:
+def revoke(session: Writing, ctx: Ctx, who: Admin, number: Number, facts: RevocationFacts) -> RevocationView:
     """A certificate goes on the list of revoked ones, which the worker signs and hands to the broker."""
+    who.everywhere()
+    audit.note(session, **facts.model_dump())
     row = RevocationView.model_validate(enrolment.revoke(session, number, facts.generation, now_ms()))
     ctx.wake()
     return row

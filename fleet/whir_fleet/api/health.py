@@ -72,8 +72,9 @@ def ready(ctx: Ctx, session: Reading, _: Viewer, response: Response) -> Ready:
 
 
 @router.get("/dead-letters")
-def dead_letters(session: Reading, _: Viewer, limit: Limit = 100, cursor: Cursor = None) -> DeadLetters:
+def dead_letters(session: Reading, who: Viewer, limit: Limit = 100, cursor: Cursor = None) -> DeadLetters:
     """Messages that break the contract, newest first, with topic and reason."""
+    who.everywhere()
     rows, following = page(session, select(DeadLetter), [DeadLetter.id], cursor, limit, newest=True)
     items = [
         DeadLetterView(id=r.id, received_ms=r.received_ms, topic=r.topic, reason=r.reason, payload=r.payload.hex())

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from whir_contracts import contract
-from whir_fleet import machines
+from whir_fleet import audit, machines
 from whir_fleet.api.context import Admin, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
 from whir_fleet.clock import now_ms
 from whir_fleet.errors import RequestError
@@ -127,13 +127,15 @@ def _view(session: Session, machine: Machine) -> MachineView:
 @router.get("")
 def listed(
     session: Reading,
-    _: Viewer,
+    who: Viewer,
     site: Annotated[str | None, Query(max_length=32)] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[MachineView]:
     """Machines by site and name, with their points and nodes."""
-    query = select(Machine) if site is None else select(Machine).where(Machine.site == site)
+    query = who.only(select(Machine), Machine.site)
+    if site is not None:
+        query = query.where(Machine.site == site)
     rows, following = page(session, query, [Machine.site, Machine.name], cursor, limit, newest=False)
     return Page(items=_views(session, [machine for (machine,) in rows]), next=following)
 
@@ -147,7 +149,11 @@ def import_csv(
         text = data.decode()
     except UnicodeDecodeError as error:
         raise RequestError(f"line {data[: error.start].count(10) + 1}: not UTF-8") from error
-    return ImportView.model_validate(machines.import_csv(session, text, who.label, now_ms()))
+    done = machines.import_csv(session, text, who.label, now_ms())
+    who.at(*done.sites)
+    view = ImportView.model_validate(done)
+    audit.note(session, sites=sorted(done.sites), **view.model_dump())
+    return view
 
 
 @router.get("/{site}/{name}")
@@ -158,6 +164,7 @@ def detail(session: Reading, _: Viewer, site: Part, name: Part) -> MachineView:
 @router.put("/{site}/{name}")
 def put(session: Writing, _: Operator, site: Part, name: Part, request: MachineRequest) -> MachineView:
     """Makes the machine or replaces what is said about it, points included."""
+    audit.note(session, **request.model_dump(mode="json", exclude_defaults=True))
     return _view(session, machines.put(session, site, name, request, now_ms()))
 
 
@@ -173,6 +180,7 @@ def assign(session: Writing, who: Operator, site: Part, name: Part, point: Part,
     """The node listens at this point from then on; where it was before, and who was here, ends then."""
     found = machines.find_point(session, site, name, point)
     now = now_ms()
+    audit.note(session, **request.model_dump(exclude_none=True))
     machines.assign(session, site, found, request.node, machines.checked_time(request.from_ms, now), who.label)
     return _view(session, machines.find(session, site, name))
 

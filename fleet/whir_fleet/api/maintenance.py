@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
-from whir_fleet import maintenance
+from whir_fleet import audit, maintenance
 from whir_fleet.api.context import Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
 from whir_fleet.clock import now_ms
 from whir_fleet.machine_specs import Name
@@ -60,6 +60,8 @@ class WindowView(BaseModel):
 @router.post("", status_code=201)
 def plan(session: Writing, who: Operator, request: WindowRequest) -> WindowView:
     """What opens meanwhile is kept, and told only if it is still there at the end."""
+    who.at(request.site)
+    audit.note(session, **request.model_dump(exclude_none=True))
     from_ms = now_ms() if request.from_ms is None else request.from_ms
     window = maintenance.plan(session, request.site, request.machine, from_ms, request.until_ms, request.why, who.label)
     return WindowView.model_validate(window)
@@ -68,18 +70,23 @@ def plan(session: Writing, who: Operator, request: WindowRequest) -> WindowView:
 @router.get("")
 def listed(
     session: Reading,
-    _: Viewer,
+    who: Viewer,
     site: Annotated[str | None, Query(max_length=32)] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[WindowView]:
     """Windows, the last to begin first."""
-    query = select(Maintenance) if site is None else select(Maintenance).where(Maintenance.site == site)
+    query = who.only(select(Maintenance), Maintenance.site)
+    if site is not None:
+        query = query.where(Maintenance.site == site)
     rows, following = page(session, query, [Maintenance.from_ms, Maintenance.id], cursor, limit, newest=True)
     return Page(items=[WindowView.model_validate(window) for (window,) in rows], next=following)
 
 
 @router.post("/{window_id}/end")
-def end(session: Writing, _: Operator, window_id: str) -> WindowView:
+def end(session: Writing, who: Operator, window_id: str) -> WindowView:
     """Now instead of later."""
-    return WindowView.model_validate(maintenance.end(session, window_id, now_ms()))
+    window = maintenance.end(session, window_id, now_ms())
+    who.at(window.site)
+    audit.note(session, site=window.site)
+    return WindowView.model_validate(window)

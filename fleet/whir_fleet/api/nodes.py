@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
+from ulid import ULID
 
-from whir_fleet import devices, machines
-from whir_fleet.api.context import Cursor, Limit, Page, Reading, Viewer, page
+from whir_fleet import audit, commands, devices, machines
+from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
+from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
-from whir_fleet.models import Event, Node, Telemetry
+from whir_fleet.models import Command, Event, Node, Telemetry
 
 router = APIRouter(tags=["nodes"])
 
@@ -154,14 +156,48 @@ def _nodes(session: Session, found: list[Node]) -> list[dict[str, Any]]:
     ]
 
 
+class CommandRequest(BaseModel):
+    """`measure`: send status and telemetry now. `rollback`: go back to the model in the other slot."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"c": "measure", "ttl_s": 300}})
+
+    c: Literal["measure", "rollback"]
+    ttl_s: int = Field(300, ge=1, le=2_592_000, description="what the node has not got by then it must not do")
+
+
+class CommandView(BaseModel):
+    """`pending` goes out again after each status until it is answered or `exp_s` (seconds since 1970) has passed."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "id": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "c": "measure", "state": "accepted", "result": "ok", "code": None,
+                "created_ms": 1790000000000, "sent_ms": 1790000000150, "exp_s": 1790000300,
+            }
+        },
+    )  # fmt: skip
+
+    id: str
+    c: str
+    state: Literal["pending", "accepted", "done"]
+    result: str | None
+    code: str | None
+    created_ms: int
+    sent_ms: int | None
+    exp_s: int
+
+
 Site = Annotated[str | None, Query(max_length=32)]
 Since = Annotated[int | None, Query(ge=0, lt=2**63, description="ms since 1970")]
 
 
 @router.get("/nodes")
-def nodes(session: Reading, _: Viewer, site: Site = None, limit: Limit = 100, cursor: Cursor = None) -> Page[NodeView]:
+def nodes(session: Reading, who: Viewer, site: Site = None, limit: Limit = 100, cursor: Cursor = None) -> Page[NodeView]:
     """All nodes by site and name. A node is here from its first message on."""
-    query = select(Node) if site is None else select(Node).where(Node.site == site)
+    query = who.only(select(Node), Node.site)
+    if site is not None:
+        query = query.where(Node.site == site)
     rows, following = page(session, query, [Node.site, Node.name], cursor, limit, newest=False)
     return Page(items=[NodeView(**values) for values in _nodes(session, [node for (node,) in rows])], next=following)
 
@@ -174,10 +210,37 @@ def node(session: Reading, _: Viewer, site: str, name: str) -> NodeDetail:
     return NodeDetail(**values, boots=[BootView(**boot) for boot in devices.boots(session, found.id)])
 
 
+@router.post("/nodes/{site}/{name}/commands", status_code=201)
+def command(ctx: Ctx, session: Writing, _: Operator, site: str, name: str, request: CommandRequest) -> CommandView:
+    """Sends a command; what a node answers comes later, see the list. Bundles go by rollouts."""
+    found, now = devices.find(session, site, name), now_ms()
+    made = commands.create(session, found.id, request.c, {}, str(ULID()), now // 1000 + request.ttl_s, now)
+    session.flush()
+    audit.note(session, **request.model_dump(), command=made.id)
+    ctx.wake()
+    return CommandView.model_validate(made)
+
+
+@router.get("/nodes/{site}/{name}/commands")
+def commands_of(
+    session: Reading, _: Viewer, site: str, name: str, limit: Limit = 100, cursor: Cursor = None
+) -> Page[CommandView]:
+    """What a node was told, newest first; rollouts' commands too."""
+    query = select(Command).where(Command.node_id == devices.find(session, site, name).id)
+    rows, following = page(session, query, [Command.created_ms, Command.id], cursor, limit, newest=True)
+    return Page(items=[CommandView.model_validate(row) for (row,) in rows], next=following)
+
+
 def _history(
-    table: type[Telemetry] | type[Event], site: str | None, name: str | None, since: int | None, until: int | None
-) -> Select[Any]:
+    who: Identity,
+    table: type[Telemetry] | type[Event],
+    site: str | None,
+    name: str | None,
+    since: int | None,
+    until: int | None,
+) -> Select[*tuple[Any, ...]]:
     query: Select[*tuple[Any, ...]] = select(table, Node.site, Node.name).join(Node, Node.id == table.node_id)
+    query = who.only(query, Node.site)
     if site is not None:
         query = query.where(Node.site == site)
     if name is not None:
@@ -197,7 +260,7 @@ def _row(row: Any, names: dict[str, Any]) -> dict[str, Any]:
 @router.get("/telemetry")
 def telemetry(
     session: Reading,
-    _: Viewer,
+    who: Viewer,
     site: Site = None,
     node: Annotated[str | None, Query(max_length=32)] = None,
     since_ms: Since = None,
@@ -207,14 +270,14 @@ def telemetry(
 ) -> Page[TelemetryView]:
     """Telemetry, newest first."""
     keys = [Telemetry.at_ms, Telemetry.node_id, Telemetry.boot, Telemetry.seq]
-    rows, following = page(session, _history(Telemetry, site, node, since_ms, until_ms), keys, cursor, limit, newest=True)
+    rows, following = page(session, _history(who, Telemetry, site, node, since_ms, until_ms), keys, cursor, limit, newest=True)
     return Page(items=[TelemetryView(**_row(row, TelemetryView.model_fields)) for row in rows], next=following)
 
 
 @router.get("/events")
 def events(
     session: Reading,
-    _: Viewer,
+    who: Viewer,
     site: Site = None,
     node: Annotated[str | None, Query(max_length=32)] = None,
     since_ms: Since = None,
@@ -224,5 +287,5 @@ def events(
 ) -> Page[EventView]:
     """Update progress, resets and faults, newest first."""
     keys = [Event.at_ms, Event.node_id, Event.boot, Event.seq]
-    rows, following = page(session, _history(Event, site, node, since_ms, until_ms), keys, cursor, limit, newest=True)
+    rows, following = page(session, _history(who, Event, site, node, since_ms, until_ms), keys, cursor, limit, newest=True)
     return Page(items=[EventView(**_row(row, EventView.model_fields)) for row in rows], next=following)

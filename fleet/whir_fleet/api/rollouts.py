@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from whir_fleet import rollout_plans, rollouts
+from whir_fleet import audit, rollout_plans, rollouts
 from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
+from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
-from whir_fleet.models import Node, Rollout
+from whir_fleet.models import Action, Node, Rollout
 from whir_fleet.rollout_plans import Plan
 
 router = APIRouter(prefix="/rollouts", tags=["rollouts"])
@@ -144,6 +145,13 @@ def _detail(session: Session, rollout: Rollout) -> RolloutDetail:
     )
 
 
+def _may(session: Session, who: Identity, rollout_id: str) -> None:
+    """A rollout is for those who have their role on all of its sites."""
+    if who.sites is not None:
+        query = select(Node.site).distinct().join(Action, Action.node_id == Node.id).where(Action.rollout_id == rollout_id)
+        who.at(*session.scalars(query))
+
+
 @router.post("", status_code=201)
 def create(ctx: Ctx, session: Writing, who: Operator, request: RolloutRequest) -> RolloutDetail:
     """Which nodes, in which groups, and what decides. Starts at once unless `start` is false."""
@@ -151,6 +159,8 @@ def create(ctx: Ctx, session: Writing, who: Operator, request: RolloutRequest) -
     for name in ("groups", "canary", "nodes"):
         values[name] = tuple(values[name])
     rollout = rollout_plans.create(session, Plan(**values), who.label, now_ms())
+    _may(session, who, rollout.id)
+    audit.note(session, object=rollout.id, **request.model_dump(exclude_defaults=True))
     if request.start:
         rollouts.start(session, rollout.id)
     ctx.wake()
@@ -158,43 +168,52 @@ def create(ctx: Ctx, session: Writing, who: Operator, request: RolloutRequest) -
 
 
 @router.get("")
-def listed(session: Reading, _: Viewer, limit: Limit = 100, cursor: Cursor = None) -> Page[RolloutView]:
-    """Rollouts, newest first."""
-    rows, following = page(session, select(Rollout), [Rollout.created_ms, Rollout.id], cursor, limit, newest=True)
+def listed(session: Reading, who: Viewer, limit: Limit = 100, cursor: Cursor = None) -> Page[RolloutView]:
+    """Rollouts, newest first; for a token confined to sites, those that keep to them."""
+    query = select(Rollout)
+    if who.sites is not None:
+        other = select(Action.id).join(Node, Node.id == Action.node_id).where(Action.rollout_id == Rollout.id)
+        query = query.where(~other.where(Node.site.not_in(who.sites)).exists())
+    rows, following = page(session, query, [Rollout.created_ms, Rollout.id], cursor, limit, newest=True)
     return Page(items=[RolloutView.model_validate(rollout) for (rollout,) in rows], next=following)
 
 
 @router.get("/{rollout_id}")
-def detail(session: Reading, _: Viewer, rollout_id: str) -> RolloutDetail:
+def detail(session: Reading, who: Viewer, rollout_id: str) -> RolloutDetail:
+    _may(session, who, rollout_id)
     return _detail(session, rollouts.find(session, rollout_id))
 
 
 @router.post("/{rollout_id}/start")
-def start(ctx: Ctx, session: Writing, _: Operator, rollout_id: str) -> RolloutDetail:
+def start(ctx: Ctx, session: Writing, who: Operator, rollout_id: str) -> RolloutDetail:
+    _may(session, who, rollout_id)
     rollout = rollouts.start(session, rollout_id)
     ctx.wake()
     return _detail(session, rollout)
 
 
 @router.post("/{rollout_id}/halt")
-def halt(ctx: Ctx, session: Writing, _: Operator, rollout_id: str) -> RolloutDetail:
+def halt(ctx: Ctx, session: Writing, who: Operator, rollout_id: str) -> RolloutDetail:
     """No further node is started; what has been started runs on."""
+    _may(session, who, rollout_id)
     rollout = rollouts.halt(session, rollout_id)
     ctx.wake()
     return _detail(session, rollout)
 
 
 @router.post("/{rollout_id}/resume")
-def resume(ctx: Ctx, session: Writing, _: Operator, rollout_id: str) -> RolloutDetail:
+def resume(ctx: Ctx, session: Writing, who: Operator, rollout_id: str) -> RolloutDetail:
     """Goes on; the failures so far are acknowledged by it."""
+    _may(session, who, rollout_id)
     rollout = rollouts.resume(session, rollout_id)
     ctx.wake()
     return _detail(session, rollout)
 
 
 @router.post("/{rollout_id}/abort")
-def abort(ctx: Ctx, session: Writing, _: Operator, rollout_id: str) -> RolloutDetail:
+def abort(ctx: Ctx, session: Writing, who: Operator, rollout_id: str) -> RolloutDetail:
     """Ends it: what waits is cancelled; with `on_abort: revert` confirmed nodes go back."""
+    _may(session, who, rollout_id)
     rollout = rollouts.abort(session, rollout_id)
     ctx.wake()
     return _detail(session, rollout)
