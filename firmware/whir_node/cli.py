@@ -45,6 +45,7 @@ def run(
     speed: Annotated[float, typer.Option(help="Node seconds per second; only at 1 the node knows the wall clock.")] = 1.0,
     hardware: Annotated[str, typer.Option(help="Hardware class that bundles must be made for.")] = "esp32",
     engine: Annotated[str, typer.Option(help="whir_nn or tflm (TensorFlow Lite Micro, from its wheel).")] = "whir_nn",
+    profile: Annotated[str, typer.Option(help="plant: a fault must stand for 10 minutes; fast: in 3 of 5 verdicts.")] = "plant",
     power_kw: Annotated[float | None, typer.Option(help="Rated power of the machine. With the next three: its zone.")] = None,
     group: Annotated[str | None, typer.Option(help="group1, group2 (ISO 20816-3) or class1 (up to 15 kW).")] = None,
     foundation: Annotated[str | None, typer.Option(help="rigid or flexible.")] = None,
@@ -81,6 +82,7 @@ def run(
             speed,
             hardware,
             engine,
+            profile,
             (power_kw, group, foundation, calibrated),
             password_file,
             as_json,
@@ -103,13 +105,14 @@ def _runner(
     speed: float,
     hardware: str,
     engine: str,
+    profile: str,
     machine: tuple[float | None, str | None, str | None, bool],
     password_file: Path | None,
     as_json: bool,
 ) -> Any:
     import re
 
-    from whir_contracts.contract import HARDWARE, NAME_SITE_NODE_PATTERN
+    from whir_contracts.contract import HARDWARE, NAME_SITE_NODE_PATTERN, Profile
     from whir_node.mqtt import BrokerAddress
     from whir_node.node import ENGINES, NodeConfig
     from whir_node.replay import Replay, parse_segment
@@ -123,6 +126,9 @@ def _runner(
         raise ValueError(f"--hardware {hardware}: one of {', '.join(HARDWARE)}")
     if engine not in ENGINES:
         raise ValueError(f"--engine {engine}: one of {', '.join(ENGINES)}")
+    profiles = [member.name.lower() for member in Profile]
+    if profile not in profiles:
+        raise ValueError(f"--profile {profile}: one of {', '.join(profiles)}")
     if not 0 < speed < float("inf"):
         raise ValueError(f"--speed {speed}: must be positive")
     address = BrokerAddress.parse(broker)
@@ -130,7 +136,13 @@ def _runner(
     password = password_file.read_text().strip() if password_file is not None else os.environ.get(PASSWORD_VARIABLE)
     return NodeRunner(
         NodeConfig(
-            site=site, name=name, sensor=played.sensor, hardware_class=hardware, engine=engine, machine=Machine.stated(*machine)
+            site=site,
+            name=name,
+            sensor=played.sensor,
+            hardware_class=hardware,
+            engine=engine,
+            profile=Profile[profile.upper()],
+            machine=Machine.stated(*machine),
         ),
         played,
         address,

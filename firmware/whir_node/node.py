@@ -32,6 +32,7 @@ from whir_contracts.contract import (
     MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT,
     ErrorCode,
     NodeState,
+    Profile,
     Quality,
     Severity,
     Zone,
@@ -88,6 +89,7 @@ class NodeConfig:
     name: str
     sensor: SensorFacts
     machine: Machine = field(default_factory=Machine)
+    profile: Profile = Profile.PLANT
     hardware_class: str = "host"
     firmware_version: str = field(default_factory=lambda: metadata.version("whir"))
     telemetry_interval_ms: int = MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT
@@ -257,9 +259,10 @@ class VirtualNode:
         hears = (sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano)
         numbers = (*hears, int(sensor.unit), sensor.channels)
         intervals = (config.telemetry_interval_ms, config.status_interval_ms, config.resend_interval_ms)
+        machine = (*config.machine.numbers, int(config.profile))
         setup = ffi.new(
             "host_node_setup_t *",
-            [*texts, *numbers, *intervals, config.arena_bytes, *config.machine.numbers, config.sensor_fifo_ms],
+            [*texts, *numbers, *intervals, config.arena_bytes, *machine, config.sensor_fifo_ms],
         )
         calls = ffi.new("host_node_calls_t *", self._callbacks)
         error: Any = ffi.new("int32_t *")

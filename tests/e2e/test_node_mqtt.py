@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from paho.mqtt.enums import CallbackAPIVersion
 from rig import KEYS, bundle, signal
 
+from whir_contracts.contract import Profile
 from whir_contracts.recording import Recording, save
 from whir_node.mqtt import BrokerAddress, BrokerRefusedError
 from whir_node.node import NodeConfig
@@ -153,7 +154,7 @@ def play(broker: Any) -> Iterator[Callable[..., Running]]:
     def start(*script: tuple[str, float | None], speed: float = SPEED, password: str | None = None) -> Running:
         replay = Replay([Segment(recording(kind), seconds) for kind, seconds in script])
         runner = NodeRunner(
-            NodeConfig(site="plant", name="m1", sensor=replay.sensor),
+            NodeConfig(site="plant", name="m1", sensor=replay.sensor, profile=Profile.FAST),
             replay,
             BrokerAddress.parse(broker.url),
             password or broker.password,
@@ -389,6 +390,7 @@ def command(tmp_path: Path, broker: Any) -> list[str]:
         "password-file": tmp_path / "password",
         "speed": SPEED,
         "hardware": "host",
+        "profile": "fast",
         "replay": tmp_path / "healthy.npz",
     }
     return program + [f"--{name}={value}" for name, value in options.items()]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric import ec
 from tflite_nets import NO_ACTIVATION, OPERATORS, OPTIONS, Net, schema
 
-from whir_contracts.contract import FeatureKind, KernelSet, Level, Scope, Unit
+from whir_contracts.contract import FeatureKind, KernelSet, Level, Profile, Scope, Unit
 from whir_contracts.params import FeatureParams
 from whir_contracts.recording import SensorFacts
 from whir_ml import golden
@@ -220,7 +220,7 @@ class Rig:
         self.outputs: list[int] = []
         flash = config.pop("flash", None)
         self.node = VirtualNode(
-            NodeConfig(**{"site": "plant", "name": "m1", "sensor": SENSOR, **config}),
+            NodeConfig(**{"site": "plant", "name": "m1", "sensor": SENSOR, "profile": Profile.FAST, **config}),
             public_keys=keys or KEYS,
             link=self.broker,
             flash=flash,

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whir_contracts.contract import AlertState, Quality, Severity
+from whir_contracts.contract import VERDICT_CLASSES_MAX, AlertState, Profile, Quality, Severity, Watch, Zone
 from whir_node.library import ffi, lib
 
 IDLE = 0
 HEALTHY, FAULTY = 100, 900
 DEFAULTS = {
+    "profile": Profile.FAST,
     "raise_permille": -1,
     "clear_permille": -1,
     "raise_count": -1,
@@ -144,12 +145,27 @@ class Decide:
         self.classes = classes
         self.now_ms = 0
 
-    def verdict(self, *faults: int, quality: int = 0, after_ms: int = 100) -> list[tuple[int, int, int, int]]:
+    def verdict(
+        self,
+        *faults: int,
+        quality: int = 0,
+        after_ms: int = 100,
+        novelty: int = 65535,
+        known: bool = True,
+        zone: Zone = Zone.NONE,
+    ) -> list[tuple[int, int, int, int]]:
         self.now_ms += after_ms
         permille = ffi.new("uint16_t[]", [1000 - max(faults), *faults])
         out = ffi.new("host_decision_t[8]")
-        told = lib.host_decide_step(self.raw, permille, quality, self.now_ms, out)
+        told = lib.host_decide_step(self.raw, permille, quality, novelty, int(known), zone, self.now_ms, out)
         return [(d.class_index, d.state, d.severity, d.raised) for d in out[0:told]]
+
+    def second(self, zone: Zone, changed: bool = False) -> list[tuple[str, int, int]]:
+        """One second of velocity: what is told, by the watch's name."""
+        self.now_ms += 1000
+        out = ffi.new("host_decision_t[2]")
+        told = lib.host_decide_velocity(self.raw, zone, int(changed), self.now_ms, out)
+        return [(Watch(d.class_index - VERDICT_CLASSES_MAX).name.lower(), d.state, d.severity) for d in out[0:told]]
 
     def verdicts(self, *faults: int, **more: Any) -> list[tuple[int, int, int]]:
         return [d[1:] for fault in faults for d in self.verdict(fault, **more)]
@@ -283,3 +299,123 @@ class TestDecide:
     def test_mean_and_decide_take_any_count_of_classes_up_to_eight(self) -> None:
         assert Mean(8, 8).push([int(v) for v in np.arange(8)], 0) == (list(range(8)), 7, 1)
         assert len(Decide(classes=8, raise_count=1, raise_of=1).verdict(*[FAULTY] * 7)) == 7
+
+
+MINUTE = 60_000
+
+
+class Plant(Decide):
+    """Profile plant, a verdict each second, past the run-up."""
+
+    def __init__(self, run_up: bool = True) -> None:
+        super().__init__(profile=Profile.PLANT)
+        if run_up:
+            assert self.minutes(1, FAULTY) == []
+
+    def minutes(self, count: float, *pattern: int, **more: Any) -> list[tuple[float, int, int]]:
+        """The pattern of permille over and over; (minutes until then, state, severity) of what is told."""
+        told, start = [], self.now_ms
+        for i in range(round(count * 60)):
+            for d in self.verdict(pattern[i % len(pattern)], after_ms=1000, **more):
+                told.append(((self.now_ms - start) / MINUTE, d[1], d[2]))
+        return told
+
+
+class TestPlant:
+    def test_a_fault_is_raised_after_ten_minutes_and_not_before(self) -> None:
+        ((at, state, severity),) = Plant().minutes(12, FAULTY)
+        assert (round(at, 1), state, severity) == (10.0, AlertState.ACTIVE, Severity.ADVISORY)
+
+    def test_four_of_five_verdicts_are_enough_and_three_of_four_are_not(self) -> None:
+        assert len(Plant().minutes(12, FAULTY, FAULTY, FAULTY, FAULTY, HEALTHY)) == 1
+        assert Plant().minutes(30, FAULTY, FAULTY, FAULTY, HEALTHY) == []
+
+    def test_the_share_is_that_of_the_last_ten_minutes(self) -> None:
+        d = Plant()
+        assert d.minutes(30, HEALTHY) == []
+        ((at, *_),) = d.minutes(12, FAULTY)
+        assert at == pytest.approx(8.0, abs=0.1)
+
+    def test_the_run_up_is_waited_out_again_after_each_standstill(self) -> None:
+        d = Plant()
+        for _ in range(40):  # runs for a minute at a time, with what a run-up looks like
+            d.minutes(0.2, HEALTHY, quality=Quality.OFF)
+            assert d.minutes(1, FAULTY) == []
+        assert d.minutes(8, FAULTY) == []
+
+    def test_time_at_a_standstill_or_with_a_bad_sensor_does_not_count(self) -> None:
+        d = Plant()
+        assert d.minutes(9, FAULTY) == []
+        assert d.minutes(60, FAULTY, quality=Quality.CLIPPED) == []
+        ((at, *_),) = d.minutes(3, FAULTY)
+        assert at == pytest.approx(1, abs=0.1)
+
+    def test_it_is_cleared_when_at_most_a_fifth_is_left_and_not_by_a_good_minute(self) -> None:
+        d = Plant()
+        d.minutes(12, FAULTY)
+        assert d.minutes(5, HEALTHY) == []
+        ((at, state, _),) = d.minutes(10, HEALTHY)
+        assert state == AlertState.CLEARED
+        assert at == pytest.approx(3, abs=0.1)
+
+    def test_it_is_a_warning_after_a_day_and_critical_after_a_week(self) -> None:
+        d = Plant()
+        d.minutes(11, FAULTY)
+        told = d.minutes(24 * 60 + 1, FAULTY)
+        assert (Severity.WARNING, pytest.approx(24 * 60, abs=70)) in [(s, at) for at, _, s in told]
+        d.now_ms += 6 * 24 * 60 * MINUTE
+        assert d.minutes(1, FAULTY)[0][2] == Severity.CRITICAL
+
+    @pytest.mark.parametrize(
+        ("zone", "severity"),
+        [(Zone.NONE, 1), (Zone.A, 1), (Zone.B, 1), (Zone.C, Severity.WARNING), (Zone.D, Severity.CRITICAL)],
+    )
+    def test_the_zone_lifts_a_class_s_severity(self, zone: Zone, severity: Severity) -> None:
+        ((_, _, got),) = Plant().minutes(10.5, FAULTY, zone=zone)
+        assert got == severity
+
+    def test_unknown_is_an_alert_of_its_own(self) -> None:
+        d = Plant()
+        ((at, state, severity),) = d.minutes(11, HEALTHY, novelty=1500, known=False)
+        assert (round(at), state, severity) == (10, AlertState.ACTIVE, Severity.ADVISORY)
+        assert lib.host_decide_state(d.raw, VERDICT_CLASSES_MAX + Watch.UNKNOWN) == AlertState.ACTIVE
+
+    def test_a_novel_verdict_that_a_class_explains_is_not_unknown(self) -> None:
+        d = Plant()
+        told = d.minutes(11, FAULTY, novelty=1500, known=True)
+        assert len(told) == 1
+        assert d.state(1) == AlertState.ACTIVE
+
+
+class TestVelocity:
+    def seconds(self, d: Decide, count: int, zone: Zone, changed: bool = False) -> list[tuple[int, str, int, int]]:
+        return [(i + 1, *told) for i in range(count) for told in d.second(zone, changed)]
+
+    @pytest.mark.parametrize(("zone", "severity"), [(Zone.C, Severity.WARNING), (Zone.D, Severity.CRITICAL)])
+    def test_a_high_zone_alone_is_raised_a_minute_after_the_run_up(self, zone: Zone, severity: Severity) -> None:
+        ((at, name, state, got),) = self.seconds(Plant(run_up=False), 200, zone)
+        assert (at, name, state, got) == (120, "velocity", AlertState.ACTIVE, severity)
+
+    def test_a_change_alone_is_raised_after_ten_minutes(self) -> None:
+        ((at, name, _, severity),) = self.seconds(Plant(run_up=False), 900, Zone.B, changed=True)
+        assert (at, name, severity) == (660, "velocity_change", Severity.ADVISORY)
+
+    def test_a_machine_within_its_limits_is_left_alone(self) -> None:
+        d = Plant(run_up=False)
+        assert self.seconds(d, 2000, Zone.A) + self.seconds(d, 2000, Zone.B) == []
+
+    def test_without_a_zone_nothing_is_watched_and_the_run_up_begins_anew(self) -> None:
+        d = Plant(run_up=False)
+        for _ in range(20):
+            assert self.seconds(d, 59, Zone.D) + self.seconds(d, 1, Zone.NONE) == []
+
+    def test_worse_is_told_and_better_is_not(self) -> None:
+        d = Plant(run_up=False)
+        self.seconds(d, 200, Zone.C)
+        assert [t[3] for t in self.seconds(d, 10, Zone.D)] == [Severity.CRITICAL]
+        assert self.seconds(d, 30, Zone.C) == []
+        ((_, _, state, severity),) = self.seconds(d, 100, Zone.B)
+        assert (state, severity) == (AlertState.CLEARED, Severity.CRITICAL)
+
+    def test_the_fast_profile_takes_three_of_five_seconds(self) -> None:
+        assert self.seconds(Decide(), 5, Zone.C)[0][:2] == (3, "velocity")

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rig import FAR, Rig, bundle
+from rig import signal as motor
 from scipy import integrate, signal
 
 from whir_contracts.contract import ZONE_LIMITS, Foundation, MachineGroup, Unit, Zone, ZoneReason
+from whir_contracts.recording import SensorFacts
 from whir_node.condition import SensorInfo
 from whir_node.errors import SensorError
 from whir_node.library import lib
@@ -168,3 +171,42 @@ def test_without_what_the_standard_needs_there_is_no_zone(
 
 def test_velocity_takes_less_than_1600_bytes() -> None:
     assert lib.host_velocity_state_bytes() < 1600
+
+
+def plant(first: bytes | None = None) -> Rig:
+    """A node at 3.332 kHz on a 30 kW machine: limits 1.4, 2.8, 4.5 mm/s."""
+    fast = SensorFacts("fast", 3_332_000, 1600, 16_000, 75, 488_281, Unit.G, 3)
+    return Rig(first, sensor=fast, machine=MACHINE).connect()
+
+
+def shaking(m_s: float, seconds: float) -> NDArray[np.int16]:
+    """A motor of the rig that also moves at 600 Hz, which the classifier cannot hear."""
+    n = int(3332 * seconds)
+    t = np.arange(n) / 3332
+    tone = m_s * np.sqrt(2) * 2 * np.pi * 600 * np.cos(2 * np.pi * 600 * t) / (488_281e-9 * G)
+    healthy = np.repeat(motor("healthy", n / 3332 + 1), 4, axis=0)[:n] / 8.0
+    return np.rint(healthy + tone[:, None] * [1, 0, 0]).astype(np.int16)
+
+
+def test_a_node_without_a_model_still_watches_velocity() -> None:
+    rig = plant()
+    rig.node.push(shaking(0.0035, 8))
+    (alert,) = rig.broker.of("alert")
+    assert (alert["verdict"], alert["state"], alert["severity"], alert["p"]) == ("velocity", "active", "warning", 1000)
+    assert (alert["zone"], alert["model"]) == ("C", None)
+    assert alert["velocity"] == pytest.approx(3600, rel=0.05)  # and what the motor itself does
+    assert rig.outputs[-1] == 2
+    rig.node.push(shaking(0.0009, 10))
+    assert rig.broker.of("alert")[-1]["state"] == "cleared"
+
+
+def test_a_change_from_the_learned_velocity_is_told_though_the_zone_is_good() -> None:
+    rig = plant(bundle())
+    rig.command("commission", id="c-1", exp=FAR, seconds=20)
+    rig.node.push(shaking(0.0005, 22))
+    assert rig.broker.of("event", kind="baseline_learned")
+    rig.node.push(shaking(0.0010, 10))
+    assert not rig.broker.of("alert", verdict="velocity_change")
+    rig.node.push(shaking(0.00135, 10))
+    (alert,) = rig.broker.of("alert", verdict="velocity_change")
+    assert (alert["zone"], alert["severity"]) == ("A", "advisory")

@@ -45,6 +45,15 @@ static void tell_boot(whir_node_t *node, int opened, uint8_t was_trial, uint64_t
     }
 }
 
+/* Before there is a model velocity is watched already. */
+static void start_decide(whir_node_t *node)
+{
+    whir_decide_config_t config;
+
+    whir_decide_config_default(&config, node->config.profile);
+    whir_decide_init(&node->decide, &config, 0);
+}
+
 int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const whir_node_ports_t *ports, uint64_t now_ms)
 {
     uint8_t was_trial;
@@ -69,6 +78,7 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     node->verdict.quality = WHIR_QUALITY_STARTING;
     node->verdict.novelty = WHIR_NOVELTY_NONE;
     node->deadline_s = WHIR_BUNDLE_TRIAL_DEADLINE_MS_DEFAULT / 1000;
+    start_decide(node);
     (void)whir_velocity_init(&node->velocity, &config->sensor); /* a sensor that gives none: the zone's reason says so */
     node->zone_reason = whir_zone_limits_find(&config->machine, &config->sensor, node->velocity.band_hz, &node->limits);
     node->slow_since_ms = now_ms;

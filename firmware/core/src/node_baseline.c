@@ -79,8 +79,17 @@ uint16_t whir_node_novelty(whir_node_t *node, uint64_t now_ms)
 
 void whir_node_second(whir_node_t *node, uint64_t now_ms)
 {
-    (void)now_ms;
+    const whir_baseline_facts_t *known = &node->baseline.facts;
+    uint32_t now_um_s = node->velocity.worst_um_s;
+    uint32_t moved = now_um_s > known->velocity_um_s ? now_um_s - known->velocity_um_s : known->velocity_um_s - now_um_s;
+    uint8_t changed =
+        known->velocity_um_s != 0 && known->velocity_hz == node->velocity.band_hz && moved > node->limits.change_um_s;
+    whir_decision_t decisions[2];
+
     if (node->learn.wanted != 0 && node->verdict.quality == 0) {
-        whir_novelty_learn_velocity(&node->learn, node->velocity.worst_um_s);
+        whir_novelty_learn_velocity(&node->learn, now_um_s);
     }
+    whir_node_grade(node, &node->verdict);
+    whir_node_tell_decisions(node, decisions,
+                             whir_decide_velocity(&node->decide, node->verdict.zone, changed, now_ms, decisions), now_ms);
 }

@@ -47,11 +47,17 @@ static int class_named(const whir_bundle_t *bundle, const char *name)
 /* Alerts of the old model's classes: one that the new model has too goes on, any other is closed, for nobody watches it now. */
 static void hand_over_alerts(whir_node_t *node, const whir_bundle_t *next, const whir_decide_config_t *config)
 {
-    uint32_t occurrence[WHIR_VERDICT_CLASSES_MAX] = {0};
+    uint32_t occurrence[WHIR_DECIDE_ALERTS] = {0};
     whir_decide_t old = node->decide;
 
     whir_decide_init(&node->decide, config, next->class_count);
     node->decide.last_ms = old.last_ms;
+    node->decide.running_ms = old.running_ms;
+    node->decide.moving_ms = old.moving_ms;
+    for (uint8_t i = WHIR_VERDICT_CLASSES_MAX; i < WHIR_DECIDE_ALERTS; i++) {
+        node->decide.alert[i] = old.alert[i];
+        occurrence[i] = node->occurrence[i];
+    }
     for (uint8_t c = 1; c < old.class_count; c++) {
         int at = class_named(next, node->bundle.classes[c]);
         if (at > 0) {
@@ -85,7 +91,7 @@ void whir_node_serve(whir_node_t *node, const whir_bundle_t *bundle)
 {
     whir_decide_config_t config;
 
-    whir_decide_config_default(&config);
+    whir_decide_config_default(&config, node->config.profile);
     config.raise_permille = bundle->raise_permille;
     config.clear_permille = bundle->clear_permille;
     config.raise_count = bundle->raise_count;

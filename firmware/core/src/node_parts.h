@@ -18,6 +18,7 @@ int whir_node_open(whir_node_t *node);
 /* Puts velocity and zone, as they are now, into a verdict. */
 void whir_node_grade(const whir_node_t *node, whir_verdict_t *verdict);
 int whir_node_classify(whir_node_t *node, uint64_t now_ms);
+void whir_node_tell_decisions(whir_node_t *node, const whir_decision_t *decisions, int count, uint64_t now_ms);
 /* Tells the local output when the highest severity has changed. */
 void whir_node_show_severity(whir_node_t *node);
 void whir_node_watch_sensor(whir_node_t *node, uint64_t now_ms);

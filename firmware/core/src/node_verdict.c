@@ -84,23 +84,43 @@ void whir_node_show_severity(whir_node_t *node)
     }
 }
 
+static const char *watch_name(uint8_t watch)
+{
+    static const char *const NAMES[] = {
+#define ROW(value, name) [value] = name,
+        WHIR_WATCH_NAMES(ROW)
+#undef ROW
+    };
+
+    return NAMES[watch];
+}
+
+/* Velocity is measured, so certain; what is unknown has no probability. */
+void whir_node_tell_decisions(whir_node_t *node, const whir_decision_t *decisions, int count, uint64_t now_ms)
+{
+    for (int i = 0; i < count; i++) {
+        uint8_t at = decisions[i].class_index;
+        int watch = at >= WHIR_VERDICT_CLASSES_MAX;
+        const char *name = watch ? watch_name((uint8_t)(at - WHIR_VERDICT_CLASSES_MAX)) : node->bundle.classes[at];
+        uint16_t permille = !watch ? node->verdict.permille[at] : at == WHIR_DECIDE_WATCH(WHIR_WATCH_UNKNOWN) ? 0 : 1000;
+        if (decisions[i].raised) {
+            node->occurrence[at] = node->seq;
+        }
+        whir_node_tell_alert(node, &decisions[i], name, permille, 0, now_ms);
+    }
+    whir_node_show_severity(node);
+}
+
 static void on_verdict(whir_node_t *node, whir_verdict_t *verdict, uint64_t now_ms)
 {
-    whir_decision_t decisions[WHIR_VERDICT_CLASSES_MAX];
+    whir_decision_t decisions[WHIR_DECIDE_ALERTS];
     int told;
 
     whir_node_grade(node, verdict);
     count(node, verdict);
     judge_sensor(node, verdict->quality, now_ms);
     told = whir_decide_step(&node->decide, verdict, now_ms, decisions);
-    for (int i = 0; i < told; i++) {
-        uint8_t c = decisions[i].class_index;
-        if (decisions[i].raised) {
-            node->occurrence[c] = node->seq;
-        }
-        whir_node_tell_alert(node, &decisions[i], node->bundle.classes[c], verdict->permille[c], 0, now_ms);
-    }
-    whir_node_show_severity(node);
+    whir_node_tell_decisions(node, decisions, told, now_ms);
 }
 
 static int infer(whir_node_t *node, uint16_t *permille)

@@ -63,7 +63,7 @@ host_decide_t *host_decide_new(const host_decide_config_t *config, uint8_t class
     if (decide == NULL) {
         return NULL;
     }
-    whir_decide_config_default(&c);
+    whir_decide_config_default(&c, (uint8_t)config->profile);
     if (config->raise_permille >= 0) {
         c.raise_permille = (uint16_t)config->raise_permille;
     }
@@ -97,19 +97,8 @@ void host_decide_free(host_decide_t *decide)
     free(decide);
 }
 
-int host_decide_step(host_decide_t *decide, const uint16_t *permille, uint8_t quality, uint64_t now_ms, host_decision_t *out)
+static int give(const whir_decision_t *decisions, int told, host_decision_t *out)
 {
-    whir_decision_t decisions[WHIR_VERDICT_CLASSES_MAX];
-    whir_verdict_t verdict;
-    int told;
-
-    memset(&verdict, 0, sizeof verdict);
-    verdict.class_count = decide->core.class_count;
-    verdict.novelty = WHIR_NOVELTY_NONE;
-    verdict.top = -1; /* decide looks at the permille only */
-    verdict.quality = quality;
-    memcpy(verdict.permille, permille, verdict.class_count * sizeof permille[0]);
-    told = whir_decide_step(&decide->core, &verdict, now_ms, decisions);
     for (int i = 0; i < told; i++) {
         out[i].class_index = decisions[i].class_index;
         out[i].state = decisions[i].state;
@@ -117,6 +106,29 @@ int host_decide_step(host_decide_t *decide, const uint16_t *permille, uint8_t qu
         out[i].raised = decisions[i].raised;
     }
     return told;
+}
+
+int host_decide_step(host_decide_t *decide, const uint16_t *permille, uint8_t quality, uint16_t novelty, uint8_t known,
+                     uint8_t zone, uint64_t now_ms, host_decision_t *out)
+{
+    whir_decision_t decisions[WHIR_DECIDE_ALERTS];
+    whir_verdict_t verdict;
+
+    memset(&verdict, 0, sizeof verdict);
+    verdict.class_count = decide->core.class_count;
+    verdict.novelty = novelty;
+    verdict.zone = zone;
+    verdict.top = known && quality == 0 ? 0 : -1; /* which class it is decide sees from the permille */
+    verdict.quality = quality;
+    memcpy(verdict.permille, permille, verdict.class_count * sizeof permille[0]);
+    return give(decisions, whir_decide_step(&decide->core, &verdict, now_ms, decisions), out);
+}
+
+int host_decide_velocity(host_decide_t *decide, uint8_t zone, uint8_t changed, uint64_t now_ms, host_decision_t *out)
+{
+    whir_decision_t decisions[2];
+
+    return give(decisions, whir_decide_velocity(&decide->core, zone, changed, now_ms, decisions), out);
 }
 
 uint8_t host_decide_state(const host_decide_t *decide, uint8_t class_index)

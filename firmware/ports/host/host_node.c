@@ -202,6 +202,7 @@ static void configure(host_node_t *node, const host_node_setup_t *setup, whir_no
     config->machine.group = setup->group;
     config->machine.foundation = setup->foundation;
     config->machine.calibrated = setup->calibrated;
+    config->profile = setup->profile;
     config->layout = layout();
     config->telemetry_interval_ms = setup->telemetry_interval_ms;
     config->status_interval_ms = setup->status_interval_ms;

@@ -19,6 +19,7 @@ typedef struct host_node_setup {
     uint32_t arena_bytes;
     uint32_t power_w; /* of the machine; 0 = not known */
     uint8_t group, foundation, calibrated;
+    uint8_t profile;
     uint32_t fifo_ms; /* how long the sensor keeps samples while an erase stops everything */
 } host_node_setup_t;
 

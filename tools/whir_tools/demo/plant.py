@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from whir_contracts import recording
-from whir_contracts.contract import FLASH_WRITE_CALL_MAX_BYTES
+from whir_contracts.contract import FLASH_WRITE_CALL_MAX_BYTES, Profile
 from whir_contracts.recording import Recording
 from whir_node.download import Download
 from whir_node.mqtt import BrokerAddress
@@ -116,7 +116,12 @@ class Plant:
         for name, unit in self.units.items():
             replay = unit.motor.replay()
             config = NodeConfig(
-                site=SITE, name=name, sensor=replay.sensor, hardware_class=hardware_class, telemetry_interval_ms=TELEMETRY_MS
+                site=SITE,
+                name=name,
+                sensor=replay.sensor,
+                profile=Profile.FAST,
+                hardware_class=hardware_class,
+                telemetry_interval_ms=TELEMETRY_MS,
             )
             unit.runner = PlantRunner(
                 config,

@@ -21,8 +21,8 @@ typedef struct whir_condition whir_condition_t;
 #include "whir/condition_state.h"
 
 /*
- * 0; WHIR_ERR_BUNDLE_SENSOR when the sensor hears less than the bundle needs (rate under 99 % of the bundle's, bandwidth, range,
- * noise, channels, unit or count size that cannot be converted); WHIR_ERR_BUNDLE_FEATURES when its rate is 128 times the
+ * 0; WHIR_ERR_BUNDLE_SENSOR when the sensor hears less than the bundle needs (rate under 99 % of the bundle's, bandwidth,
+ * range, noise, channels, unit or count size that cannot be converted); WHIR_ERR_BUNDLE_FEATURES when its rate is 128 times the
  * bundle's or more.
  */
 int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const whir_sensor_info_t *sensor);

@@ -48,51 +48,76 @@ void whir_mean_reset(whir_mean_t *m);
  * zero_point an int8's. */
 uint16_t whir_permille(int8_t q, uint32_t scale_bits, int32_t zero_point);
 
+/* How long is long enough. part_ms 0: raise_count of the last raise_of verdicts; else the fault stands in raise_percent of
+ * WHIR_DECIDE_PARTS parts of part_ms running time each, and is over when it does in clear_percent at most. */
 typedef struct whir_decide_config {
     uint16_t raise_permille;
     uint16_t clear_permille;
     uint8_t raise_count;
     uint8_t raise_of;
     uint8_t clear_count;
+    uint8_t raise_percent, clear_percent;
+    uint32_t part_ms;
+    uint32_t run_up_ms; /* after a standstill nothing counts for so long */
     uint32_t realert_interval_ms;
     uint32_t warning_after_ms;
     uint32_t critical_after_ms;
 } whir_decide_config_t;
 
-void whir_decide_config_default(whir_decide_config_t *config);
+void whir_decide_config_default(whir_decide_config_t *config, uint8_t profile /* WHIR_PROFILE_… */);
 
-/* Alert of one fault class. */
+/* Alert of one fault class, or of one watch. */
 typedef struct whir_alert {
-    uint8_t state;     /* idle (0) or WHIR_ALERT_STATE_… */
-    uint8_t severity;  /* WHIR_SEVERITY_… */
-    uint8_t history;   /* bit i: the i-th last good verdict was at or above raise_permille */
-    uint8_t below;     /* consecutive verdicts under clear_permille */
-    uint64_t since_ms; /* of the raise */
-    uint64_t told_ms;  /* last message about it */
+    uint8_t state;                    /* idle (0) or WHIR_ALERT_STATE_… */
+    uint8_t severity;                 /* WHIR_SEVERITY_… */
+    uint8_t history;                  /* bit i: the i-th last good verdict was above */
+    uint8_t below;                    /* consecutive verdicts under clear_permille */
+    uint8_t share[WHIR_DECIDE_PARTS]; /* of the last whole parts: percent of the verdicts that were above */
+    uint8_t parts;                    /* whole ones, at most WHIR_DECIDE_PARTS */
+    uint8_t next;                     /* to overwrite */
+    uint32_t above, total;            /* verdicts in the part under way */
+    uint32_t filled_ms;               /* of it */
+    uint64_t since_ms;                /* of the raise */
+    uint64_t told_ms;                 /* last message about it */
 } whir_alert_t;
+
+/* Alerts stand at their class's index, index 0 unused; behind them those of enum watch. */
+#define WHIR_DECIDE_WATCH(watch) (WHIR_VERDICT_CLASSES_MAX + (watch))
+#define WHIR_DECIDE_WATCHES 3
+#define WHIR_DECIDE_ALERTS (WHIR_VERDICT_CLASSES_MAX + WHIR_DECIDE_WATCHES)
 
 typedef struct whir_decide {
     whir_decide_config_t config;
-    whir_alert_t alert[WHIR_VERDICT_CLASSES_MAX]; /* index 0, the healthy class, is unused */
+    whir_alert_t alert[WHIR_DECIDE_ALERTS];
     uint8_t class_count;
-    uint64_t last_ms; /* of the last verdict */
+    uint8_t good;        /* the last verdict was: time since then is running time */
+    uint64_t last_ms;    /* of the last verdict */
+    uint32_t running_ms; /* since the last standstill, at most run_up_ms */
+    uint32_t moving_ms;  /* since velocity has a zone without a break, the same */
 } whir_decide_t;
 
 /* A change to be told. */
 typedef struct whir_decision {
-    uint8_t class_index;
-    uint8_t state;    /* WHIR_ALERT_STATE_… */
-    uint8_t severity; /* WHIR_SEVERITY_… */
-    uint8_t raised;   /* 1 when this is the raise: a new occurrence begins */
+    uint8_t class_index; /* or WHIR_DECIDE_WATCH(…) */
+    uint8_t state;       /* WHIR_ALERT_STATE_… */
+    uint8_t severity;    /* WHIR_SEVERITY_… */
+    uint8_t raised;      /* 1 when this is the raise: a new occurrence begins */
 } whir_decision_t;
 
 void whir_decide_init(whir_decide_t *d, const whir_decide_config_t *config, uint8_t class_count);
 
 /*
  * One verdict in. Fills at most class_count decisions and returns how many. A verdict with quality bits holds every state: it
- * counts neither as healthy nor as faulty, and its time is not counted towards a higher severity.
+ * counts neither as healthy nor as faulty, and its time is not counted towards a higher severity. So does one of the run-up.
+ * The verdict's zone lifts the severity of what is active; its novelty is the watch `unknown`.
  */
 int whir_decide_step(whir_decide_t *d, const whir_verdict_t *verdict, uint64_t now_ms, whir_decision_t *out);
+
+/*
+ * One second of velocity in, with its zone (WHIR_ZONE_NONE: no limits, a standstill, a bad sensor: nothing is watched), and
+ * whether it has changed from the baseline. Needs no verdict. Fills at most two decisions and returns how many.
+ */
+int whir_decide_velocity(whir_decide_t *d, uint8_t zone, uint8_t changed, uint64_t now_ms, whir_decision_t *out);
 
 /* Highest severity of all active alerts, for the local output. */
 uint8_t whir_decide_severity(const whir_decide_t *d);

@@ -40,6 +40,7 @@ typedef struct whir_node_config {
     const char *reset_reason;
     whir_sensor_info_t sensor;
     whir_machine_t machine;
+    uint8_t profile; /* WHIR_PROFILE_… of the decide stage */
     whir_node_layout_t layout;
     uint32_t telemetry_interval_ms;
     uint32_t status_interval_ms;

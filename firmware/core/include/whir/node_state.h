@@ -43,8 +43,8 @@ struct whir_node {
     whir_window_t window;
     whir_mean_t mean;
     whir_decide_t decide;
-    uint32_t occurrence[WHIR_VERDICT_CLASSES_MAX]; /* seq of the raise */
-    uint8_t output;                                /* severity told to the local output */
+    uint32_t occurrence[WHIR_DECIDE_ALERTS]; /* seq of the raise */
+    uint8_t output;                          /* severity told to the local output */
 
     whir_velocity_t velocity; /* of the sensor's own stream, with a model or without */
     whir_zone_limits_t limits;
