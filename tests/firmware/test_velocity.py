@@ -207,6 +207,6 @@ def test_a_change_from_the_learned_velocity_is_told_though_the_zone_is_good() ->
     assert rig.broker.of("event", kind="baseline_learned")
     rig.node.push(shaking(0.0010, 10))
     assert not rig.broker.of("alert", verdict="velocity_change")
-    rig.node.push(shaking(0.00135, 10))
+    rig.node.push(shaking(0.0017, 10))
     (alert,) = rig.broker.of("alert", verdict="velocity_change")
-    assert (alert["zone"], alert["severity"]) == ("A", "advisory")
+    assert (alert["zone"], alert["severity"]) == ("B", "advisory")
