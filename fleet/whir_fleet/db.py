@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import alembic.util
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from whir_fleet.errors import DatabaseError, SettingsError
@@ -97,6 +97,64 @@ def _sqlite_connect(connection: Any, _record: object) -> None:
 def _sqlite_begin(connection: Connection) -> None:
     read = connection.get_execution_options().get("whir_read", False)
     connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+
+
+def insert_rows(session: Session, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """As fast as the engine takes them: COPY on PostgreSQL, one prepared statement on SQLite. JSON is given as text."""
+    names = ", ".join(columns)
+    if session.get_bind().dialect.name == "sqlite":
+        session.connection().exec_driver_sql(
+            f"INSERT INTO {table.name} ({names}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608 (our own names)
+            [tuple(row) for row in rows],
+        )
+        return
+    _copy(session, f"COPY {table.name} ({names}) FROM STDIN", rows)
+
+
+def upsert_rows(
+    session: Session, table: Table, columns: Sequence[str], rows: Sequence[Sequence[int]], on_conflict: str
+) -> None:
+    """Whole numbers in one statement, `ON CONFLICT` as both engines spell it. Sorted by key: rows are locked in order."""
+    names = ", ".join(columns)
+    if session.get_bind().dialect.name == "sqlite":
+        values = f"VALUES ({', '.join('?' * len(columns))})"
+        session.connection().exec_driver_sql(
+            f"INSERT INTO {table.name} ({names}) {values} {on_conflict}", list(map(tuple, rows))
+        )
+        return
+    values = f"SELECT * FROM unnest({', '.join(['%s::bigint[]'] * len(columns))})"  # noqa: S608
+    columnwise = tuple(map(list, zip(*rows, strict=True)))
+    session.connection().exec_driver_sql(f"INSERT INTO {table.name} ({names}) {values} {on_conflict}", columnwise)
+
+
+def raise_numbers(session: Session, table: Table, column: str, rows: Sequence[tuple[int, int]]) -> None:
+    """`column` of the row with that id is set where it was lower. (id, value), sorted by id: rows are locked in order."""
+    if session.get_bind().dialect.name == "sqlite":
+        session.connection().exec_driver_sql(
+            f"UPDATE {table.name} SET {column} = ?2 WHERE id = ?1 AND {column} < ?2",  # noqa: S608
+            list(rows),
+        )
+        return
+    session.connection().exec_driver_sql(
+        f"UPDATE {table.name} SET {column} = v.new FROM unnest(%s::bigint[], %s::bigint[]) AS v(id, new) "  # noqa: S608
+        f"WHERE {table.name}.id = v.id AND {table.name}.{column} < v.new",
+        tuple(map(list, zip(*rows, strict=True))),
+    )
+
+
+def _copy(session: Session, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """psycopg's COPY on the session's connection, with its errors as SQLAlchemy's."""
+    connection = session.connection()
+    driver: Any = connection.connection.driver_connection
+    error_class = connection.dialect.import_dbapi().Error
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except error_class as error:
+        if driver.closed:  # the pool must not give it out again
+            connection.invalidate(error)
+        raise DBAPIError.instance(statement, None, error, error_class, dialect=connection.dialect) from error
 
 
 def insert(session: Session, table: Table) -> sqlite.Insert | postgresql.Insert:

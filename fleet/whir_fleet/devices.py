@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from whir_fleet.db import insert
@@ -39,7 +39,8 @@ def register(session: Session, seen_ms: dict[tuple[str, str], int]) -> dict[tupl
 
 def _ids(session: Session, names: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
     row = table(Node)
-    found = session.execute(select(row.c.id, row.c.site, row.c.name).where(tuple_(row.c.site, row.c.name).in_(names)))
+    sites, own = {site for site, _ in names}, {name for _, name in names}  # pairs would be planned one by one
+    found = session.execute(select(row.c.id, row.c.site, row.c.name).where(row.c.site.in_(sites), row.c.name.in_(own)))
     return {(site, name): node_id for node_id, site, name in found}
 
 
@@ -49,7 +50,7 @@ def apply_status(session: Session, node_id: int, message: Parsed) -> None:
     A last will marks its connection as lost. A status of that same connection that arrives later still fills in the
     fields, but the connection stays lost; one of a newer connection brings the node back.
     """
-    node = session.get_one(Node, node_id, with_for_update=True)
+    node = session.get_one(Node, node_id, with_for_update={"key_share": True})
     body = message.body
     if message.seq is None:
         will = (message.boot, int(body["conn"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from whir_fleet.errors import ConflictError, NotFoundError
@@ -59,10 +59,11 @@ def refused(session: Session, names: set[tuple[str, str]], enrolled_only: bool) 
     """Of these (site, node) those whose messages are not taken, with the reason."""
     if not names:
         return {}
+    sites, nodes = {site for site, _ in names}, {node for _, node in names}  # pairs would be planned one by one
     rows = session.execute(
-        select(Device.site, Device.node, Device.retired_ms).where(tuple_(Device.site, Device.node).in_(names))
+        select(Device.site, Device.node, Device.retired_ms).where(Device.site.in_(sites), Device.node.in_(nodes))
     )
-    known = {(site, node): retired_ms for site, node, retired_ms in rows}
+    known = {(site, node): retired_ms for site, node, retired_ms in rows if (site, node) in names}
     found = {name: "the node is retired" for name, retired_ms in known.items() if retired_ms is not None}
     if enrolled_only:
         found |= {name: "the node is not enrolled" for name in names if name not in known}

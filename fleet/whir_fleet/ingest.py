@@ -1,16 +1,18 @@
-"""Ingest: from the broker into the database. A message is acknowledged to the broker only after its commit."""
+"""Ingest: from the broker into the database. A message is acknowledged to the broker only after its commit.
+
+Each process has a session of its own for telemetry, which the broker deals out among all of them (`$share`). What changes
+the state of a node, an alert or a rollout (`status`, `alert`, `event`, `ack`) goes through one more session, read by one
+elected process: it overtakes any queue of telemetry, and one node's messages stay in order. docs/adr/0004 says why.
+"""
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.reasoncodes import ReasonCode
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
 
 from whir_contracts import contract
@@ -18,22 +20,26 @@ from whir_fleet import leases
 from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
 from whir_fleet.errors import BrokerError, LeaseLostError
-from whir_fleet.link import BrokerAddress, client, connect
+from whir_fleet.link import CONNECT_TRIES_S, BrokerAddress
 from whir_fleet.messages import TOPICS, Inbound, receipts, topic
+from whir_fleet.mqtt_session import RefusedError, Session, SessionError
 from whir_fleet.settings import Settings
-from whir_fleet.store import Stored, bury, store
+from whir_fleet.store import Name, Stored, bury, store
 
 log = logging.getLogger("whir.fleet.ingest")
 
 LEASE = "ingest"
+STATE_SESSION = "whir-fleet-ingest"  # one name for whoever is elected: the successor finds what was queued for its predecessor
+STATE_FILTERS = [f"{contract.TOPIC_PREFIX}/+/+/{name}" for name in TOPICS if name != "telemetry"]
+TELEMETRY_FILTERS = [f"$share/ingest/{contract.TOPIC_PREFIX}/+/+/telemetry"]
 _RETRY_S = 0.5
+_RECONNECT_S = 1.0
+_WAIT_S = 0.5
+_DRAINED_S = 2.0  # the broker has nothing more when it has been silent for so long
 
 
-@dataclass(frozen=True, slots=True)
-class _Received:
-    inbound: Inbound
-    mid: int
-    connection: int  # message ids mean nothing on the next connection
+def telemetry_session(instance: str) -> str:
+    return f"whir-fleet-ingest-{instance}"
 
 
 @dataclass
@@ -45,144 +51,217 @@ class Counters:
     unreadable: int = 0
     batches: int = 0
 
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
 
 class Ingest:
-    """One elected consumer with a persistent session. A second process with another instance name waits as a hot standby."""
+    """Telemetry as one of many, and all the rest when elected. A process that is not waits for the lease meanwhile."""
 
     def __init__(self, settings: Settings, database: Database, address: BrokerAddress, wake: Callable[[], None] = lambda: None):
-        self.counters = Counters()
-        self._settings = settings
         self._database = database
-        self._address = address
-        self._wake = wake
-        self._queue: queue.Queue[_Received] = queue.Queue()
+        self._holder = f"ingest-{settings.instance}"
         self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._connection = 0
-        self._connected = threading.Event()
         self._standby = threading.Event()
-        self._refusal: str | None = None
-        self._fence = 0
-        self._renewed_ms = 0
+        self._failure: BaseException | None = None
+        parts = settings, database, address, self._stop, wake
+        self._telemetry = _Consumer(telemetry_session(settings.instance), TELEMETRY_FILTERS, *parts)
+        self._state = _Consumer(STATE_SESSION, STATE_FILTERS, *parts)
+
+    @property
+    def counters(self) -> Counters:
+        return self._telemetry.counters + self._state.counters
 
     @property
     def connected(self) -> bool:
-        return self._connected.is_set()
+        """Messages are being stored by this process."""
+        return self._telemetry.connected.is_set() and (self._state.connected.is_set() or self.standby)
 
     @property
     def standby(self) -> bool:
-        """Another process does the work; this one waits for its lease."""
+        """Another process is elected; this one takes its share of telemetry only."""
         return self._standby.is_set()
 
     def stop(self) -> None:
         self._stop.set()
 
     def run(self) -> None:
-        """Until `stop()`. LeaseLostError when another process took over: this one has written nothing since."""
-        if not self._elect():
-            return
-        # One name for whoever is elected: the successor finds what was queued for its predecessor.
-        self._client = client(self._address, "whir-fleet-ingest", persistent=True)
-        self._client.on_connect = self._on_connect
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
-        connect(self._client, self._address)
-        self._client.loop_start()
+        """Until `stop()`."""
+        telemetry = threading.Thread(target=self._run_telemetry, name="whir-ingest-telemetry")
+        telemetry.start()
         try:
-            while not self._stop.is_set():
-                if self._refusal is not None:
-                    raise BrokerError(f"broker {self._address.url} refuses us: {self._refusal}; check user name and password")
-                self._renew()
-                batch = self._collect()
-                if batch:
-                    self._commit(batch)
+            self._run_state()
         finally:
-            self._client.disconnect()
-            self._client.loop_stop()
-            self._connected.clear()
-            with self._database.write() as session:
-                leases.release(session, LEASE, self._fence)
+            self._stop.set()
+            telemetry.join()
+        if self._failure is not None:
+            raise self._failure
 
-    def _elect(self) -> bool:
-        holder = f"ingest-{self._settings.instance}"
+    def _run_telemetry(self) -> None:
+        try:
+            self._telemetry.run()
+        except BaseException as error:
+            self._failure = error
+            self._stop.set()
+
+    def _run_state(self) -> None:
         while not self._stop.is_set():
-            with self._database.write() as session:
-                fence = leases.acquire(session, LEASE, holder, now_ms())
-            if fence is not None:
-                self._fence, self._renewed_ms = fence, now_ms()
+            try:
+                with self._database.write() as session:
+                    fence = leases.acquire(session, LEASE, self._holder, now_ms())
+                if fence is None:
+                    if not self.standby:
+                        log.info("another ingest is elected; this one is its standby and takes telemetry only")
+                        self._standby.set()
+                    self._stop.wait(1.0)
+                    continue
                 self._standby.clear()
-                return True
-            if not self.standby:
-                log.info("another ingest holds the lease; waiting as a standby")
-                self._standby.set()
-            self._stop.wait(1.0)
-        return False
+                try:
+                    self._state.run(fence)
+                finally:
+                    with self._database.write() as session:
+                        leases.release(session, LEASE, fence)
+            except LeaseLostError as error:
+                log.warning("%s", error)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("database: %s; trying again", error.orig)
+                self._stop.wait(_RETRY_S)
+
+
+class _Consumer:
+    """One persistent session: receive, commit, receipt, acknowledge; again and again, over lost connections too."""
+
+    def __init__(
+        self,
+        client_id: str,
+        filters: list[str],
+        settings: Settings,
+        database: Database,
+        address: BrokerAddress,
+        stop: threading.Event,
+        wake: Callable[[], None],
+    ) -> None:
+        self.counters = Counters()
+        self.connected = threading.Event()
+        self._client_id = client_id
+        self._filters = filters
+        self._settings = settings
+        self._database = database
+        self._address = address
+        self._stop = stop
+        self._wake = wake
+        self._known: dict[Name, int] = {}
+        self._fence: int | None = None
+        self._renewed_ms = 0
+
+    def run(self, fence: int | None = None) -> None:
+        """Until stopped. With a fence it writes only while it holds the lease; LeaseLostError when another has taken over."""
+        self._fence, self._renewed_ms = fence, now_ms()
+        give_up = time.monotonic() + CONNECT_TRIES_S
+        before = False
+        while not self._stop.is_set():
+            try:
+                session = Session(self._address, self._client_id)
+                try:
+                    session.subscribe(self._filters)
+                    what = "resumed" if session.present else "new"
+                    log.info("connected to %s as %s, session %s", self._address.url, self._client_id, what)
+                    before = True
+                    self.connected.set()
+                    while not self._stop.is_set():
+                        self._renew()
+                        self._step(session, _WAIT_S)
+                finally:
+                    self.connected.clear()
+                    session.close()
+            except (OSError, SessionError) as error:
+                if not before and isinstance(error, RefusedError):  # wrong account: no use in trying again
+                    text = f"broker {self._address.url} refuses us: {error}; check user name and password"
+                    raise BrokerError(text) from error
+                if not before and time.monotonic() > give_up:
+                    raise BrokerError(f"broker {self._address.url} cannot be reached: {error}") from error
+                if before:
+                    log.warning(
+                        "broker %s: connection of %s lost (%s); trying again", self._address.url, self._client_id, error
+                    )
+                self._renew()
+                self._stop.wait(_RECONNECT_S if before else 0.2)
+
+    def drain(self) -> None:
+        """Takes what is queued for the session, then ends it for good. BrokerError while a process still uses it."""
+        try:
+            session = Session(self._address, self._client_id)
+            if session.present:
+                session.unsubscribe(self._filters)
+                silent_since = time.monotonic()
+                while not self._stop.is_set() and time.monotonic() - silent_since < _DRAINED_S:
+                    if self._step(session, _WAIT_S):
+                        silent_since = time.monotonic()
+            session.close()
+            if not self._stop.is_set():
+                Session(self._address, self._client_id, clean=True).close()
+        except (OSError, SessionError) as error:
+            raise BrokerError(f"broker {self._address.url}: {error}; does a process still run as {self._client_id}?") from error
 
     def _renew(self) -> None:
         now = now_ms()
-        if now - self._renewed_ms > leases.RENEW_MS:
-            with self._database.write() as session:
-                leases.renew(session, LEASE, self._fence, now)
+        if self._fence is not None and now - self._renewed_ms > leases.RENEW_MS:
+            try:
+                with self._database.write() as session:
+                    leases.renew(session, LEASE, self._fence, now)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("database: %s; trying again", error.orig)
             self._renewed_ms = now
 
-    def _collect(self) -> list[_Received]:
-        """The next micro-batch: what is there, or what comes within `linger_ms` of the first."""
-        try:
-            batch = [self._queue.get(timeout=0.5)]
-        except queue.Empty:
-            return []
-        until = time.monotonic() + self._settings.linger_ms / 1000
-        while len(batch) < self._settings.batch_max:
-            try:
-                batch.append(self._queue.get(timeout=max(0.0, until - time.monotonic())))
-            except queue.Empty:
-                break
-        return batch
-
-    def _commit(self, batch: list[_Received]) -> None:
-        stored = self._store([received.inbound for received in batch])
+    def _step(self, session: Session, wait_s: float) -> int:
+        """The next batch; the number of its messages."""
+        batch = session.receive(self._settings.batch_max, wait_s, self._settings.linger_ms / 1000)
+        if not batch:
+            return 0
+        stored = self._store([received.inbound for received in batch], session.keep_alive)
         if stored is None:
-            return  # stopped while the database was away: nothing acknowledged, the broker has it all
-        for (site, node), committed in stored.receipts.items():
-            for payload in receipts(committed):
-                self._client.publish(topic(site, node, "cmd"), payload, qos=1)
-        with self._lock:
-            for received in batch:
-                if received.connection == self._connection:
-                    self._client.ack(received.mid, 1)
-        self.counters.new += stored.new
-        self.counters.duplicates += stored.duplicates
-        self.counters.unreadable += stored.unreadable
-        self.counters.batches += 1
+            return 0  # stopped while the database was away: nothing acknowledged, the broker has it all
+        session.publish(
+            (topic(site, node, "cmd"), payload)
+            for (site, node), committed in stored.receipts.items()
+            for payload in receipts(committed)
+        )
+        session.acknowledge(batch)
+        self.counters += Counters(stored.new, stored.duplicates, stored.unreadable, 1)
         if stored.wake_worker:
             self._wake()
+        return len(batch)
 
-    def _store(self, batch: list[Inbound]) -> Stored | None:
+    def _store(self, batch: list[Inbound], keep_alive: Callable[[], None]) -> Stored | None:
         """Commits the batch. While the database is away it tries again: the messages stay with the broker meanwhile."""
         while not self._stop.is_set():
             try:
                 with self._database.write() as session:
-                    leases.check(session, LEASE, self._fence)
-                    return store(session, batch, self._settings.dead_letters_max, self._settings.enrolled_only)
+                    if self._fence is not None:
+                        leases.check(session, LEASE, self._fence)
+                    own = self._settings
+                    stored = store(session, batch, own.dead_letters_max, own.enrolled_only, self._known)
+                self._known |= stored.ids
+                return stored
             except (OperationalError, InterfaceError) as error:
                 log.warning("database: %s; trying again", error.orig)
+                keep_alive()
                 self._stop.wait(_RETRY_S)
-            except LeaseLostError:
-                raise
             except (StatementError, DBAPIError) as error:
+                self._known.clear()
                 if len(batch) > 1:
-                    return self._one_by_one(batch)
+                    return self._one_by_one(batch, keep_alive)
                 log.error("message on %s cannot be stored: %s", batch[0].topic, error)
                 with self._database.write() as session:
                     bury(session, batch[0], f"cannot be stored: {error.__class__.__name__}")
                 return Stored(unreadable=1)
         return None
 
-    def _one_by_one(self, batch: list[Inbound]) -> Stored | None:
+    def _one_by_one(self, batch: list[Inbound], keep_alive: Callable[[], None]) -> Stored | None:
         """One message breaks the batch: find it, so that the others are not held up."""
         total = Stored()
         for message in batch:
-            one = self._store([message])
+            one = self._store([message], keep_alive)
             if one is None:
                 return None
             total.new += one.new
@@ -193,32 +272,10 @@ class Ingest:
                 total.receipts[name] += committed
         return total
 
-    def _on_connect(
-        self, made: mqtt.Client, _data: object, flags: mqtt.ConnectFlags, reason: ReasonCode, _properties: object
-    ) -> None:
-        if reason.is_failure:
-            if self._connection == 0:  # wrong account: no use in trying again
-                self._refusal = str(reason)
-            log.error("broker %s refuses us: %s", self._address.url, reason)
-            return
-        with self._lock:
-            self._connection += 1
-        log.info("connected to %s, session %s", self._address.url, "resumed" if flags.session_present else "new")
-        made.subscribe([(f"{contract.TOPIC_PREFIX}/+/+/{name}", 1) for name in TOPICS])
-        self._connected.set()
 
-    def _on_disconnect(
-        self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
-    ) -> None:
-        with self._lock:
-            self._connection += 1
-        self._connected.clear()
-        if not self._stop.is_set():
-            log.warning("broker %s: connection lost (%s); trying again", self._address.url, reason)
-
-    def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        try:
-            name = message.topic
-        except UnicodeDecodeError:  # paho decodes late; MQTT forbids it, a broker should not let it through
-            name = ""
-        self._queue.put(_Received(Inbound(name, bytes(message.payload), now_ms()), message.mid, self._connection))
+def drain(settings: Settings, database: Database, address: BrokerAddress, stop: threading.Event) -> Counters:
+    """Empties and ends the telemetry session of `settings.instance`, whose process will not come back."""
+    session = telemetry_session(settings.instance)
+    consumer = _Consumer(session, TELEMETRY_FILTERS, settings, database, address, stop, lambda: None)
+    consumer.drain()
+    return consumer.counters

@@ -138,7 +138,10 @@ class Revocation(Base):
 
 
 class Message(Base):
-    """The ledger: every (node, boot, seq) that was committed. What is already here changes nothing when it comes again."""
+    """The ledger: every (node, boot, seq) that was committed. What is already here changes nothing when it comes again.
+
+    Telemetry is not in it: its own table is unique in the same way, and most of all messages are telemetry.
+    """
 
     __tablename__ = "message"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -150,7 +153,10 @@ class Message(Base):
 
 
 class BootCount(Base):
-    """What came of one boot of a node. Lost = last_seq - first_seq + 1 - received."""
+    """What came of one boot of a node. Lost = last_seq - first_seq + 1 - received.
+
+    Telemetry up to `pruned_seq` may have been deleted by age: what comes with such a number has been counted before.
+    """
 
     __tablename__ = "boot_count"
 
@@ -159,6 +165,7 @@ class BootCount(Base):
     first_seq: Mapped[int] = mapped_column(U32)
     last_seq: Mapped[int] = mapped_column(U32)
     received: Mapped[int] = mapped_column(U32)
+    pruned_seq: Mapped[int] = mapped_column(BigInteger)  # -1: none
 
     @property
     def lost(self) -> int:

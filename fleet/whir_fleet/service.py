@@ -32,7 +32,7 @@ _STOP_S = 10.0
 
 
 class FleetService:
-    """`start()` returns when the API answers and ingest is subscribed or a standby; `stop()` ends all in order.
+    """`start()` returns when the API answers and ingest is subscribed; `stop()` ends all in order.
 
     Attributes: `url` of the API; `broker` (host, port, the fleet's own account); `users`, the MQTT passwords by user name
     (embedded broker only); `database`, with `read()` and `write()` sessions; `stopping`, which a signal may set: from then on
@@ -99,7 +99,7 @@ class FleetService:
         self._spawn("ingest", self._ingest.run)
         self._spawn("worker", self._worker.run)
         self._spawn("api", lambda: server.run(sockets=[listener]))
-        self._await(lambda: server.started and (self.ingest_connected or self._ingest.standby))
+        self._await(lambda: server.started and self.ingest_connected)
 
     def _signer(self) -> Signer:
         secret = secret_file(self.settings.data_dir / "secret")

@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
-from sqlalchemy import case, delete, func, select, tuple_, update
+import msgspec
+from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from whir_contracts import contract
 from whir_fleet import alerts, commands, devices, enrolment, rollouts
-from whir_fleet.db import insert
+from whir_fleet.db import insert_rows, raise_numbers, upsert_rows
 from whir_fleet.messages import Inbound, Parsed, UnreadableError, parse
 from whir_fleet.models import BootCount, DeadLetter, Event, Message, Node, Telemetry, table
 
 RECEIPTED = ("alert", "event")  # the node keeps these until the receipt
 _TOPIC_CHARS, _PAYLOAD_BYTES = 512, 2048  # of a dead letter
 
+_KEY = ("node_id", "boot", "seq")
 _TELEMETRY_FIELDS = (
-    "ts", "synced", "verdict", "p", "windows", "quality", "novelty", "zone", "rms", "unit", "model", "counter", "slot",
-    "classes", "verdicts",
-)  # fmt: skip
+    "ts",
+    "synced",
+    "verdict",
+    "p",
+    "windows",
+    "quality",
+    "novelty",
+    "zone",
+    "rms",
+    "unit",
+    "model",
+    "counter",
+    "slot",
+)
+_TELEMETRY_COLUMNS = (*_KEY, "at_ms", "received_ms", *_TELEMETRY_FIELDS, "classes", "verdicts")
+_LEDGER_COLUMNS = (*_KEY, "topic")
+_COUNT_COLUMNS = ("node_id", "boot", "first_seq", "last_seq", "received", "pruned_seq")
+_COUNT_MORE = """ON CONFLICT (node_id, boot) DO UPDATE SET
+    received = boot_count.received + excluded.received,
+    first_seq = CASE WHEN excluded.first_seq < boot_count.first_seq THEN excluded.first_seq ELSE boot_count.first_seq END,
+    last_seq = CASE WHEN excluded.last_seq > boot_count.last_seq THEN excluded.last_seq ELSE boot_count.last_seq END"""
 _EVENT_FIELDS = (
     "kind",
     "code",
@@ -37,6 +61,12 @@ _EVENT_FIELDS = (
 )
 
 
+_json = msgspec.json.encode
+Key = tuple[int, int, int]  # node id, boot, seq
+Name = tuple[str, str]  # site, node
+Row = tuple[Any, ...]
+
+
 @dataclass
 class Stored:
     """What one batch did. `receipts`: (site, node) → the (boot, seq) that are now safe, those from before included."""
@@ -46,13 +76,21 @@ class Stored:
     unreadable: int = 0
     wills: int = 0
     wake_worker: bool = False
-    receipts: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    receipts: dict[Name, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    ids: dict[Name, int] = field(default_factory=dict)
 
 
-def store(session: Session, batch: list[Inbound], dead_letters_max: int, enrolled_only: bool = False) -> Stored:
+def store(
+    session: Session,
+    batch: list[Inbound],
+    dead_letters_max: int,
+    enrolled_only: bool = False,
+    known: Mapping[Name, int] = MappingProxyType({}),
+) -> Stored:
     """Writes the batch; the caller commits, then sends the receipts, then acknowledges to the broker.
 
     What comes from a retired node, or with `enrolled_only` from one that no factory has enrolled, is buried.
+    `known` are ids of nodes from batches that were committed; what this one adds to them is in `Stored.ids`.
     """
     done = Stored()
     taken: list[tuple[Inbound, Parsed]] = []
@@ -66,7 +104,7 @@ def store(session: Session, batch: list[Inbound], dead_letters_max: int, enrolle
         taken.append((inbound, message))
     refused = enrolment.refused(session, {(m.site, m.node) for _, m in taken}, enrolled_only)
     readable: list[tuple[Inbound, Parsed]] = []
-    seen_ms: dict[tuple[str, str], int] = {}
+    seen_ms: dict[Name, int] = {}
     for inbound, message in taken:
         if (message.site, message.node) in refused:
             bury(session, inbound, refused[message.site, message.node])
@@ -74,130 +112,139 @@ def store(session: Session, batch: list[Inbound], dead_letters_max: int, enrolle
             continue
         readable.append((inbound, message))
         seen_ms.setdefault((message.site, message.node), message.received_ms)
-    ids = devices.register(session, seen_ms)
-    highest = _highest(session, {(ids[m.site, m.node], m.boot) for _, m in readable if m.seq is not None})
-    parsed: list[tuple[int, Parsed]] = []
+    strangers = {name: at_ms for name, at_ms in seen_ms.items() if name not in known}
+    done.ids = devices.register(session, strangers) if strangers else {}
+    ids = {**known, **done.ids} if strangers else known
+    counted = _counted(session, {(ids[m.site, m.node], m.boot) for _, m in readable if m.seq is not None})
+    wills: list[tuple[int, Parsed]] = []
+    messages: dict[Key, Parsed] = {}
     for inbound, message in readable:
         node_id = ids[message.site, message.node]
-        if message.seq is not None:
-            before = highest.get((node_id, message.boot), message.seq)  # a boot may begin anywhere: this fleet may be new
-            if message.seq - before > contract.MESSAGE_SEQ_JUMP_MAX:
-                bury(session, inbound, f"field seq: {message.seq} after {before}: jumps by more than seq_jump_max")
-                done.unreadable += 1
-                continue
-            highest[node_id, message.boot] = max(before, message.seq)
-            if message.topic in RECEIPTED:
-                done.receipts[message.site, message.node].append((message.boot, message.seq))
-        parsed.append((node_id, message))
+        if message.seq is None:
+            wills.append((node_id, message))
+            continue
+        boot = node_id, message.boot
+        last, pruned = counted.get(boot, (message.seq, -1))  # a boot may begin anywhere: this fleet may be new
+        if message.seq - last > contract.MESSAGE_SEQ_JUMP_MAX:
+            bury(session, inbound, f"field seq: {message.seq} after {last}: jumps by more than seq_jump_max")
+            done.unreadable += 1
+            continue
+        counted[boot] = max(last, message.seq), pruned
+        if message.topic in RECEIPTED:
+            done.receipts[message.site, message.node].append((message.boot, message.seq))
+        key = node_id, message.boot, message.seq
+        if key in messages or (message.topic == "telemetry" and message.seq <= pruned):
+            done.duplicates += 1
+        else:
+            messages[key] = message
     if done.unreadable:
         _prune(session, dead_letters_max)
-    fresh = _enter(session, parsed)
-    _count(session, fresh)
-    _seen(session, parsed)
-    _write(session, fresh, parsed, done)
+    _enter(session, messages, wills, done)
     return done
 
 
-def _highest(session: Session, boots: set[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """The highest seq so far of these (node, boot); of those that are known."""
+def _counted(session: Session, boots: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
+    """Of these (node, boot) that are known: the highest seq so far, and up to which telemetry has been pruned (-1: none)."""
     row = table(BootCount)
+    nodes, numbers = {node_id for node_id, _ in boots}, {boot for _, boot in boots}  # pairs would be planned one by one
     found = session.execute(
-        select(row.c.node_id, row.c.boot, row.c.last_seq).where(tuple_(row.c.node_id, row.c.boot).in_(boots))
+        select(row.c.node_id, row.c.boot, row.c.last_seq, row.c.pruned_seq).where(
+            row.c.node_id.in_(nodes), row.c.boot.in_(numbers)
+        )
     )
-    return {(node_id, boot): last_seq for node_id, boot, last_seq in found}
+    return {(node_id, boot): (last_seq, pruned_seq) for node_id, boot, last_seq, pruned_seq in found}
 
 
-def _enter(session: Session, parsed: list[tuple[int, Parsed]]) -> dict[tuple[int, int, int], Parsed]:
-    """Into the ledger; returns what was not there before, in order of arrival."""
-    wanted: dict[tuple[int, int, int], Parsed] = {}
-    for node_id, message in parsed:
-        if message.seq is not None:
-            wanted.setdefault((node_id, message.boot, message.seq), message)
-    if not wanted:
-        return {}
-    row = table(Message)
-    statement = insert(session, row).on_conflict_do_nothing().returning(row.c.node_id, row.c.boot, row.c.seq)
-    values = [{"node_id": n, "boot": b, "seq": s, "topic": m.topic} for (n, b, s), m in wanted.items()]
-    new = {tuple(found) for found in session.execute(statement, values)}
-    return {key: message for key, message in wanted.items() if key in new}
+def _enter(session: Session, messages: dict[Key, Parsed], wills: list[tuple[int, Parsed]], done: Stored) -> None:
+    """Everything into its table, once. Rows of nodes are locked in the order of their ids, by every process."""
+    telemetry = {key: message for key, message in messages.items() if message.topic == "telemetry"}
+    others = {key: message for key, message in messages.items() if message.topic != "telemetry"}
+    fresh = _insert_new(session, Telemetry, _TELEMETRY_COLUMNS, {key: _telemetry(key, m) for key, m in telemetry.items()})
+    _seen(session, messages)
+    if others:
+        fresh |= _insert_new(session, Message, _LEDGER_COLUMNS, {key: (*key, m.topic) for key, m in others.items()})
+    _count(session, fresh)
+    done.new += len(fresh)
+    done.duplicates += len(messages) - len(fresh)
+    for node_id, message in wills:
+        devices.apply_status(session, node_id, message)
+        done.wills += 1
+    for key, message in others.items():
+        if key in fresh:
+            _apply(session, key, message)
+            done.wake_worker = True
 
 
-def _count(session: Session, fresh: dict[tuple[int, int, int], Parsed]) -> None:
+def _insert_new(session: Session, model: type[Message | Telemetry], columns: Sequence[str], rows: dict[Key, Row]) -> set[Key]:
+    """Inserts what is not there yet; returns its keys. Nearly always that is all: only when not, it asks what is there."""
+    fresh = set(rows)
+    while fresh:
+        try:
+            with session.begin_nested():
+                insert_rows(session, table(model), columns, [rows[key] for key in rows if key in fresh])
+            return fresh
+        except IntegrityError:
+            place = tuple_(model.node_id, model.boot, model.seq)
+            there = {tuple(found) for found in session.execute(select(*place).where(place.in_(fresh)))}
+            if not there:
+                raise  # not a second delivery: the row itself is refused
+            fresh -= there
+    return fresh
+
+
+def _count(session: Session, fresh: set[Key]) -> None:
     """Adds to the counts per (node, boot), from which the losses follow."""
     seqs: dict[tuple[int, int], list[int]] = defaultdict(list)
     for node_id, boot, seq in fresh:
         seqs[node_id, boot].append(seq)
-    if not seqs:
-        return
-    row = table(BootCount)
-    statement = insert(session, row)
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=["node_id", "boot"],
-        set_={
-            "received": row.c.received + new.received,
-            "first_seq": case((new.first_seq < row.c.first_seq, new.first_seq), else_=row.c.first_seq),
-            "last_seq": case((new.last_seq > row.c.last_seq, new.last_seq), else_=row.c.last_seq),
-        },
-    )
-    session.execute(
-        statement,
-        [
-            {"node_id": n, "boot": b, "first_seq": min(s), "last_seq": max(s), "received": len(s)}
-            for (n, b), s in sorted(seqs.items())
-        ],
-    )
+    if seqs:
+        rows = [(node_id, boot, min(s), max(s), len(s), -1) for (node_id, boot), s in sorted(seqs.items())]
+        upsert_rows(session, table(BootCount), _COUNT_COLUMNS, rows, _COUNT_MORE)
 
 
-def _seen(session: Session, parsed: list[tuple[int, Parsed]]) -> None:
+def _seen(session: Session, messages: dict[Key, Parsed]) -> None:
     newest: dict[int, int] = {}
-    for node_id, message in parsed:
-        if message.seq is not None:  # a last will is the broker speaking
-            newest[node_id] = max(newest.get(node_id, 0), message.received_ms)
+    for (node_id, _, _), message in messages.items():  # no last will: that is the broker speaking
+        if newest.get(node_id, 0) < message.received_ms:
+            newest[node_id] = message.received_ms
     if newest:
-        session.execute(update(Node), [{"id": n, "last_seen_ms": at} for n, at in sorted(newest.items())])
+        raise_numbers(session, table(Node), "last_seen_ms", sorted(newest.items()))
 
 
-def _write(session: Session, fresh: dict[tuple[int, int, int], Parsed], parsed: list[tuple[int, Parsed]], done: Stored) -> None:
-    telemetry, events = [], []
-    taken = {id(message) for message in fresh.values()}
-    for node_id, message in parsed:
-        if message.seq is None:
+def _apply(session: Session, key: Key, message: Parsed) -> None:
+    """What a message that is no telemetry does beyond the ledger."""
+    node_id = key[0]
+    match message.topic:
+        case "event":
+            session.add(Event(**_event(key, message)))
+            rollouts.on_event(session, node_id, message)
+        case "alert":
+            alerts.apply(session, node_id, message)
+        case "ack":
+            command = commands.on_ack(session, node_id, message)
+            if command is not None:
+                rollouts.on_answer(session, command, message.received_ms)
+        case "status":
             devices.apply_status(session, node_id, message)
-            done.wills += 1
-            continue
-        if id(message) not in taken:
-            done.duplicates += 1
-            continue
-        done.new += 1
-        match message.topic:
-            case "telemetry":
-                telemetry.append(_row(node_id, message, _TELEMETRY_FIELDS))
-            case "event":
-                events.append(_row(node_id, message, _EVENT_FIELDS))
-                rollouts.on_event(session, node_id, message)
-                done.wake_worker = True
-            case "alert":
-                alerts.apply(session, node_id, message)
-                done.wake_worker = True
-            case "ack":
-                command = commands.on_ack(session, node_id, message)
-                if command is not None:
-                    rollouts.on_answer(session, command, message.received_ms)
-                done.wake_worker = True
-            case "status":
-                devices.apply_status(session, node_id, message)
-                done.wake_worker = True
-    if telemetry:
-        session.execute(table(Telemetry).insert(), telemetry)
-    if events:
-        session.execute(table(Event).insert(), events)
 
 
-def _row(node_id: int, message: Parsed, names: tuple[str, ...]) -> dict[str, object]:
-    values: dict[str, object] = {name: message.body.get(name) for name in names}
-    values |= {"node_id": node_id, "boot": message.boot, "seq": message.seq}
-    return values | {"at_ms": message.at_ms, "received_ms": message.received_ms}
+def _telemetry(key: Key, message: Parsed) -> Row:
+    get = message.body.get
+    classes, verdicts = get("classes"), get("verdicts")
+    return (
+        *key,
+        message.at_ms,
+        message.received_ms,
+        *map(get, _TELEMETRY_FIELDS),
+        None if classes is None else _json(classes).decode(),
+        None if verdicts is None else _json(verdicts).decode(),
+    )
+
+
+def _event(key: Key, message: Parsed) -> dict[str, Any]:
+    values = {name: message.body.get(name) for name in _EVENT_FIELDS}
+    node_id, boot, seq = key
+    return {"node_id": node_id, "boot": boot, "seq": seq, "at_ms": message.at_ms, "received_ms": message.received_ms, **values}
 
 
 def bury(session: Session, message: Inbound, reason: str) -> None:

@@ -20,13 +20,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import select, text
 
+from whir_fleet import devices
+from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
-from whir_fleet.errors import BrokerError, LeaseLostError
-from whir_fleet.ingest import LEASE, Ingest
+from whir_fleet.errors import BrokerError
+from whir_fleet.ingest import LEASE, Ingest, drain, telemetry_session
 from whir_fleet.leases import acquire
-from whir_fleet.link import BrokerAddress, client
-from whir_fleet.models import DeadLetter, Telemetry
+from whir_fleet.link import BrokerAddress
+from whir_fleet.models import DeadLetter, Event, Telemetry
+from whir_fleet.mqtt_session import Session
 from whir_fleet.settings import Settings
+from whir_tools.bench.fleet.postgres import Postgres
 
 
 class Running:
@@ -47,16 +51,26 @@ class Running:
     def stop(self) -> None:
         self.ingest.stop()
         self.thread.join(10)
+        assert not self.thread.is_alive()
 
 
 @pytest.fixture
-def start(database: Database, mosquitto: Callable[..., Any]) -> Iterator[Callable[..., Running]]:
-    broker = mosquitto(persistence=True)
+def broker(mosquitto: Callable[..., Any]) -> Any:
+    return mosquitto(persistence=True)
+
+
+@pytest.fixture
+def address(broker: Any) -> BrokerAddress:
+    return BrokerAddress(broker.host, broker.port, broker.user, broker.password)
+
+
+@pytest.fixture
+def start(database: Database, address: BrokerAddress) -> Iterator[Callable[..., Running]]:
     running: list[Running] = []
 
-    def make(password: str = broker.password) -> Running:
-        address = BrokerAddress(broker.host, broker.port, broker.user, password)
-        running.append(Running(Settings.load(linger_ms=200), database, address))
+    def make(password: str = address.password, **settings: Any) -> Running:
+        own = BrokerAddress(address.host, address.port, address.user, password)
+        running.append(Running(Settings.load(**{"linger_ms": 200, **settings}), database, own))
         return running[-1]
 
     yield make
@@ -65,18 +79,19 @@ def start(database: Database, mosquitto: Callable[..., Any]) -> Iterator[Callabl
 
 
 @pytest.fixture
-def publish() -> Callable[..., None]:
-    """Sends telemetry of node n1 with these numbers; `verdict` for all of them."""
+def publish(address: BrokerAddress) -> Callable[..., None]:
+    """Sends one message of node n1 for each of these numbers."""
 
-    def send(running: Running, seqs: range, verdict: str = "normal") -> None:
-        address = running.ingest._address
+    def send(seqs: range, topic: str = "telemetry", **fields: Any) -> None:
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         client.username_pw_set(address.user, address.password)
         client.connect(address.host, address.port)
         client.loop_start()
+        own = {"telemetry": {"verdict": "normal", "p": 900, "windows": 1}, "event": {"kind": "boot"}}[topic]
         for seq in seqs:
-            body = {"v": 1, "boot": 1, "seq": seq, "ts": seq, "synced": True, "verdict": verdict, "p": 900, "windows": 1}
-            client.publish("whir/v1/lab/n1/telemetry", json.dumps(body), 1).wait_for_publish(10)
+            body = {"v": 1, "boot": 1, "seq": seq, "ts": seq, "synced": True, **own, **fields}
+            sent = client.publish(f"whir/v1/lab/n1/{topic}", json.dumps(body), 1)
+        sent.wait_for_publish(10)
         client.disconnect()
         client.loop_stop()
 
@@ -90,9 +105,9 @@ def until(what: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.02)
 
 
-def stored(database: Database) -> list[int]:
+def stored(database: Database, model: type[Telemetry | Event] = Telemetry) -> list[int]:
     with database.read() as session:
-        return list(session.scalars(select(Telemetry.seq).order_by(Telemetry.seq)))
+        return list(session.scalars(select(model.seq).order_by(model.seq)))
 
 
 def test_a_message_that_the_database_refuses_is_buried_and_its_batch_is_stored(
@@ -105,36 +120,131 @@ def test_a_message_that_the_database_refuses_is_buried_and_its_batch_is_stored(
         session.execute(text(refuse))
     running = start()
     until(lambda: running.ingest.connected)
-    publish(running, range(1, 10))
-    publish(running, range(10, 11), verdict="poison")
-    publish(running, range(11, 20))
+    publish(range(1, 10))
+    publish(range(10, 11), verdict="poison")
+    publish(range(11, 20))
     until(lambda: len(stored(database)) == 18)
     with database.read() as session:
         letter = session.scalars(select(DeadLetter)).one()
     assert "cannot be stored" in letter.reason
     assert b'"seq": 10' in letter.payload
-    assert running.ingest.counters.unreadable == 1
+    until(lambda: running.ingest.counters.unreadable == 1)
 
 
-def test_what_was_not_committed_stays_with_the_broker_for_the_next_ingest(
+def test_who_loses_the_lease_writes_nothing_more_and_the_messages_wait_at_the_broker(
+    database: Database, start: Callable[..., Running], publish: Callable[..., None]
+) -> None:
+    running = start()
+    until(lambda: running.ingest.connected)
+    publish(range(1, 2), "event")
+    until(lambda: stored(database, Event) == [1])
+    with database.write() as session:  # somebody else takes over
+        session.execute(text("UPDATE lease SET expires_ms = 0"))
+        assert acquire(session, LEASE, "other", now_ms())
+    publish(range(2, 30), "event")
+    until(lambda: running.ingest.standby)
+    assert stored(database, Event) == [1]
+    with database.write() as session:
+        session.execute(text("UPDATE lease SET expires_ms = 0"))
+    until(lambda: stored(database, Event) == list(range(1, 30)))
+    assert running.ingest.connected and not running.ingest.standby
+    assert running.ingest.counters.duplicates == 0
+
+
+def test_two_share_the_telemetry_and_one_of_them_reads_the_rest(
+    database: Database, start: Callable[..., Running], publish: Callable[..., None]
+) -> None:
+    both = [start(instance="a"), start(instance="b")]
+    until(lambda: all(one.ingest.connected for one in both) and sum(one.ingest.standby for one in both) == 1)
+    publish(range(1, 301))
+    publish(range(301, 311), "event")
+    until(lambda: stored(database) == list(range(1, 301)) and stored(database, Event) == list(range(301, 311)))
+    until(lambda: sum(one.ingest.counters.new for one in both) == 310)
+    assert all(one.ingest.counters.new >= 100 for one in both)
+    with database.read() as session:
+        assert [(boot["received"], boot["lost"]) for boot in devices.boots(session, 1)] == [(310, 0)]
+
+
+def test_what_comes_twice_is_counted_once_also_where_two_processes_take_it(
+    database: Database, start: Callable[..., Running], publish: Callable[..., None]
+) -> None:
+    both = [start(instance="a"), start(instance="b")]
+    until(lambda: all(one.ingest.connected for one in both))
+    for _ in range(3):
+        publish(range(1, 201))
+        publish(range(201, 211), "event")
+    until(lambda: sum(one.ingest.counters.new + one.ingest.counters.duplicates for one in both) == 3 * 210)
+    assert (stored(database), stored(database, Event)) == (list(range(1, 201)), list(range(201, 211)))
+    with database.read() as session:
+        assert [(boot["received"], boot["lost"]) for boot in devices.boots(session, 1)] == [(210, 0)]
+
+
+def test_an_event_overtakes_a_queue_of_telemetry(
     database: Database, start: Callable[..., Running], publish: Callable[..., None]
 ) -> None:
     first = start()
     until(lambda: first.ingest.connected)
-    publish(first, range(1, 2))
-    until(lambda: stored(database) == [1])
-    with database.write() as session:  # somebody else takes over: from now on the first one must write nothing
-        session.execute(text("UPDATE lease SET expires_ms = 0"))
-        assert acquire(session, LEASE, "other", 0)
-    publish(first, range(2, 30))
-    first.thread.join(10)
-    assert isinstance(first.error, LeaseLostError)
-    assert stored(database) == [1]
-    with database.write() as session:
-        session.execute(text("UPDATE lease SET expires_ms = 0"))
-    second = start()
-    until(lambda: stored(database) == list(range(1, 30)))
-    assert second.ingest.counters.duplicates == 0
+    first.stop()
+    publish(range(1, 3001))  # three times what the broker hands out unacknowledged
+    publish(range(3001, 3002), "event")
+    start(batch_max=50)
+    until(lambda: stored(database, Event) == [3001] and len(stored(database)) == 3000)
+    with database.read() as session:
+        event_ms = session.scalar(select(Event.received_ms))
+        telemetry_ms = session.scalars(select(Telemetry.received_ms).order_by(Telemetry.seq)).all()
+    assert event_ms is not None and event_ms < telemetry_ms[-1]
+
+
+def test_a_drained_session_is_stored_and_gone_and_the_others_get_everything(
+    database: Database, address: BrokerAddress, start: Callable[..., Running], publish: Callable[..., None]
+) -> None:
+    both = [start(instance="a"), start(instance="b")]
+    until(lambda: all(one.ingest.connected for one in both))
+    for one in both:
+        one.stop()
+    publish(range(1, 101))  # each session has its share of them
+    counters = drain(Settings.load(instance="b"), database, address, threading.Event())
+    assert 0 < counters.new < 100
+    assert not Session(address, telemetry_session("b")).present
+    publish(range(101, 201))
+    start(instance="a")
+    until(lambda: stored(database) == list(range(1, 201)))
+
+
+def test_a_session_that_is_in_use_is_not_drained(
+    database: Database, address: BrokerAddress, start: Callable[..., Running], publish: Callable[..., None]
+) -> None:
+    running = start()
+    until(lambda: running.ingest.connected)
+    with pytest.raises(BrokerError, match="does a process still run as whir-fleet-ingest-0"):
+        drain(Settings.load(), database, address, threading.Event())
+    publish(range(1, 11))
+    until(lambda: stored(database) == list(range(1, 11)))
+
+
+def test_a_database_that_is_killed_and_a_broker_that_restarts_are_taken_up_again(
+    publish: Callable[..., None], address: BrokerAddress, broker: Any
+) -> None:
+    with Postgres(durable=False) as server:
+        database = Database(server.create("fleet"))
+        database.migrate()
+        running = Running(Settings.load(), database, address)
+        try:
+            until(lambda: running.ingest.connected)
+            publish(range(1, 11))
+            until(lambda: stored(database) == list(range(1, 11)))
+            server.kill()
+            publish(range(11, 21))
+            server.start()
+            until(lambda: stored(database) == list(range(1, 21)))
+            broker.restart()
+            until(lambda: running.ingest.connected)
+            publish(range(21, 31), "event")
+            until(lambda: stored(database, Event) == list(range(21, 31)))
+        finally:
+            running.stop()
+            database.close()
+    assert running.error is None
 
 
 def test_a_wrong_password_ends_it_with_what_to_do(start: Callable[..., Running]) -> None:
@@ -178,7 +288,7 @@ def test_mqtts_speaks_tls_and_trusts_nobody_by_default(
     broker = mosquitto(extra=extra)
     address = BrokerAddress.parse(f"mqtts://{broker.user}@127.0.0.1:{port}", broker.password)
     with pytest.raises(ssl.SSLCertVerificationError):
-        client(address, "stranger", persistent=False).connect(address.host, address.port)
+        Session(address, "stranger")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     running = Running(Settings.load(), database, address)
     until(lambda: running.ingest.connected)

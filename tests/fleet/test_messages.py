@@ -11,8 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whir_contracts import contract
+from whir_fleet import messages
 from whir_fleet.messages import TOPICS, Inbound, UnreadableError, command, fits, parse, receipts
 
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "status": {"conn": 1, "state": "ok"},
+    "telemetry": {"verdict": "normal", "p": 930, "windows": 8},
+    "alert": {"occurrence": "n1-1-5", "state": "active", "severity": "warning", "verdict": "bearing", "p": 910},
+    "event": {"kind": "boot"},
+    "ack": {"id": "01J", "c": "measure", "result": "ok"},
+}
 Says = Callable[..., Inbound]
 
 
@@ -143,3 +151,25 @@ def test_a_command_is_held_to_the_contract() -> None:
     for args in ({"id": "a"}, {"id": "a", "exp": 1, "colour": 2}, {"id": "a" * 1100, "exp": 1}):
         with pytest.raises(ValueError, match="command measure"):
             command("measure", **args)
+
+
+_VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**33), 2**64), st.floats(), st.text(max_size=4),
+    st.sampled_from(["a\0", "\ud800", "ok"]),
+    st.dictionaries(st.text(max_size=3), st.integers(-1, 2**32), max_size=2), st.lists(st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@given(topic=st.sampled_from(TOPICS), data=st.data())
+def test_the_compiled_decoder_takes_nothing_that_the_contract_in_words_refuses(topic: str, data: st.DataObject) -> None:
+    fields = contract.TOPICS[topic]["fields"]
+    body = {"v": 1, "boot": 1, "seq": 2, "ts": 3, "synced": True, **DEFAULTS[topic]}
+    body |= data.draw(st.dictionaries(st.sampled_from([*fields, "other"]), _VALUES, max_size=3))
+    payload = json.dumps(body).encode()
+    try:
+        slow = messages._fields(topic, messages._object(payload))
+    except UnreadableError:
+        with pytest.raises(UnreadableError):
+            messages._body(topic, payload)
+    else:
+        assert messages._body(topic, payload) == slow

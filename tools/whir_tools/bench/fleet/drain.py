@@ -7,22 +7,26 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from whir_fleet.broker import INFLIGHT_MAX
 from whir_fleet.db import Database
 from whir_fleet.models import BootCount
 from whir_tools.bench.fleet.errors import ProcessEndedError, TooLongError
 from whir_tools.bench.fleet.node import ProtocolNode
+from whir_tools.bench.fleet.postgres import Postgres
 from whir_tools.bench.fleet.processes import Broker, FleetProcess, FloodProcess, Say, mosquitto_version
 from whir_tools.bench.fleet.wait import wait_until
 
 NODES = 100
+_STATUSES = 2 * NODES  # one of every node at either end of the flood; they are in the other session
+_RIVAL_MESSAGES = 4000  # it is slow, and as slow at its end as at its beginning
 _LIMIT_S = 300.0
 _POLL_S = 0.05
 
@@ -36,21 +40,67 @@ class Drained:
     rss_bytes: int = 0
 
 
+class Queue:
+    """Messages in the sessions of `processes` ingests, filled once; every run begins with the same."""
+
+    def __init__(self, folder: Path, processes: int, messages: int, say: Say) -> None:
+        self.messages = messages
+        self.processes = processes
+        self.broker = Broker(folder / "broker")
+        self._full = folder / "full.db"
+        self._folder = folder
+        with self.broker, ExitStack() as stack:
+            for number in range(processes):
+                ingest = self.ingest(number, f"sqlite:///{folder / 'sessions.db'}", "sessions")
+                stack.callback(ingest.stop)
+                ingest.start()
+                ingest.wait_connected()
+            stack.close()
+            flood = FloodProcess(self.broker.port, self.broker.passwords["nodes"], NODES, messages // NODES, 0)
+            flood.start()
+            try:
+                while flood.reader.is_alive():
+                    say("filling the queue", flood.sent, messages)
+                    time.sleep(0.1)
+                result = flood.join()
+            finally:
+                flood.kill()
+        if result["messages"] != messages + _STATUSES or result["unacknowledged"]:
+            raise ProcessEndedError(f"{result['messages']} messages were sent, {result['unacknowledged']} not taken")
+        shutil.copyfile(self.broker.saved, self._full)
+
+    def again(self) -> Broker:
+        """The broker, not started, with the full queue."""
+        shutil.copyfile(self._full, self.broker.saved)
+        return self.broker
+
+    def ingest(self, number: int, database_url: str, name: str) -> FleetProcess:
+        folder = self._folder / f"{name}-{number}"
+        password = self.broker.passwords["fleet"]
+        return FleetProcess("ingest", folder, self.broker.port, password, instance=str(number), database_url=database_url)
+
+
 def measure(folder: Path, messages: int, runs: int, say: Say) -> dict[str, Any]:
-    """Alternating runs, each on the same queue: it is filled once, and the broker starts from what it had saved then."""
-    broker = Broker(folder / "broker")
-    _fill(broker, folder, messages, say)
-    full = folder / "full.db"
-    shutil.copyfile(broker.saved, full)
-    ingests, nulls = [], []
-    for run in range(1, runs + 1):
-        shutil.copyfile(full, broker.saved)
-        with broker:
-            ingests.append(_ingest(broker, folder / f"run-{run}", messages, f"ingest, run {run} of {runs}", say))
-        shutil.copyfile(full, broker.saved)
-        with broker:
-            say(f"null subscriber, run {run} of {runs}", 0, 0)
-            nulls.append(_null(broker, messages))
+    """One ingest and the null subscriber in turn; then two ingests, row by row, and SQLite beside it."""
+    with Postgres() as postgres:
+        queue = Queue(folder / "one", 1, messages, say)
+        ingests, nulls = [], []
+        for run in range(runs):
+            url = postgres.create(f"run_{run}")
+            with queue.again():
+                ingests.append(_ingest(queue, url, f"run-{run}", f"ingest, run {run + 1} of {runs}", say))
+            with queue.again() as broker:
+                say(f"null subscriber, run {run + 1} of {runs}", 0, 0)
+                nulls.append(_alone("null", broker, messages))
+        with queue.again() as broker:
+            say("row by row", 0, 0)
+            rival = _alone("rival", broker, _RIVAL_MESSAGES, postgres.create("rival"))
+        with queue.again():
+            sqlite = _ingest(queue, f"sqlite:///{folder / 'fleet.db'}", "sqlite", "ingest, SQLite", say)
+        two = Queue(folder / "two", 2, messages, say)
+        with two.again():
+            both = _ingest(two, postgres.create("two"), "two", "two ingests", say)
+        version = _postgres_version(postgres.url("two"))
     rates, null_rates = ([messages / drained.seconds for drained in results] for results in (ingests, nulls))
     rate, null_rate = statistics.median(rates), statistics.median(null_rates)
     return {
@@ -62,68 +112,51 @@ def measure(folder: Path, messages: int, runs: int, say: Say) -> dict[str, Any]:
         "null_cpu_s": round(statistics.median(drained.cpu_s for drained in nulls), 2),
         "rates": [round(r) for r in rates],
         "null_rates": [round(r) for r in null_rates],
+        "two_processes_rate": round(messages / both.seconds),
+        "row_by_row_rate": round(_RIVAL_MESSAGES / rival.seconds),
+        "sqlite_rate": round(messages / sqlite.seconds),
         "messages": messages,
         "payload_bytes": len(ProtocolNode("flood", "n000").telemetry(time.time()).payload),
         "inflight": INFLIGHT_MAX,
         "runs": runs,
         "broker": mosquitto_version(),
-        "database": f"SQLite {_sqlite_version()}",
+        "database": version,
     }
 
 
-def _fill(broker: Broker, folder: Path, messages: int, say: Say) -> None:
-    """Leaves `messages` in the queue of ingest's session."""
-    with broker:
-        ingest = FleetProcess("ingest", folder / "session", broker.port, broker.passwords["fleet"])
-        ingest.start()
-        try:
-            ingest.wait_connected()
-        finally:
-            ingest.stop()
-        flood = FloodProcess(broker.port, broker.passwords["nodes"], NODES, messages // NODES - 2, 0)  # a status at either end
-        flood.start()
-        try:
-            while flood.reader.is_alive():
-                say("filling the queue", flood.sent, messages)
-                time.sleep(0.1)
-            result = flood.join()
-        finally:
-            flood.kill()
-    if result["messages"] != messages or result["unacknowledged"]:
-        raise ProcessEndedError(f"of {messages} messages {result['messages']} were sent, {result['unacknowledged']} not taken")
-
-
-def _ingest(broker: Broker, folder: Path, messages: int, what: str, say: Say) -> Drained:
-    ingest = FleetProcess("ingest", folder, broker.port, broker.passwords["fleet"])
-    ingest.start()
-    try:
-        ingest.wait_connected(poll_s=0.002)
+def _ingest(queue: Queue, database_url: str, name: str, what: str, say: Say) -> Drained:
+    """All processes of the queue, from the first connection to the last commit."""
+    with ExitStack() as stack:
+        database = Database(database_url)
+        stack.callback(database.close)
+        database.migrate()
+        processes = [queue.ingest(number, database_url, name) for number in range(queue.processes)]
+        for process in processes:
+            stack.callback(process.stop)
+            process.start()
+        processes[0].wait_connected(poll_s=0.002)
         begun = time.monotonic()
-        assert ingest.process is not None
-        process = psutil.Process(ingest.process.pid)
-        cpu_before, rss = _cpu_s(process), 0
-        database = Database(ingest.database_url)
+        running = [psutil.Process(p.process.pid) for p in processes if p.process is not None]
+        cpu_before, rss = sum(map(_cpu_s, running)), 0
 
         def stored_all() -> bool:
             nonlocal rss
             with database.read() as session:
                 stored = session.scalar(select(func.sum(BootCount.received))) or 0
-            rss = max(rss, process.memory_info().rss)
-            say(what, stored, messages)
-            return stored >= messages
+            rss = max(rss, sum(process.memory_info().rss for process in running))
+            say(what, stored, queue.messages)
+            return stored >= queue.messages + _STATUSES
 
-        wait_until(stored_all, "ingest stores the queue", _LIMIT_S, _POLL_S)
-        drained = Drained(time.monotonic() - begun, _cpu_s(process) - cpu_before, rss)
-        database.close()
-        return drained
-    finally:
-        ingest.stop()
+        wait_until(stored_all, f"{what}: all is stored", _LIMIT_S, _POLL_S)
+        return Drained(time.monotonic() - begun, sum(map(_cpu_s, running)) - cpu_before, rss)
 
 
-def _sqlite_version() -> str:
-    """Of an interpreter by itself, as ingest runs in: TensorFlow, once loaded here, puts its own in front of the system's."""
-    command = [sys.executable, "-c", "import sqlite3; print(sqlite3.sqlite_version)"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+def _postgres_version(url: str) -> str:
+    database = Database(url)
+    with database.read() as session:
+        found = session.scalar(text("SHOW server_version"))
+    database.close()
+    return f"PostgreSQL {str(found).split()[0]}"
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -131,16 +164,18 @@ def _cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _null(broker: Broker, messages: int) -> Drained:
-    command = [sys.executable, "-m", "whir_tools.bench.fleet.null", str(broker.port), "fleet", str(messages)]
+def _alone(module: str, broker: Broker, messages: int, *arguments: str) -> Drained:
+    """`null` or `rival`: a process that prints its seconds and its CPU seconds."""
+    name = f"whir_tools.bench.fleet.{module}"
+    command = [sys.executable, "-m", name, str(broker.port), "fleet", str(messages), *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         said, _ = process.communicate(broker.passwords["fleet"] + "\n", timeout=_LIMIT_S)
     except subprocess.TimeoutExpired as error:
-        raise TooLongError(f"the null subscriber takes the queue: not within {_LIMIT_S:.0f} s") from error
+        raise TooLongError(f"{module}: not within {_LIMIT_S:.0f} s") from error
     finally:
         process.kill()
     if process.returncode != 0:
-        raise ProcessEndedError("the null subscriber ended before its end")
+        raise ProcessEndedError(f"{module} ended before its end")
     seconds, cpu_s = map(float, said.split())
     return Drained(seconds, cpu_s)

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from whir_contracts import contract
 from whir_fleet import devices
 from whir_fleet.link import BrokerAddress, client, connect
-from whir_fleet.models import AlertChange, Message, Node, Telemetry
+from whir_fleet.models import AlertChange, BootCount, Node, Telemetry
 from whir_tools.bench.fleet.errors import FleetBenchError
 from whir_tools.bench.fleet.processes import HOST, Broker, Say, Service, SwarmProcess
 from whir_tools.bench.fleet.swarm import SwarmSettings
@@ -112,7 +112,7 @@ def _settle(service: Service, listener: AlertListener, sent: int, alerts: int) -
     give_up = time.monotonic() + _SETTLE_S
     while time.monotonic() < give_up:
         with service.database.read() as session:
-            now = (session.scalar(select(func.count()).select_from(Message)) or 0, len(listener.ages_ms))
+            now = (session.scalar(select(func.sum(BootCount.received))) or 0, len(listener.ages_ms))
         if now >= (sent, alerts):
             return
         if now != before:
@@ -125,7 +125,7 @@ def _settle(service: Service, listener: AlertListener, sent: int, alerts: int) -
 def _stored(service: Service) -> dict[str, Any]:
     with service.database.read() as session:
         names = {node.id: node.name for node in session.scalars(select(Node))}
-        rows = session.execute(select(Message.node_id, func.count()).group_by(Message.node_id))
+        rows = session.execute(select(BootCount.node_id, func.sum(BootCount.received)).group_by(BootCount.node_id))
         return {
             "by_node": {names[node_id]: count for node_id, count in rows},
             "by_topic": {

@@ -12,21 +12,21 @@ import time
 
 import paho.mqtt.client as mqtt
 
-from whir_contracts import contract
+from whir_fleet.ingest import TELEMETRY_FILTERS, telemetry_session
 from whir_fleet.link import BrokerAddress, client
-from whir_fleet.messages import TOPICS
 
 
 def main() -> None:
     port, user, wanted = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    made = client(BrokerAddress("127.0.0.1", port, user, sys.stdin.readline().strip()), "whir-fleet-ingest", persistent=True)
+    address = BrokerAddress("127.0.0.1", port, user, sys.stdin.readline().strip())
+    made = client(address, telemetry_session("0"), persistent=True)
     begun = cpu_before = 0.0
     taken = 0
 
     def on_connect(made: mqtt.Client, *_: object) -> None:
         nonlocal begun, cpu_before
         begun, cpu_before = time.monotonic(), time.process_time()
-        made.subscribe([(f"{contract.TOPIC_PREFIX}/+/+/{name}", 1) for name in TOPICS])
+        made.subscribe([(name, 1) for name in TELEMETRY_FILTERS])
 
     def on_message(made: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         nonlocal taken

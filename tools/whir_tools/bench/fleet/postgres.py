@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from whir_tools.bench.fleet.errors import PostgresMissingError, ProcessEndedError
+from whir_tools.bench.fleet.errors import PostgresMissingError, ProcessEndedError, TooLongError
 from whir_tools.bench.fleet.wait import wait_until
 
 _START_S = 60.0
@@ -45,7 +45,7 @@ class Postgres:
         self._run("initdb", "--pgdata", self._data, "--username", _USER, "--auth", "trust", "--encoding", "UTF8", "--no-sync")
         options = {"listen_addresses": "''", "unix_socket_directories": f"'{self.folder}'", "max_connections": "50"}
         if not durable:
-            options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+            options |= {"fsync": "off", "full_page_writes": "off"}
         with (self._data / "postgresql.conf").open("a") as config:
             config.writelines(f"{name} = {value}\n" for name, value in options.items())
 
@@ -70,15 +70,18 @@ class Postgres:
         return (self.folder / "log").read_text()[-500:].strip()
 
     def start(self) -> None:
-        self._process = process = self._popen("postgres", "-D", self._data)
+        """After a kill it waits for what the killed server's children still hold."""
         probe: list[str | Path] = [self._programs / "pg_isready", "--quiet", "--host", self.folder, "--username", _USER]
 
         def answers() -> bool:
-            if process.poll() is not None:
-                raise ProcessEndedError(f"postgres: {self._last_words()}")
+            if self._process is None or self._process.poll() is not None:
+                self._process = self._popen("postgres", "-D", self._data)
             return subprocess.run(probe).returncode == 0
 
-        wait_until(answers, "PostgreSQL answers", _START_S)
+        try:
+            wait_until(answers, "PostgreSQL answers", _START_S, 0.1)
+        except TooLongError as error:
+            raise ProcessEndedError(f"postgres: {self._last_words()}") from error
 
     def stop(self) -> None:
         """Open connections are cut, what was committed is on the disk."""

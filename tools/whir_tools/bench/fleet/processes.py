@@ -98,12 +98,13 @@ class Broker:
 class FleetProcess:
     """`whir fleet ingest` or `serve` on a broker, with what it logs."""
 
-    def __init__(self, what: str, folder: Path, port: int, password: str, *options: str) -> None:
+    def __init__(self, what: str, folder: Path, port: int, password: str, *options: str, **settings: str) -> None:
         self._command = [sys.executable, "-m", "whir_tools.cli", "fleet", what, "--broker", f"mqtt://fleet@{HOST}:{port}"]
         self._command += options
         self._environment = os.environ | {"WHIR_FLEET_BROKER_PASSWORD": password, "WHIR_FLEET_DATA_DIR": str(folder)}
+        self._environment |= {f"WHIR_FLEET_{name.upper()}": value for name, value in settings.items()}
         folder.mkdir(parents=True, exist_ok=True)
-        self.database_url = f"sqlite:///{folder / 'fleet.db'}"
+        self.database_url = settings.get("database_url", f"sqlite:///{folder / 'fleet.db'}")
         self._log = folder / f"{what}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -126,8 +127,8 @@ class FleetProcess:
         wait_until(logged, f"{' '.join(self._command[3:5])} logs {text!r}", _START_S, poll_s)
 
     def wait_connected(self, times: int = 1, poll_s: float = 0.02) -> None:
-        """Until it has subscribed for the `times`-th time: only then does the broker hold a session for it."""
-        self.wait_logged("connected to", times, poll_s)
+        """Until it has subscribed to telemetry for the `times`-th time: only then does the broker hold a session for it."""
+        self.wait_logged("as whir-fleet-ingest-", times, poll_s)
 
     def kill(self) -> None:
         if self.process is not None:

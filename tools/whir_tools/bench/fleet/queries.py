@@ -70,7 +70,14 @@ def _grow(service: Service, newest_ms: int, before: int, after: int, say: Say) -
         if before == 0:
             session.execute(table(Node).insert(), [_node(number, newest_ms) for number in range(1, NODES + 1)])
         for node_id in range(1, NODES + 1):
-            count = {"node_id": node_id, "boot": 1, "first_seq": 1, "last_seq": after // NODES, "received": after // NODES}
+            count = {
+                "node_id": node_id,
+                "boot": 1,
+                "first_seq": 1,
+                "last_seq": after // NODES,
+                "received": after // NODES,
+                "pruned_seq": -1,
+            }
             session.merge(BootCount(**count))
     for start in range(before, after, _CHUNK):
         say(f"rows for the queries, {after:,}", start, after)
