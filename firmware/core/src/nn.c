@@ -25,7 +25,7 @@ int whir_nn_run(whir_nn_t *nn)
     for (uint32_t i = 0; i < nn->layer_count; i++) {
         const whir_nn_layer_t *layer = (const whir_nn_layer_t *)(const void *)record;
 
-        whir_nn_op_at(layer->op)->run(nn, layer);
+        whir_nn_ops[layer->op]->run(nn, layer);
         record += layer->bytes;
     }
     return 0;

@@ -8,23 +8,32 @@
 typedef struct whir_nn_channel {
     int32_t bias;
     uint32_t multiplier; /* twice that of the factor: products lose 32 bits, and a half word is nothing to shift */
-    int32_t shift;
+    int32_t right;       /* how far to the right less 1; its complement is how far to the left when it is negative */
 } whir_nn_channel_t;
 
 /* Checks scales and bias (input 2 of the operator, optional) of `count` channels and keeps where they are. */
-int whir_nn_channels_read(whir_nn_reader_t *reader, whir_nn_weights_t *weights, const whir_nn_tensor_t *tensor, uint32_t count,
-                          const whir_nn_tensor_t *input, const whir_nn_tensor_t *output);
+int whir_nn_channels_read(whir_nn_reader_t *reader, whir_nn_layer_t *layer, whir_nn_weights_t *weights,
+                          const whir_nn_tensor_t *tensor, uint32_t count, const whir_nn_tensor_t *input,
+                          const whir_nn_tensor_t *output);
 
-/* Works channel `c` out from the scales in the model: nothing of it is kept in RAM. */
-void whir_nn_channel_load(const uint8_t *model, const whir_nn_weights_t *weights, uint32_t c, whir_nn_channel_t *channel);
-
-/* sum * multiplier / 2^32, rounded to nearest, halves upwards. */
-static inline int32_t whir_nn_channel_high_mul(int32_t sum, uint32_t multiplier)
+static inline int32_t whir_nn_channel_bias(const uint8_t *model, const whir_nn_weights_t *weights, uint32_t c)
 {
-    int64_t product = (int64_t)sum * multiplier;
-
-    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+    return weights->bias != 0 ? (int32_t)whir_fb_load(model + weights->bias + 4 * c) : 0;
 }
+
+/* Works channel `c` out from the scales in the model. */
+whir_nn_channel_t whir_nn_channel_load(const uint8_t *model, const whir_nn_weights_t *weights, uint32_t c);
+
+/* The same with the bias for sums over x instead of x - zero point; the channel has `length` weights beside each other. */
+whir_nn_channel_t whir_nn_channel_fold(const whir_nn_t *nn, const whir_nn_layer_t *layer, const whir_nn_weights_t *weights,
+                                       uint32_t c, uint32_t length);
+
+#ifdef WHIR_NN_FAST
+/* Channels worked out once, in a table behind the record of the layer. */
+#define WHIR_NN_CHANNELS_MAX 4096u
+#define WHIR_NN_CHANNELS_OF(layer, member)                                                                                     \
+    ((whir_nn_channel_t *)(void *)((uint8_t *)(uintptr_t)(layer) + WHIR_NN_LAYER_BYTES(member)))
+#endif
 
 /* What is the same for all bytes of a layer's output; a copy, as stores of bytes would make the compiler read it again. */
 typedef struct whir_nn_range {
@@ -39,20 +48,27 @@ static inline whir_nn_range_t whir_nn_range_of(const whir_nn_layer_t *layer)
 }
 
 /* The output byte of a sum with the bias in it. */
-static inline int32_t whir_nn_channel_byte(whir_nn_channel_t channel, whir_nn_range_t range, uint32_t sum)
+static inline int8_t whir_nn_channel_byte(whir_nn_channel_t channel, whir_nn_range_t range, uint32_t sum)
 {
     int32_t value;
 
-    if (channel.shift < 0) {
+    if (channel.right >= 0) {
         /* both roundings as in whir_nn_scale; the second, halves away from zero, in two shifts */
-        value = whir_nn_channel_high_mul((int32_t)sum, channel.multiplier);
-        value = (((value + (value >> 31)) >> (-channel.shift - 1)) + 1) >> 1;
+        value = whir_nn_high_mul((int32_t)sum, channel.multiplier);
+        value = whir_nn_shift_right(value + (value >> 31), channel.right + 1);
     } else {
-        value = whir_nn_channel_high_mul((int32_t)(sum << channel.shift), channel.multiplier);
+        WHIR_NN_KEEP(sum) /* shifted here, where it is rare, not above */
+        value = whir_nn_high_mul((int32_t)(sum << ~channel.right), channel.multiplier);
     }
     value += range.zero_point;
-    value = value < range.low ? range.low : value;
-    return value > range.high ? range.high : value;
+    if (value < range.low) {
+        value = range.low;
+    }
+    if (value > range.high) {
+        value = range.high;
+    }
+    WHIR_NN_KEEP(value) /* narrowing it before it is stored takes two more instructions */
+    return (int8_t)value;
 }
 
 #endif

@@ -8,26 +8,35 @@
  * shifts of negative numbers are arithmetic on every compiler that the core is built with.
  */
 
-/* A build for size calls these steps, others have them in their places. */
-#if defined(__OPTIMIZE_SIZE__) && defined(__GNUC__)
+/* A build for size has plain loops and calls these steps; others have blocks of sums, and the steps in their places. */
+#if defined(__OPTIMIZE_SIZE__) && !defined(WHIR_NN_FAST) && !defined(WHIR_NN_SMALL)
+#define WHIR_NN_SMALL
+#endif
+#if defined(WHIR_NN_SMALL) && defined(__GNUC__)
 #define WHIR_NN_STEP static __attribute__((noinline, unused))
 #else
 #define WHIR_NN_STEP static inline
 #endif
 
-/* (2 a b) / 2^32, rounded to nearest, halves upwards. */
-WHIR_NN_STEP int32_t whir_nn_high_mul(int32_t a, int32_t b)
+/* Makes the compiler have the word ready here, in a register. */
+#ifdef __GNUC__
+#define WHIR_NN_KEEP(word) __asm__ volatile("" : "+r"(word)::"memory");
+#else
+#define WHIR_NN_KEEP(word)
+#endif
+
+/* a * twice_b / 2^32, rounded to nearest, halves upwards. Factors are given twice: the product then loses a whole word. */
+WHIR_NN_STEP int32_t whir_nn_high_mul(int32_t a, uint32_t twice_b)
 {
-    return (int32_t)(((int64_t)a * b + (INT32_C(1) << 30)) >> 31);
+    int64_t product = (int64_t)a * twice_b;
+
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
 }
 
-/* x / 2^bits, rounded to nearest, halves away from zero; bits 0..31. */
-WHIR_NN_STEP int32_t whir_nn_divide_pot(int32_t x, int32_t bits)
+/* x / 2^bits, rounded to nearest, halves upwards; bits 1..32. */
+static inline int32_t whir_nn_shift_right(int32_t x, int32_t bits)
 {
-    int32_t mask = (int32_t)((UINT32_C(1) << bits) - 1u);
-    int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
-
-    return (x >> bits) + ((x & mask) > threshold ? 1 : 0);
+    return ((x >> (bits - 1)) + 1) >> 1;
 }
 
 /* x * 2^bits without undefined overflow. */

@@ -149,8 +149,7 @@ int whir_nn_layer_read_activation(whir_nn_reader_t *reader, uint32_t field, cons
 /* Sets low and high for an activation (ActivationFunctionType) in units of `tensor`. */
 int whir_nn_layer_set_activation(uint8_t activation, const whir_nn_tensor_t *tensor, whir_nn_layer_t *layer);
 
-/* By BuiltinOperator; -1 when this build does not have it. */
-int whir_nn_op_find(uint32_t code);
-const whir_nn_op_t *whir_nn_op_at(int index);
+/* The operators of this build, and NULL behind the last. */
+extern const whir_nn_op_t *const whir_nn_ops[];
 
 #endif

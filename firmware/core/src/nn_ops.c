@@ -12,19 +12,4 @@
         &whir_nn_op_relu6, &whir_nn_op_logistic
 #endif
 
-static const whir_nn_op_t *const OPS[] = {WHIR_NN_OPS};
-
-int whir_nn_op_find(uint32_t code)
-{
-    for (uint32_t i = 0; i < sizeof OPS / sizeof OPS[0]; i++) {
-        if (OPS[i]->code == code) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-const whir_nn_op_t *whir_nn_op_at(int index)
-{
-    return OPS[index];
-}
+const whir_nn_op_t *const whir_nn_ops[] = {WHIR_NN_OPS, NULL};

@@ -40,17 +40,18 @@ static inline whir_nn_real_t whir_nn_real(uint32_t bits)
 /* bound / scale worked out in single precision, then rounded to the nearest integer, halves up; at most 512. */
 int32_t whir_nn_real_steps(whir_nn_real_t bound, whir_nn_real_t scale);
 
-/* a / c cut off behind 96 bits, for many factors that differ in b only: words / 2^96 * 2^exponent, the highest bit set. */
+/* a / c cut off behind 64 bits, for many factors that differ in b only: words / 2^64 * 2^exponent, the highest bit set. */
 typedef struct whir_nn_ratio {
-    uint32_t high, middle, low;
+    uint32_t high, low;
+    uint32_t divisor; /* c's mantissa */
     int32_t exponent;
 } whir_nn_ratio_t;
 
 /* Neither may be zero. */
 whir_nn_ratio_t whir_nn_ratio(whir_nn_real_t a, whir_nn_real_t c);
-/* The factor for ratio * b worked out in double precision. False when the shift exceeds 30. */
-bool whir_nn_ratio_factor(const whir_nn_ratio_t *ratio, whir_nn_real_t b, whir_nn_factor_t *factor);
-/* The same for a * b / c; false also when c is zero. */
+/* The factor for ratio * b worked out in double precision. One whose shift exceeds 30 cannot be applied. */
+whir_nn_factor_t whir_nn_ratio_factor(const whir_nn_ratio_t *ratio, whir_nn_real_t b);
+/* The same for a * b / c. False when the factor cannot be applied, or c is zero. */
 bool whir_nn_factor(whir_nn_real_t a, whir_nn_real_t b, whir_nn_real_t c, whir_nn_factor_t *factor);
 
 /* 1.0 */

@@ -46,36 +46,36 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
 /* exp(diff * scale), Q0.31; diff in diff_min..0 */
 static int32_t exp_of(const whir_nn_softmax_t *softmax, int32_t diff)
 {
-    int32_t rescaled = whir_nn_high_mul(whir_nn_shift_left(diff, softmax->shift), softmax->multiplier);
+    int32_t rescaled = whir_nn_high_mul(whir_nn_shift_left(diff, softmax->shift), 2 * (uint32_t)softmax->multiplier);
 
     return whir_nn_exp_negative(rescaled, DIFF_INTEGER_BITS);
 }
 
 static void run_row(const whir_nn_softmax_t *softmax, const int8_t *x, int8_t *out)
 {
-    int32_t largest = -128, sum = 0, headroom = 0, scale, bits;
+    int32_t largest = -128, sum = 0, bits = 0, share;
 
     for (uint32_t i = 0; i < softmax->depth; i++) {
         largest = x[i] > largest ? x[i] : largest;
     }
     for (uint32_t i = 0; i < softmax->depth; i++) {
         if (x[i] - largest >= softmax->diff_min) {
-            sum += whir_nn_divide_pot(exp_of(softmax, x[i] - largest), SUM_INTEGER_BITS);
+            sum += whir_nn_shift_right(exp_of(softmax, x[i] - largest), SUM_INTEGER_BITS);
         }
     }
-    /* 1 / sum: normalised to 1 + a, then shifted back by `bits` with the move from Q0.31 to 1/256. */
-    while (((uint32_t)sum << headroom) < 0x80000000u) {
-        headroom++;
+    /* The sum is at least 1, the largest element's share. 1 / sum: normalised to 1 + a by `bits`. */
+    while (sum >> (31 - SUM_INTEGER_BITS + bits + 1) != 0) {
+        bits++;
     }
-    scale = whir_nn_one_over_one_plus((int32_t)(((uint32_t)sum << headroom) - 0x80000000u));
-    bits = SUM_INTEGER_BITS - headroom + 31 - 8;
+    share = whir_nn_one_over_one_plus((int32_t)(((uint32_t)sum << (SUM_INTEGER_BITS - bits)) - 0x80000000u));
     for (uint32_t i = 0; i < softmax->depth; i++) {
         int32_t y = 0;
 
         if (x[i] - largest >= softmax->diff_min) {
-            y = whir_nn_divide_pot(whir_nn_high_mul(scale, exp_of(softmax, x[i] - largest)), bits);
+            y = whir_nn_high_mul(exp_of(softmax, x[i] - largest), 2 * (uint32_t)share);
+            y = whir_nn_shift_right(y >> bits, 31 - 8);
         }
-        out[i] = whir_nn_clamp(y - 128, -128, 127);
+        out[i] = (int8_t)(y > 255 ? 127 : y - 128);
     }
 }
 

@@ -111,7 +111,7 @@ static int8_t logistic(const whir_nn_unary_t *unary, int32_t x)
         y = whir_nn_one_over_one_plus(whir_nn_exp_negative(scaled > 0 ? -scaled : scaled, LOGISTIC_INTEGER_BITS));
         y = scaled > 0 ? y : INT32_MAX - y;
     }
-    return whir_nn_clamp(whir_nn_divide_pot(y, 31 - 8) - 128, -128, 127);
+    return whir_nn_clamp(whir_nn_shift_right(y, 31 - 8) - 128, -128, 127);
 }
 
 static void run_logistic(const whir_nn_t *nn, const whir_nn_layer_t *layer)

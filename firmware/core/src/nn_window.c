@@ -1,5 +1,7 @@
 #include "nn_window.h"
 
+#include "nn_dot.h"
+
 enum { PADDING_SAME = 0, PADDING_VALID = 1 };
 
 /* One axis: checks the output size and gives the padding before the first element. */
@@ -51,4 +53,19 @@ int whir_nn_window_option(whir_nn_reader_t *reader, uint32_t field, uint32_t abs
 
     *value = (uint16_t)option;
     return option >= 1 && option <= WHIR_NN_DIM_MAX ? 0 : WHIR_ERR_NN_OPTION;
+}
+
+uint32_t whir_nn_window_sum(const whir_nn_window_t *win, const whir_nn_taps_t *rows, const whir_nn_taps_t *columns,
+                            const int8_t *x, const int8_t *w, uint32_t length, uint32_t tap, int32_t zero_point)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t ky = rows->first; ky < rows->end; ky++, x += (uint32_t)win->dilation_h * win->in_w * win->in_c) {
+        const int8_t *v = x;
+
+        for (uint32_t kx = columns->first; kx < columns->end; kx++, v += (uint32_t)win->dilation_w * win->in_c) {
+            sum += whir_nn_dot(v, w + (ky * win->k_w + kx) * tap, length, zero_point);
+        }
+    }
+    return sum;
 }

@@ -48,4 +48,23 @@ static inline whir_nn_taps_t whir_nn_taps(uint32_t out, uint32_t stride, uint32_
     return taps;
 }
 
+/* From place `out` on, how many have the same taps inside as it has: all those beside it when none is missing, or 1. */
+static inline uint32_t whir_nn_taps_repeated(const whir_nn_window_t *win, const whir_nn_taps_t *columns, uint32_t out)
+{
+    uint32_t reach = (win->k_w - 1u) * win->dilation_w + 1u, count, rest = win->out_w - out;
+
+    if (columns->end - columns->first != win->k_w) {
+        return 1;
+    }
+    count = (win->in_w - (uint32_t)columns->origin - reach) / win->stride_w + 1;
+    return count < rest ? count : rest;
+}
+
+/*
+ * Adds (x - zero point) * w over the taps inside: `length` products beside each other for each, whose weights are `tap` from
+ * one tap to the next. `x` begins below the first tap inside, `w` at tap 0.
+ */
+uint32_t whir_nn_window_sum(const whir_nn_window_t *win, const whir_nn_taps_t *rows, const whir_nn_taps_t *columns,
+                            const int8_t *x, const int8_t *w, uint32_t length, uint32_t tap, int32_t zero_point);
+
 #endif

@@ -10,8 +10,8 @@
  * floating point. State and arena are the caller's; two engines may run side by side. The model must stay where it is for
  * as long as the engine is used.
  *
- * -DWHIR_NN_FAST keeps bias, multiplier and shift of every channel of the fully connected layers in the arena (12 bytes each)
- * instead of working them out at every run. A build for size (-Os) unrolls nothing.
+ * -DWHIR_NN_FAST keeps bias, multiplier and shift of every channel in the arena (12 bytes each) instead of working them out at
+ * every run. A build for size (-Os, or -DWHIR_NN_SMALL) has one plain loop in place of the blocks of sums.
  */
 #define WHIR_NN_LAYERS_MAX 128
 
