@@ -152,4 +152,15 @@ int whir_nn_layer_set_activation(uint8_t activation, const whir_nn_tensor_t *ten
 /* The operators of this build, and NULL behind the last. */
 extern const whir_nn_op_t *const whir_nn_ops[];
 
+/* Where the one with this BuiltinOperator stands there; -1 when the build does not have it. */
+static inline int whir_nn_op_find(uint32_t code)
+{
+    for (int i = 0; whir_nn_ops[i] != NULL; i++) {
+        if (whir_nn_ops[i]->code == code) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 #endif

@@ -37,17 +37,17 @@ static int read_activation(plan_t *plan, int32_t index)
 static int select_operator(plan_t *plan, uint32_t index, whir_nn_layer_t *layer, const whir_nn_op_t **op)
 {
     whir_nn_reader_t *reader = &plan->reader;
-    int err = whir_nn_reader_select(reader, index);
+    int found, err = whir_nn_reader_select(reader, index);
 
     if (err < 0) {
         return err;
     }
-    for (layer->op = 0; (*op = whir_nn_ops[layer->op]) != NULL && (*op)->code != reader->code;) {
-        layer->op++;
-    }
-    if (*op == NULL) {
+    found = whir_nn_op_find(reader->code);
+    if (found < 0) {
         return WHIR_ERR_NN_OP;
     }
+    *op = whir_nn_ops[found];
+    layer->op = (uint8_t)found;
     layer->bytes = (*op)->bytes;
     return (*op)->options != 0 && (*op)->options != reader->options_type ? WHIR_ERR_NN_OPTION : 0;
 }
