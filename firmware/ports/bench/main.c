@@ -12,7 +12,7 @@
 #define STACK_SKIPPED 32u
 #else
 #define STACK_PAINTED 8192u
-#define STACK_SKIPPED 256u /* below the painter's own frame */
+#define STACK_SKIPPED 64u /* below the painter's own frame */
 #endif
 #define PAINT 0xA5
 
