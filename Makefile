@@ -2,13 +2,16 @@
 BIN := .venv/bin
 export WHIR_BUILD := $(CURDIR)/build
 
-.PHONY: help demo test test-long bench check format generate core amalgamation coverage firmware-typecheck
+.PHONY: help demo test test-long bench check format generate core amalgamation coverage firmware-typecheck web
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 demo: ## the main job in this terminal (KEEP=1 leaves it running, SEED=n, DEMO_BREAK=gate|signature|alert)
 	@start=$$(date +%s); ci/install.sh demo && \
 	WHIR_INSTALL_S=$$(( $$(date +%s) - start )) $(BIN)/whir demo $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
+
+web: ## the virtual ESP32 as static files, in build/web/virtual-esp32/
+	@ci/install.sh test && $(BIN)/whir web
 
 test: ## everything that CI runs, at most 20 minutes
 	@ci/test.sh

@@ -55,8 +55,9 @@ if [ "$(cat .venv/.core 2>/dev/null)" != "$want" ]; then
     echo "$want" > .venv/.core
 fi
 
-if [ "$target" != demo ] && ! cmp -s ci/npm/package.json build/npm/package.json; then
+if [ "$target" != demo ] && ! cmp -s ci/npm/package-lock.json build/npm/installed.json; then
     mkdir -p build/npm
-    cp ci/npm/package.json build/npm/.package.json && mv build/npm/.package.json build/npm/package.json
-    npm install --prefix build/npm --no-package-lock --no-audit --no-fund --silent || { rm build/npm/package.json; exit 1; }
+    cp ci/npm/package.json ci/npm/package-lock.json build/npm/
+    npm ci --prefix build/npm --no-audit --no-fund --silent
+    cp ci/npm/package-lock.json build/npm/installed.json
 fi

@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")
     public_url: str | None = Field(None, description="how nodes reach the API for bundles; default http://api_host:api_port")
 
+    web_dir: Path | None = Field(None, description="pages that `whir web` built; default build/web of the repository")
+
     instance: str = Field("0", pattern=r"^[a-z0-9-]{1,20}$", description="name of this ingest and worker in their leases")
     batch_max: int = Field(500, ge=1, le=10_000, description="messages committed together at most")
     linger_ms: int = Field(20, ge=0, le=1000, description="how long a batch waits to fill")

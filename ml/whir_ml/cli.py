@@ -45,7 +45,7 @@ def train(
 
     Example: whir train adi4k
     """
-    with _one_line_errors(), _bars(as_json) as progress:
+    with _one_line_errors(), progress_bars(as_json) as progress:
         chosen = configs.load(config).reduced(epochs=epochs, seed=seed)
         from whir_ml.train import fit
 
@@ -86,7 +86,7 @@ def export(
         if config is None:
             raise ExportError("name a config, or a .tflite with --c")
         chosen = configs.load(config)
-    with _one_line_errors(), _bars(as_json) as progress:
+    with _one_line_errors(), progress_bars(as_json) as progress:
         folder = _folder(chosen, out)
         from whir_ml.export import export as run
         from whir_ml.train import Trained
@@ -129,7 +129,7 @@ def evaluate(
 
     Example: whir evaluate adi4k
     """
-    with _one_line_errors(), _bars(as_json) as progress:
+    with _one_line_errors(), progress_bars(as_json) as progress:
         chosen = configs.load(config)
         folder = _folder(chosen, out)
         from whir_ml import evaluate as stage
@@ -284,7 +284,7 @@ def _one_line_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _bars(quiet: bool) -> Iterator[Progress]:
+def progress_bars(quiet: bool) -> Iterator[Progress]:
     """One progress bar per piece of work, on the terminal's stderr, gone when done."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     console = Console(stderr=True)

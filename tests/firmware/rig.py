@@ -92,7 +92,7 @@ def windows(samples: Samples, params: FeatureParams = PARAMS) -> Samples:
     return np.stack([samples[s : s + params.window_samples] for s in starts])
 
 
-def _dense_softmax(weights: npt.NDArray[Any], bias: npt.NDArray[Any], input_scale: float, top: float) -> bytes:
+def dense_softmax(weights: npt.NDArray[Any], bias: npt.NDArray[Any], input_scale: float, top: float) -> bytes:
     """One dense layer and a softmax; weights (classes, inputs) act on the dequantized input, `top` is the largest logit."""
     classes, inputs = weights.shape
     net = Net(np.random.default_rng(0), (1, inputs), input_scale, 0)
@@ -120,7 +120,7 @@ def trained(classes: tuple[str, ...] = CLASSES, seed: int = 1) -> tuple[FeatureP
     wanted = np.where(labels[:, None] == np.arange(len(classes)), 6.0, -6.0)
     x = np.column_stack([inputs, np.ones(len(inputs))])
     solved = np.linalg.solve(x.T @ x + 0.1 * np.eye(x.shape[1]), x.T @ wanted).T
-    return params, _dense_softmax(solved[:, :-1], solved[:, -1], 1 / 32, float(np.abs(x @ solved.T).max()) * 1.2)
+    return params, dense_softmax(solved[:, :-1], solved[:, -1], 1 / 32, float(np.abs(x @ solved.T).max()) * 1.2)
 
 
 def permille(outputs: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:

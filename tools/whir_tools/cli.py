@@ -21,6 +21,7 @@ GROUPS = {
     "rollout": ("whir_fleet.cli:rollout_app", "fleet"),
     "provision": ("whir_tools.provision.cli:app", "factory"),
     "bench": ("whir_tools.bench:app", "ml"),
+    "web": ("whir_tools.web:web", "ml"),
     "demo": ("whir_tools.demo.cli:demo", "dev"),
 }
 
@@ -35,6 +36,7 @@ SUMMARY = {
     "rollout": "roll a bundle out in groups, halt, resume",
     "provision": "make nodes of blank boards: keys, flash, self-test, label, enrolment",
     "bench": "measure the engine, the models and the fleet",
+    "web": "build the page of the virtual ESP32",
     "demo": "the main job from training to rollout, in this terminal",
 }
 

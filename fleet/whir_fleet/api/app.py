@@ -14,6 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from whir_fleet import web
 from whir_fleet.api import alerts, artifacts, audit, devices, health, machines, maintenance, nodes, rollouts, tokens
 from whir_fleet.api.context import Context, Viewer
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES
@@ -117,6 +118,7 @@ def create_app(context: Context) -> FastAPI:
         return app.openapi()
 
     app.include_router(v1)
+    web.add_pages(app, context.settings.web_dir or web.default_folder())
 
     @app.exception_handler(FleetError)
     async def fleet_error(_: Request, error: FleetError) -> JSONResponse:

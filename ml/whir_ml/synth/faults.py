@@ -68,7 +68,7 @@ def _imbalance(rng: np.random.Generator, machine: Machine, course: Course, eccen
     return force
 
 
-_MISALIGNMENT: Final[dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]]] = {
+MISALIGNMENT: Final[dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]]] = {
     # Share of the harmonics 1, 2, 3: radial, axial. An offset works twice a turn, an angle pushes along the shaft.
     "misalignment_parallel": ((0.45, 1.0, 0.4), (0.3, 0.5, 0.25)),
     "misalignment_angular": ((0.4, 0.5, 0.25), (1.0, 0.7, 0.35)),
@@ -79,7 +79,7 @@ def _misalignment(
     rng: np.random.Generator, machine: Machine, course: Course, kind: str, amplitude_mg: float
 ) -> NDArray[np.float64]:
     """Coupling reactions at 1, 2 and 3 times the speed, growing with load (torque) and with speed."""
-    radial, axial = _MISALIGNMENT[kind]
+    radial, axial = MISALIGNMENT[kind]
     force = np.zeros((3, course.count))
     for axis, shares, part in (
         (HORIZONTAL, radial, rng.uniform(0.6, 1.0)),

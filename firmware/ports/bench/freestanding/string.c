@@ -65,6 +65,16 @@ int strcmp(const char *a, const char *b)
     return (unsigned char)*a - (unsigned char)*b;
 }
 
+void *memchr(const void *data, int value, size_t bytes)
+{
+    for (const unsigned char *byte = data; bytes-- != 0; byte++) {
+        if (*byte == (unsigned char)value) {
+            return (void *)(uintptr_t)byte;
+        }
+    }
+    return NULL;
+}
+
 char *strchr(const char *text, int c)
 {
     for (; *text != (char)c; text++) {

@@ -9,6 +9,7 @@ void *memmove(void *to, const void *from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 int memcmp(const void *a, const void *b, size_t bytes);
 int strcmp(const char *a, const char *b);
+void *memchr(const void *data, int value, size_t bytes);
 char *strchr(const char *text, int c);
 size_t strlen(const char *text);
 

@@ -24,6 +24,7 @@ from whir_tools.bench.engine.model import ROOT, Model
 BENCH = ROOT / "firmware/ports/bench"
 CORE = ROOT / "firmware/core"
 PIPELINE_WINDOWS = 6
+Samples = np.ndarray[Any, np.dtype[np.int16]]
 PIPELINE_SOURCES = ("condition", "window", "features", "fft", "fixed", "tables", "params", "permille")
 
 
@@ -57,18 +58,19 @@ def engine_subject(model: Model) -> Subject:
     return Subject(model.name, model, "engine.c", sorted((CORE / "src").glob("nn*.c")), files)
 
 
-def pipeline_subject(folder: Path) -> Subject:
+def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Samples | None = None) -> Subject:
     """Condition, window, features, inference and permille, with the model and parameters that `whir export` left in `folder`.
 
-    The sensor is as good as the parameters ask for, at the output rate of a common part above theirs. Vector 0 of the
-    output is the window after the filters have filled; each one is its features, the engine's outputs and their permille.
+    Without a sensor, it is as good as the parameters ask for, at the output rate of a common part above theirs; without
+    samples (int16 (n, channels) of the sensor), they are a rotor's. Vector 0 of the output is the window after the filters
+    have filled; each one is its features, the engine's outputs and their permille.
     """
     model = Model.load(folder / "model.tflite")
     try:
         params = FeatureParams.from_tlv((folder / "features.tlv").read_bytes())
     except (OSError, ParamsError) as error:
         raise ModelError(f"{folder}/features.tlv: {error}: run `whir export {folder.name}` again") from error
-    sensor = SensorInfo(
+    sensor = sensor or SensorInfo(
         name="bench",
         rate_hz=1667.0 if params.rate_hz < 1600 else 26667.0,  # LSM6DSOX, IIS3DWB
         bandwidth_hz=params.bandwidth_hz,
@@ -78,7 +80,8 @@ def pipeline_subject(folder: Path) -> Subject:
         unit=params.unit,
         channels=params.axes.bit_length(),
     )
-    samples = _signal(params, sensor)
+    if samples is None:
+        samples = _signal(params, sensor)
     conditioned = windows(params, condition(params, sensor, samples))[1 : 1 + PIPELINE_WINDOWS]
     inputs = quantize(params, extract(params, conditioned))
     engine = Engine(model.data)
@@ -116,7 +119,7 @@ def pipeline_subject(folder: Path) -> Subject:
     )
 
 
-def _signal(params: FeatureParams, sensor: SensorInfo) -> np.ndarray[Any, np.dtype[np.int16]]:
+def _signal(params: FeatureParams, sensor: SensorInfo) -> Samples:
     """A rotor with harmonics and noise on every axis, seeded, for all windows and one before them."""
     seconds = (params.window_samples + (PIPELINE_WINDOWS + 1) * params.hop_samples) / params.rate_hz
     t = np.arange(round(seconds * sensor.rate_hz) + 64) / sensor.rate_hz
