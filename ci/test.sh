@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 mode="${1:-short}"
 mark=$([ "$mode" = long ] && echo long || echo "not long")
 times=(); failed=()
-sources="$(git ls-files -z -- '*.c' '*.h' '*.py' '*.toml' '*.sh' '*.txt' | xargs -0 cat | sha256sum | cut -c1-16)"
+sources="$(git ls-files -z -- '*.c' '*.h' '*.py' '*.ts' '*.toml' '*.sh' '*.txt' | xargs -0 cat | sha256sum | cut -c1-16)"
 passed="build/test-long/$sources"
 group() { # name, limit in minutes, command...
     local name="$1" limit="$2" start end; shift 2

@@ -201,6 +201,7 @@ def on_host(bundle: bytes, samples: Any) -> tuple[list[dict[str, Any]], list[lis
             "windows": v.windows,
             "quality": int(v.quality),
             "rmsCounts": v.rms_counts,
+            "novelty": None if v.novelty is None else v.novelty / 1000,
             "zone": Zone(v.zone).name.lower(),
             "zoneReason": ZoneReason(v.zone_reason).name.lower(),
             "velocityMmS": None if v.velocity_um_s is None else v.velocity_um_s / 1000,
@@ -268,6 +269,21 @@ def test_the_zone_follows_the_velocity(opened: Open) -> None:
     page.evaluate("Object.assign(whir.controls, { imbalance_um: 60 })")
     let_pass(page, 6)
     expect(zone).to_have_attribute("data-zone", "d")
+
+
+def test_a_learned_machine_makes_the_untrained_unknown(opened: Open) -> None:
+    page = opened()
+    novelty = page.locator("[data-novel]")
+    let_pass(page, 2)
+    expect(novelty).to_contain_text("has not learned this machine")
+    page.get_by_role("button", name="It is healthy").click()
+    let_pass(page, 2)
+    expect(novelty).to_contain_text("windows to go")
+    let_pass(page, 22)
+    expect(novelty).to_contain_text("of what is unknown")
+    page.evaluate("Object.assign(whir.controls, { looseness_mg: 80 })")
+    let_pass(page, 4)
+    expect(novelty).to_have_attribute("data-novel", "true")
 
 
 def test_sliders_are_moved_by_the_keyboard(opened: Open) -> None:

@@ -120,6 +120,11 @@ uint32_t wasm_verdict_rms_counts(void)
     return wasm_node()->verdict.rms_counts;
 }
 
+uint32_t wasm_verdict_novelty(void)
+{
+    return wasm_node()->verdict.novelty;
+}
+
 uint32_t wasm_verdict_zone(void)
 {
     return wasm_node()->verdict.zone;
@@ -138,6 +143,13 @@ uint32_t wasm_verdict_velocity_hz(void)
 uint32_t wasm_verdict_velocity_um_s(void)
 {
     return wasm_node()->verdict.velocity_um_s;
+}
+
+uint32_t wasm_learning(void)
+{
+    const whir_novelty_learn_t *learn = &wasm_node()->learn;
+
+    return learn->wanted == 0 ? 0 : learn->wanted - learn->windows;
 }
 
 uint32_t wasm_node_state(void)

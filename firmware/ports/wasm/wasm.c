@@ -10,6 +10,7 @@
 #define STEP_US 20000u
 #define FIRMWARE_VERSION "browser"
 /* Where things lie on the flash; the same places as the computer's virtual node has. */
+#define TELEMETRY_SECTORS 14u
 #define SLOT_BASE (2u * WHIR_BUNDLE_SLOT_ALIGN_BYTES)
 
 static uint8_t buffer[WHIR_BUNDLE_SLOT_BYTES] __attribute__((aligned(16)));
@@ -121,7 +122,9 @@ int wasm_boot(uint32_t rate_mhz, uint32_t bandwidth_hz, uint32_t range_milli, ui
                    .alert_base = 2 * WASM_SECTOR,
                    .alert_sectors = 14,
                    .telemetry_base = WHIR_BUNDLE_SLOT_ALIGN_BYTES,
-                   .telemetry_sectors = 16},
+                   .telemetry_sectors = TELEMETRY_SECTORS,
+                   .baseline_base = WHIR_BUNDLE_SLOT_ALIGN_BYTES + TELEMETRY_SECTORS * WASM_SECTOR,
+                   .baseline_sectors = 2},
         .telemetry_interval_ms = 5000,
         .status_interval_ms = WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT,
         .resend_interval_ms = WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT,

@@ -83,10 +83,14 @@ uint32_t EXPORT(wasm_verdict_permille)(uint32_t i);
 uint32_t EXPORT(wasm_verdict_windows)(void);
 uint32_t EXPORT(wasm_verdict_quality)(void);
 uint32_t EXPORT(wasm_verdict_rms_counts)(void);
+/* WHIR_NOVELTY_NONE: no baseline. */
+uint32_t EXPORT(wasm_verdict_novelty)(void);
 uint32_t EXPORT(wasm_verdict_zone)(void);
 uint32_t EXPORT(wasm_verdict_zone_reason)(void);
 uint32_t EXPORT(wasm_verdict_velocity_hz)(void);
 uint32_t EXPORT(wasm_verdict_velocity_um_s)(void);
+/* Windows still to be learned for the machine's baseline; 0 = none is being learned. */
+uint32_t EXPORT(wasm_learning)(void);
 uint32_t EXPORT(wasm_node_state)(void);
 
 /* The alert of class i, and the rules that all of them follow. */

@@ -104,6 +104,7 @@ def names() -> dict[str, Any]:
             "signature_bytes": contract.BUNDLE_SIGNATURE_BYTES,
             "offsets": _offsets(),
         },
+        "novelty_none": 0xFFFF,  # WHIR_NOVELTY_NONE in whir/novelty.h
         "kind_bands": int(contract.FeatureKind.BANDS),
         "hardware": contract.HARDWARE["esp32"],
     }

@@ -29,6 +29,7 @@ declare module "@built/contract.json" {
     error_text: Names;
     bundle: { magic: number; header_bytes: number; signature_bytes: number; offsets: Record<string, number> };
     kind_bands: number;
+    novelty_none: number;
     hardware: { slot_bytes: number; arena_bytes: number };
   };
   export default contract;

@@ -40,6 +40,7 @@ class Page implements Listener {
 
   async start(): Promise<void> {
     showControls(synth, this.controls);
+    byId("learn").addEventListener("click", () => this.session.commission());
     this.keys.push({ keyId: key.key_id, key: await importKey(fromBase64(key.spki)) });
     const node = await Node.load(this.session);
     await vouchFor(node, this.first, this.keys);
@@ -113,7 +114,6 @@ class Page implements Listener {
 
   message(message: Message): void {
     showMessage(message);
-    if (message.topic === "telemetry") this.verdicts.telemetry(message.payload);
     this.files.heard(message);
   }
 
@@ -129,7 +129,7 @@ class Page implements Listener {
   verdict(verdict: Verdict): void {
     const { node } = this.session;
     if (!node.model) return;
-    this.verdicts.verdict(verdict, node.model);
+    this.verdicts.verdict(verdict, node.model, node.learning);
     this.alerts.show(node, node.model);
     this.ribbon.add(verdict.atMs, verdict.top, verdict.top < 0 ? 0 : verdict.permille[verdict.top]! / 1000);
   }

@@ -53,6 +53,8 @@ export interface Verdict {
   windows: number;
   quality: number;
   rmsCounts: number;
+  /** Share of the distance from the baseline at which it is unknown; null without a baseline. */
+  novelty: number | null;
   zone: string; // none: zoneReason says why
   zoneReason: string;
   /** Worst axis, RMS of the last whole second; null where it is not measured. */
@@ -216,6 +218,11 @@ export class Node {
     return contract.node_state[this.core.wasm_node_state!()]!;
   }
 
+  /** Windows that are still to be learned for the machine's baseline. */
+  get learning(): number {
+    return this.core.wasm_learning!();
+  }
+
   alert(classIndex: number): Alert {
     const core = this.core;
     return {
@@ -236,6 +243,7 @@ export class Node {
       windows: core.wasm_verdict_windows!(),
       quality: core.wasm_verdict_quality!(),
       rmsCounts: core.wasm_verdict_rms_counts!() >>> 0,
+      novelty: core.wasm_verdict_novelty!() === contract.novelty_none ? null : core.wasm_verdict_novelty!() / 1000,
       zone: contract.zone[core.wasm_verdict_zone!()]!,
       zoneReason: contract.zone_reason[core.wasm_verdict_zone_reason!()]!,
       velocityMmS: core.wasm_verdict_velocity_hz!() ? (core.wasm_verdict_velocity_um_s!() >>> 0) / 1000 : null,

@@ -27,7 +27,6 @@ export class VerdictPanel {
       zone: fact("verdict.zone"), velocity: fact("verdict.velocity"), novelty: fact("verdict.novelty"), rms: fact("verdict.rms"),
       local: fact("verdict.local"), model: fact("verdict.model"),
     };
-    this.facts.novelty.textContent = t("verdict.novelty_none");
   }
 
   model(model: Model | null): void {
@@ -43,10 +42,10 @@ export class VerdictPanel {
     say(byId("said-of"), "");
     byId("verdict").dataset.tone = "unknown";
     this.facts.zone.dataset.zone = "none";
-    for (const fact of [this.facts.zone, this.facts.velocity, this.facts.rms]) say(fact, nameOf("zone_reason", "not_measured"));
+    for (const fact of [this.facts.zone, this.facts.velocity, this.facts.rms, this.facts.novelty]) say(fact, nameOf("zone_reason", "not_measured"));
   }
 
-  verdict(verdict: Verdict, model: Model): void {
+  verdict(verdict: Verdict, model: Model, learning: number): void {
     const name = verdict.top < 0 ? "unknown" : model.classes[verdict.top]!;
     const reasons = Object.keys(contract.quality).filter((bit) => verdict.quality & Number(bit));
     byId("verdict").dataset.tone = verdict.top < 0 ? "unknown" : verdict.top === 0 ? "good" : "fault";
@@ -54,7 +53,7 @@ export class VerdictPanel {
     say(
       byId("said-of"),
       verdict.top < 0
-        ? reasons.map((bit) => nameOf("quality", contract.quality[bit]!)).join(", ")
+        ? reasons.map((bit) => nameOf("quality", contract.quality[bit]!)).join(", ") || t("verdict.novel")
         : `${(verdict.permille[verdict.top]! / 10).toFixed(1)} % · ${t("verdict.of", { windows: verdict.windows })}`,
     );
     this.bars.forEach(({ row, bar, value }, i) => {
@@ -66,14 +65,14 @@ export class VerdictPanel {
     const zoned = verdict.zone !== "none";
     this.facts.zone.dataset.zone = verdict.zone;
     say(this.facts.zone, zoned ? `${verdict.zone.toUpperCase()} · ${nameOf("zone", verdict.zone)}` : nameOf("zone_reason", verdict.zoneReason));
+    const { novelty } = verdict;
+    this.facts.novelty.dataset.novel = String(novelty !== null && novelty >= 1);
+    say(this.facts.novelty, learning > 0
+      ? t("verdict.learning", { windows: learning })
+      : novelty === null ? t("verdict.novelty_none") : t("verdict.novelty_of", { value: novelty.toFixed(2) }));
     say(this.facts.velocity, verdict.velocityMmS === null ? nameOf("zone_reason", "not_measured") : t("verdict.velocity_of", { value: verdict.velocityMmS.toFixed(2) }));
     const rms = verdict.rmsCounts * model.unitPerCount;
     say(this.facts.rms, t("verdict.rms_of", { value: `${(rms * 1000).toFixed(1)} m${unitOf(model)}` }));
-  }
-
-  /** Novelty stands in the node's telemetry alone; null until it has a baseline. */
-  telemetry(payload: Record<string, unknown>): void {
-    if (typeof payload.novelty === "number") say(this.facts.novelty, `${(payload.novelty / 1000).toFixed(2)}`);
   }
 
   output(severity: string): void {
