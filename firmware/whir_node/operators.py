@@ -30,7 +30,6 @@ FULL_INT8 = (
 class Outline:
     """A model's inputs and operators, whether the engine can run it or not. `batch` is -1 where it is open."""
 
-    graphs: int
     inputs: int
     outputs: int
     batch: int
@@ -52,7 +51,7 @@ def outline(model: bytes) -> Outline:
     check(lib.host_nn_outline(model, len(model), found, ffi.NULL, 0), "model")
     codes = np.zeros(found.operators, np.uint32)
     check(lib.host_nn_outline(model, len(model), found, ffi.from_buffer("uint32_t[]", codes.data), len(codes)), "model")
-    return Outline(found.graphs, found.inputs, found.outputs, found.batch, tuple(map(name_of, codes.tolist())))
+    return Outline(found.inputs, found.outputs, found.batch, tuple(map(name_of, codes.tolist())))
 
 
 def name_of(code: int) -> str:
@@ -81,8 +80,8 @@ def refusal(code: int, error_at: int, model: bytes) -> EngineError:
 
 
 def _hint(code: int, name: str, about: Outline) -> str:
-    if about.inputs != 1 or about.outputs != 1 or about.graphs != 1:
-        return f"one input, one output and one graph are needed, it has {about.inputs}, {about.outputs} and {about.graphs}"
+    if about.inputs != 1 or about.outputs != 1:
+        return f"whir_nn takes one input and gives one output; this model has {about.inputs} and {about.outputs}"
     if (code == ErrorCode.NN_SHAPE and about.batch != 1) or (code == ErrorCode.NN_OP and name in SHAPE_ARITHMETIC):
         return FIXED_BATCH
     if code == ErrorCode.NN_OP:

@@ -98,7 +98,10 @@ def test_the_esp_idf_components_build_from_what_they_register(tmp_path: Path) ->
     text = PROJECT.replace("{core}", str(CORE)).replace("{sensors}", str(ROOT / "firmware/sensors"))
     (tmp_path / "CMakeLists.txt").write_text(text)
     (tmp_path / "main.c").write_text(USER)
-    for command in (["cmake", "-S", tmp_path, "-B", tmp_path / "build"], ["cmake", "--build", tmp_path / "build", "--parallel"]):
+    for command in (
+        ["cmake", "-S", tmp_path, "-B", tmp_path / "build"],
+        ["cmake", "--build", tmp_path / "build", "--parallel"],
+    ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     assert subprocess.run([tmp_path / "build/user"], check=False).returncode == 0

@@ -116,3 +116,4 @@ def test_a_shape_computed_from_an_unknown_batch_is_refused() -> None:
     with pytest.raises(EngineError) as caught:
         Engine(converted(unknown_batch_reshaped))
     assert caught.value.code == ErrorCode.NN_OP
+    assert "batch_size=1" in caught.value.hint

@@ -64,7 +64,14 @@ def test_many_more_random_nets_give_tflm_bytes() -> None:
         check_random_net(seed)
 
 
-@pytest.mark.parametrize("flags", [["-Os"], ["-O2", "-DWHIR_NN_FAST"], ["-Os", "-DWHIR_NN_FAST"]], ids=" ".join)
+SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["-Os"], ["-O2", "-DWHIR_NN_FAST"], ["-Os", "-DWHIR_NN_FAST"], SANITIZED, [*SANITIZED, "-DWHIR_NN_FAST"]],
+    ids=" ".join,
+)
 def test_every_variant_of_the_engine_gives_the_same_bytes(flags: list[str], tmp_path: Path) -> None:
     program = build_with_engine("nn_run.c", tmp_path / "nn_run", flags)
     models, wanted = [], []

@@ -85,3 +85,18 @@ def test_what_cannot_be_a_scale_is_refused(scale: float) -> None:
 def test_an_output_scale_of_zero_is_refused() -> None:
     zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
     assert factors(one, one, zero)[1][0] == REFUSED
+
+
+@pytest.mark.parametrize("bound", [1, 6])
+def test_a_million_random_scales_give_tflm_bounds_of_activations(bound: int) -> None:
+    """Those are worked out in single precision. Half of the scales are at a tie of the rounding, or next to one."""
+    rng = np.random.default_rng(9)
+    ties = (np.float32(bound) / (rng.integers(0, 600, PAIRS // 2) + 0.5)).astype(np.float32)
+    near = (ties.view(np.uint32) + rng.integers(-2, 3, PAIRS // 2)).astype(np.uint32).view(np.float32)
+    scales = np.concatenate([np.exp2(rng.uniform(-30, 30, PAIRS // 2)).astype(np.float32), near])
+    steps = np.empty(len(scales), np.int32)
+    bits = ffi.from_buffer("uint32_t[]", scales.view(np.uint32).data)
+    lib.host_nn_steps(bound == 6, bits, len(scales), ffi.from_buffer("int32_t[]", steps.data))
+    quotients = np.float32(bound) / scales
+    wanted = np.floor(quotients.astype(np.float64) + 0.5)  # of a positive number: halves up, as std::round does
+    assert (steps == np.minimum(wanted, 512)).all()

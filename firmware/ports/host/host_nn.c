@@ -110,7 +110,6 @@ static void read_outline(whir_fb_t *fb, host_nn_outline_t *outline, uint32_t *co
     whir_fb_vector_t inputs = whir_fb_get_vector(fb, graph, GRAPH_INPUTS, 4);
     whir_fb_vector_t operators = whir_fb_get_vector(fb, graph, GRAPH_OPERATORS, 4);
 
-    outline->graphs = graphs.count;
     outline->inputs = inputs.count;
     outline->outputs = whir_fb_get_vector(fb, graph, GRAPH_OUTPUTS, 4).count;
     outline->operators = operators.count;
@@ -165,5 +164,14 @@ void host_nn_factors(const uint32_t *a, const uint32_t *b, const uint32_t *c, ui
 
         shifts[i] = factor_of(a[i], b[i], c[i], &factor) ? factor.shift : 127;
         multipliers[i] = factor.multiplier;
+    }
+}
+
+void host_nn_steps(int32_t six, const uint32_t *scales, uint32_t count, int32_t *steps)
+{
+    const whir_nn_real_t bound = whir_nn_real(six ? UINT32_C(0x40c00000) : UINT32_C(0x3f800000));
+
+    for (uint32_t i = 0; i < count; i++) {
+        steps[i] = whir_nn_real_steps(bound, whir_nn_real(scales[i]));
     }
 }

@@ -21,8 +21,8 @@ int32_t host_nn_run(host_nn_t *engine, const int8_t *inputs, int8_t *outputs, ui
 
 /* What a model says about itself, whether the engine can run it or not. */
 typedef struct host_nn_outline {
-    uint32_t graphs, inputs, outputs, operators; /* how many; the last three of the first graph */
-    int32_t batch;                               /* first dimension of the first input, -1 where it is open */
+    uint32_t inputs, outputs, operators; /* how many the first graph has */
+    int32_t batch;                       /* first dimension of the first input, -1 where it is open */
 } host_nn_outline_t;
 
 /* Reads the outline, and the BuiltinOperator of up to `room` operators into `codes`. 0 or WHIR_ERR_NN_SCHEMA. */
@@ -35,5 +35,7 @@ int32_t host_nn_has(uint32_t code);
  */
 void host_nn_factors(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t count, int32_t *multipliers,
                      int32_t *shifts);
+/* 6 or 1 (`six` or not) in units of each scale, as far as int8 can tell: what a fused activation leaves. */
+void host_nn_steps(int32_t six, const uint32_t *scales, uint32_t count, int32_t *steps);
 
 #endif
