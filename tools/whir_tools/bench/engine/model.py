@@ -81,7 +81,8 @@ class Model:
         if all(path.exists() for path in kept):
             return kept[0].read_bytes(), kept[1].read_bytes()
         try:
-            peer = TflmEngine(self.data)  # whir_nn has accepted the file: TensorFlow Lite Micro trusts what it is given
+            # whir_nn has accepted the file: TensorFlow Lite Micro trusts what it is given
+            peer = TflmEngine(self.data, arena_bytes=(1 << 20) + 4 * self.arena_bytes)
         except EngineError as error:
             raise ModelError(f"{self.path}: {error}") from error
         inputs = np.random.default_rng(1).integers(-128, 128, (VECTORS, peer.info.input_bytes), dtype=np.int8)

@@ -14,7 +14,7 @@ from whir_node.errors import core_error
 from whir_tools.bench.engine.errors import ImageError, ToolMissingError
 from whir_tools.bench.engine.subject import BENCH, CORE, Subject
 
-SECONDS_MAX = 60
+SECONDS_MAX = 600
 SECTIONS = ["-std=gnu99", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"]
 
 
