@@ -198,6 +198,7 @@ class Fuses:
     def __init__(self, station: Path, where: Callable[[str, str], list[str]] = lambda port, chip: ["--port", port]) -> None:
         self._station = station
         self._where = where
+        self._digests: dict[bytes, bytes] = {}
 
     def state(self, port: str, chip: str, public_pem: bytes | None, security: str) -> State:
         """Reads; `public_pem` is the secure-boot key that the board should have, None for a board without."""
@@ -236,11 +237,13 @@ class Fuses:
 
     def digest(self, public_pem: bytes) -> bytes:
         """What secure boot v2 compares a key with."""
-        with files.scratch(self._station) as folder:
-            public, out = folder / "public.pem", folder / "digest.bin"
-            files.write(public, public_pem)
-            run_tool("espsecure", "digest-sbv2-public-key", "--keyfile", str(public), "--output", str(out))
-            return out.read_bytes()
+        if public_pem not in self._digests:
+            with files.scratch(self._station) as folder:
+                public, out = folder / "public.pem", folder / "digest.bin"
+                files.write(public, public_pem)
+                run_tool("espsecure", "digest-sbv2-public-key", "--keyfile", str(public), "--output", str(out))
+                self._digests[public_pem] = out.read_bytes()
+        return self._digests[public_pem]
 
     def _run(self, port: str, chip: str, *arguments: str) -> str:
         options = [argument for argument in arguments if argument == "--do-not-confirm"]

@@ -168,12 +168,12 @@ def run_tool(name: str, *arguments: str, timeout_s: float = 60) -> str:
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"{name} {arguments[0]}: no end within {timeout_s:.0f} s") from error
     if done.returncode != 0:
-        raise ToolError(f"{name} {arguments[0]}: {complaint(done.stdout + done.stderr)}")
+        raise ToolError(f"{name}: {complaint(done.stdout + done.stderr)}")
     return done.stdout
 
 
 def complaint(output: str) -> str:
-    """The line of a tool's output that says why: the first with 'error', else the last."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    found = [line for line in lines if "error" in line.lower()]
-    return (found or lines or ["no output"])[0 if found else -1][:300]
+    """What a tool's output says of the reason: from the first line with 'error' on, else the last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()] or ["no output"]
+    first = next((number for number, line in enumerate(lines) if "error" in line.lower()), len(lines) - 1)
+    return " ".join(lines[first : first + 2])[:300]
