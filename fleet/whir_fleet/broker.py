@@ -29,6 +29,7 @@ log = logging.getLogger("whir.fleet.broker")
 
 USERS = ("fleet", "nodes", "subscriber")
 INFLIGHT_MAX = 1000  # unacknowledged messages towards one client; mosquitto's default of 20 would stall batches
+PID_FILE = "mosquitto.pid"
 QUEUED_MAX = 1_000_000  # kept for an ingest that is away; mosquitto's default of 1,000 would drop
 AUTOSAVE_S = 5
 # mosquitto's own hash: PBKDF2 with SHA-512, and the number of rounds that mosquitto_passwd uses
@@ -173,6 +174,55 @@ def mosquitto_files(folder: Path, port: int, users: Users, host: str | None = No
     ]
     config.write_text("\n".join(lines) + "\n")
     return config
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTls:
+    """What a listener for nodes with certificates needs. `device_ca` and the broker's own certificate and key, all PEM."""
+
+    port: int
+    device_ca: Path
+    certificate: Path
+    key: Path
+
+
+def mosquitto_tls_files(
+    folder: Path, port: int, users: Users, tls: NodeTls, host: str | None = None, run_as: str | None = None
+) -> Path:
+    """As `mosquitto_files`, with passwords on this machine only and a TLS listener for nodes, which show a certificate.
+
+    The certificate's name (CN, `site/node`) is the node's user name and client id: it reaches its own topics and no other, and
+    whoever retires it can take its session over. `crl.pem` in the folder must be there and in date, or nobody is let in.
+    """
+    config = mosquitto_files(folder, port, users, "127.0.0.1", run_as)
+    folder = config.parent
+    lines = config.read_text().splitlines()
+    mine = [line for line in lines if line.split()[0] in ("listener", "allow_anonymous", "password_file", "acl_file")]
+    rest = [line for line in lines if line not in mine]
+    write_private(folder / "acl-nodes", _nodes_acl())
+    nodes = [
+        f"listener {tls.port}{f' {host}' if host else ''}",
+        "allow_anonymous false",
+        "require_certificate true",
+        "use_identity_as_username true",
+        "use_username_as_clientid true",
+        "tls_version tlsv1.2",
+        f"cafile {tls.device_ca.resolve()}",
+        f"crlfile {folder / 'crl.pem'}",
+        f"certfile {tls.certificate.resolve()}",
+        f"keyfile {tls.key.resolve()}",
+        f"acl_file {folder / 'acl-nodes'}",
+    ]
+    config.write_text("\n".join(["per_listener_settings true", f"pid_file {folder / PID_FILE}", *rest, *mine, *nodes]) + "\n")
+    return config
+
+
+def _nodes_acl() -> str:
+    """A node reaches what lies under its certificate's name."""
+    prefix = contract.TOPIC_PREFIX
+    upwards = [name for name, spec in contract.TOPICS.items() if spec["direction"] == "node"]
+    lines = [f"pattern write {prefix}/%u/{name}" for name in upwards] + [f"pattern read {prefix}/%u/cmd"]
+    return "\n".join(lines) + "\n"
 
 
 def mosquitto_acl() -> str:
