@@ -122,16 +122,30 @@ def broker_config(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 1883,
     host: Annotated[str | None, typer.Option(help="address to listen on; all when left out")] = None,
     run_as: Annotated[str | None, typer.Option(help="mosquitto's user; needed when it is started by root")] = None,
+    device_ca: Annotated[
+        Path | None, typer.Option(help="CA certificates of nodes: they connect by TLS, each with its own")
+    ] = None,
+    tls_port: Annotated[int, typer.Option(min=1, max=65535, help="where nodes with certificates connect")] = 8883,
+    certificate: Annotated[Path | None, typer.Option(help="the broker's own, PEM; with --device-ca")] = None,
+    key: Annotated[Path | None, typer.Option(help="of the broker's certificate")] = None,
 ) -> None:
     """A mosquitto configuration with users, ACL, persistence and explicit queue limits.
 
+    With --device-ca nodes show certificates, and passwords are taken on this machine only.
+
     Example: whir fleet broker-config /etc/whir && mosquitto -c /etc/whir/mosquitto.conf
     """
-    from whir_fleet.broker import Users, mosquitto_files
+    from whir_fleet.broker import NodeTls, Users, mosquitto_files, mosquitto_tls_files
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        config = mosquitto_files(folder, port, Users.load(folder / "users.toml"), host, run_as)
+        users = Users.load(folder / "users.toml")
+        if device_ca is None:
+            config = mosquitto_files(folder, port, users, host, run_as)
+        elif certificate is None or key is None:
+            raise SettingsError("--device-ca needs --certificate and --key of the broker")
+        else:
+            config = mosquitto_tls_files(folder, port, users, NodeTls(tls_port, device_ca, certificate, key), host, run_as)
     except OSError as error:
         raise SettingsError(f"{folder}: cannot be written: {error.strerror}") from error
     typer.echo(config)

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     broker: str = Field("embedded", description="`embedded`, or mqtt://user@host:port (mqtts:// for TLS)")
     broker_password: SecretStr | None = Field(None, description="for a broker of its own; better in broker_password_file")
     broker_password_file: Path | None = None
+    broker_dir: Path | None = Field(None, description="of `whir fleet broker-config`, where nodes show certificates")
+    device_ca_dir: Path | None = Field(None, description="keys/device-ca of the factory's station: signs what is revoked")
+    device_ca_passphrase_file: Path | None = None
     broker_host: str = Field("127.0.0.1", description="where the embedded broker listens")
     broker_port: int = Field(1883, ge=0, le=65535, description="0 takes a free one")
 

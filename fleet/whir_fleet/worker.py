@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from whir_fleet import alerts, commands, leases, messages, rollouts, silence, site_alerts
 from whir_fleet.artifacts import Signer
 from whir_fleet.clock import now_ms
+from whir_fleet.crl_keeper import CrlKeeper
+from whir_fleet.crl_keeper import load as load_device_ca
 from whir_fleet.db import Database
 from whir_fleet.errors import BrokerError, LeaseLostError
 from whir_fleet.link import BrokerAddress, client, connect
@@ -42,6 +44,10 @@ class Worker:
         self._renewed_ms = 0
         self._since_ms = now_ms()
         self._watched_ms = 0
+        self._crl: CrlKeeper | None = None
+        if settings.broker_dir is not None and settings.device_ca_dir is not None:
+            generations = load_device_ca(settings.device_ca_dir, settings.device_ca_passphrase_file)
+            self._crl = CrlKeeper(generations, settings.broker_dir, database, address)
 
     def stop(self) -> None:
         self._stop.set()
@@ -108,6 +114,8 @@ class Worker:
         with self._database.write() as session:
             leases.check(session, LEASE, self._fence or 0)
             silence.check(session, now, self._since_ms)
+        if self._crl is not None:
+            self._crl.step()
             site_alerts.gather(session, now)
             alerts.settle(session, now)
             alerts.announce(session, now)

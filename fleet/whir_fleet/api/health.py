@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func, select
 
 from whir_fleet.api.context import Ctx, Cursor, Limit, Page, Reading, Viewer, page
 from whir_fleet.clock import now_ms
+from whir_fleet.crl import utc_now
+from whir_fleet.crl_keeper import crl_seconds_left
 from whir_fleet.ingest import LEASE
 from whir_fleet.models import DeadLetter, Lease
 
@@ -69,6 +72,16 @@ def ready(ctx: Ctx, session: Reading, _: Viewer, response: Response) -> Ready:
     if ingest == "away":
         response.status_code = 503
     return Ready(ready=ingest != "away", database=True, ingest=ingest)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(ctx: Ctx, _: Viewer) -> str:
+    """For Prometheus. `whir_crl_seconds_left`: until the broker lets no node in any more; absent without node certificates."""
+    folder = ctx.settings.broker_dir
+    left = crl_seconds_left(folder, utc_now()) if folder is not None else None
+    if left is None:
+        return ""
+    return f"# TYPE whir_crl_seconds_left gauge\nwhir_crl_seconds_left {left:.0f}\n"
 
 
 @router.get("/dead-letters")

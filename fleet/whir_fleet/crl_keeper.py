@@ -1,0 +1,159 @@
+"""Keeps the broker's list of revoked certificates right and in date, and closes the connections of retired nodes.
+
+mosquitto refuses every client once the list is past `nextUpdate`: it is signed anew long before. The broker reads it again on
+SIGHUP; a connection that stands is not checked again, so the session of a retired node is taken over, which closes it, and the
+certificate is refused when it comes back.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from whir_fleet import enrolment
+from whir_fleet.broker import PID_FILE
+from whir_fleet.crl import LIFETIME, RENEW_BEFORE, WARN_BEFORE, make_crl, seconds_left, utc_now
+from whir_fleet.db import Database
+from whir_fleet.errors import SettingsError
+from whir_fleet.link import BrokerAddress, client
+from whir_fleet.models import Device
+
+log = logging.getLogger("whir.fleet.crl")
+
+CRL_FILE = "crl.pem"
+CLOSE_FOR_MS = 60_000  # a retired node is taken off again and again for this long
+_CLOSE_EVERY_S = 5.0
+_CONNECT_S = 5.0
+_WARN_EVERY_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One key of the device CA."""
+
+    number: int
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    def __repr__(self) -> str:
+        return f"Generation({self.number})"
+
+    def sign(self, data: bytes) -> bytes:
+        return self.key.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+def load(folder: Path, passphrase_file: Path | None) -> list[Generation]:
+    """All generations in a factory's `keys/device-ca`. SettingsError: unreadable, or the passphrase is wrong."""
+    try:
+        passphrase = passphrase_file.read_text().strip().encode() if passphrase_file is not None else None
+        found = []
+        for path in sorted(folder.glob("*.crt.pem")):
+            number = int(path.name.partition(".")[0])
+            key = serialization.load_pem_private_key((folder / f"{number}.key.pem").read_bytes(), passphrase)
+            assert isinstance(key, ec.EllipticCurvePrivateKey), "made by whir provision"
+            found.append(Generation(number, x509.load_pem_x509_certificate(path.read_bytes()), key))
+    except (OSError, ValueError, TypeError) as error:
+        raise SettingsError(f"device_ca_dir {folder}: {error}; or device_ca_passphrase_file is not right") from error
+    if not found:
+        raise SettingsError(f"device_ca_dir {folder}: no certificate; copy keys/device-ca of the factory's station there")
+    return found
+
+
+class CrlKeeper:
+    """Called by the elected worker; `step()` does what is due.
+
+    Args:
+        broker_dir: of `whir fleet broker-config`; holds the list and the broker's pid.
+        address: where the fleet itself connects, with passwords: from there sessions can be taken over.
+    """
+
+    def __init__(self, generations: list[Generation], broker_dir: Path, database: Database, address: BrokerAddress) -> None:
+        self._generations = generations
+        self._dir = broker_dir
+        self._database = database
+        self._address = address
+        self._revoked: dict[str, int] | None = None  # as written; number → when
+        self._closed_s = 0.0
+        self._warned_s = -_WARN_EVERY_S
+
+    def step(self, now: datetime | None = None) -> None:
+        now = now or utc_now()
+        now_ms = int(now.timestamp() * 1000)
+        with self._database.read() as session:
+            revoked = {row.number: row.revoked_ms for row in enrolment.revocations(session)}
+            retired = enrolment.retired_since(session, 0)
+            revoked |= {device.certificate_number: device.retired_ms or now_ms for device in retired}
+            generation_of = {row.number: row.generation for row in enrolment.revocations(session)}
+        left = crl_seconds_left(self._dir, now)
+        if revoked != self._revoked or left is None or left < RENEW_BEFORE.total_seconds():
+            self._write(revoked, generation_of, now)
+            left = crl_seconds_left(self._dir, now)
+        if (left or 0) < WARN_BEFORE.total_seconds() and time.monotonic() - self._warned_s > _WARN_EVERY_S:
+            self._warned_s = time.monotonic()
+            log.error("%s ends in %.1f days: after that no node connects", self._dir / CRL_FILE, (left or 0) / 86400)
+        fresh = [device for device in retired if (device.retired_ms or 0) > now_ms - CLOSE_FOR_MS]
+        if fresh and time.monotonic() - self._closed_s > _CLOSE_EVERY_S:
+            self._closed_s = time.monotonic()
+            for device in fresh:
+                self._close(device)
+
+    def _write(self, revoked: dict[str, int], generation_of: dict[str, int], now: datetime) -> None:
+        """One list per generation; a number whose generation the factory has not told stands on all."""
+        lists = []
+        for generation in self._generations:
+            entries = [
+                (int(number), datetime.fromtimestamp(at_ms // 1000, UTC))
+                for number, at_ms in revoked.items()
+                if generation_of.get(number, generation.number) == generation.number
+            ]
+            lists.append(make_crl(generation.certificate, generation.sign, entries, int(now.timestamp()), now))
+        part = self._dir / f".{CRL_FILE}.part"
+        try:
+            part.write_bytes(b"".join(lists))
+            part.replace(self._dir / CRL_FILE)
+        except OSError as error:
+            log.error("%s: %s; what is revoked is not refused yet", self._dir / CRL_FILE, error.strerror)
+            return
+        self._revoked = revoked
+        log.info("revoked certificates: %d, list signed for %d days", len(revoked), LIFETIME.days)
+        self._reload()
+
+    def _reload(self) -> None:
+        path = self._dir / PID_FILE
+        try:
+            os.kill(int(path.read_text()), signal.SIGHUP)
+        except FileNotFoundError:
+            log.info("%s: no broker runs there; it will read the list when it starts", path)
+        except (OSError, ValueError) as error:
+            log.error("%s: %s; reload the broker by hand", path, error)
+
+    def _close(self, device: Device) -> None:
+        """Takes the session over under the node's client id, and ends it."""
+        taker = client(self._address, f"{device.site}/{device.node}", persistent=False)
+        try:
+            taker.connect(self._address.host, self._address.port, 10)
+            until = time.monotonic() + _CONNECT_S
+            while not taker.is_connected() and time.monotonic() < until:
+                if taker.loop(0.1) != mqtt.MQTT_ERR_SUCCESS:
+                    break
+            taker.disconnect()
+        except OSError as error:
+            log.warning("broker %s: %s; %s/%s may still be connected", self._address.url, error, device.site, device.node)
+
+
+def crl_seconds_left(broker_dir: Path, now: datetime) -> float | None:
+    """Until nobody is let in any more; None without a readable list."""
+    try:
+        return seconds_left((broker_dir / CRL_FILE).read_bytes(), now)
+    except (OSError, ValueError):
+        return None
