@@ -114,12 +114,12 @@ class Worker:
         with self._database.write() as session:
             leases.check(session, LEASE, self._fence or 0)
             silence.check(session, now, self._since_ms)
-        if self._crl is not None:
-            self._crl.step()
             site_alerts.gather(session, now)
             alerts.settle(session, now)
             alerts.announce(session, now)
             commands.expire(session, now)
+        if self._crl is not None:
+            self._crl.step()
 
     def _send_commands(self) -> None:
         with self._database.read() as session:
