@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 
 from whir_contracts.contract import FeatureKind, Unit
 from whir_contracts.params import FeatureParams
+from whir_node.accel import accelerometers
 from whir_tools.bench.engine import budget, rows
 from whir_tools.bench.engine.errors import BudgetError, EngineBenchError, ModelError
 from whir_tools.bench.engine.model import Model
 from whir_tools.bench.engine.peer import compare
-from whir_tools.bench.engine.subject import engine_subject, pipeline_subject
+from whir_tools.bench.engine.subject import condition_subject, engine_subject, pipeline_subject
 from whir_tools.bench.engine.target import require
 from whir_tools.cli import app
 
@@ -218,3 +219,14 @@ def test_the_peer_is_held_against_the_same_figures() -> None:
     assert lines["RAM, bytes (-O2)"] == (1_848 + 348, 300 + 40 + 200)
     assert lines["inference, instructions (-O2)"] == (10_264, 1000)
     assert not list(compare([_row(model="dense32"), _row(model="fft32", variant="all_ops")]))
+
+
+def test_conditioning_is_measured_for_every_sensor_with_its_bytes_compared() -> None:
+    parts = accelerometers()
+    found = [rows.Job(condition_subject(part), rows.TARGETS["rv32"], "default", "-O2").row() for part in parts]
+    assert [row["notes"]["sensor"] for row in found] == [part.info.name for part in parts]
+    for row in found:
+        assert row["model"] == "condition"
+        assert row["bit_exact"]
+        assert 100 < row["notes"]["instructions_per_sample"] < 3000
+        assert row["model_bytes"] == row["macs"] == 0

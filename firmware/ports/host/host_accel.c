@@ -108,3 +108,24 @@ int host_accel_axes(const char *text, int8_t *axes)
 {
     return whir_accel_axes(text, axes);
 }
+
+void host_accel_fastest(uint32_t index, uint32_t *values)
+{
+    const whir_accel_part_t *part = whir_accel_parts[index];
+    const whir_accel_rate_t *rate = part->rates;
+    const whir_accel_range_t *range = part->ranges;
+
+    while (rate[1].rate_mhz != 0) {
+        rate++;
+    }
+    while (range[1].range_mg != 0) {
+        range++;
+    }
+    values[0] = rate->rate_mhz;
+    values[1] = rate->bandwidth_hz;
+    values[2] = range->range_mg;
+    values[3] = part->noise_ug_rthz;
+    values[4] = range->lsb_nano;
+    values[5] = part->fifo.samples;
+    values[6] = part->fifo.watermark;
+}

@@ -21,3 +21,6 @@ int host_accel_temperature(host_accel_t *h, int16_t *cdeg);
 int host_accel_self_test(host_accel_t *h, int16_t *moved_mg);
 int host_accel_mounting(host_accel_t *h, int8_t up, int16_t *mean_mg);
 int host_accel_axes(const char *text, int8_t *axes);
+/* What the part does at its fastest: rate_mhz, bandwidth_hz, its largest range in mg, noise_ug_rthz, lsb_nano there, samples in
+ * the FIFO, watermark. */
+void host_accel_fastest(uint32_t index, uint32_t *values);

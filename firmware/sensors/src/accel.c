@@ -1,6 +1,5 @@
 #include "whir/accel.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "whir/contract.h"
@@ -10,6 +9,11 @@
 #define MEAN_SAMPLES 256         /* many enough to average what little moves at rest */
 #define MEAN_WAIT_MS 4           /* shorter than any FIFO overruns at its fastest */
 #define MEAN_TRIES 200
+
+static int magnitude(int value)
+{
+    return value < 0 ? -value : value;
+}
 
 static uint8_t address(const whir_accel_t *a, uint8_t reg, int is_read, uint32_t bytes)
 {
@@ -132,7 +136,7 @@ static int are_axes(const int8_t axes[3])
     unsigned seen = 0;
 
     for (int i = 0; i < 3; i++) {
-        int axis = abs(axes[i]);
+        int axis = magnitude(axes[i]);
         seen |= axis >= 1 && axis <= 3 ? 1u << axis : 0u;
     }
     return seen == 0xE;
@@ -236,7 +240,7 @@ static void turn(const whir_accel_t *a, const uint8_t *word, int16_t *out)
 
     for (int i = 0; i < 3; i++) {
         int axis = a->settings.axes[i];
-        int16_t count = decode(fifo, word + fifo->first + (uint32_t)(abs(axis) - 1) * fifo->axis_bytes);
+        int16_t count = decode(fifo, word + fifo->first + (uint32_t)(magnitude(axis) - 1) * fifo->axis_bytes);
         out[i] = axis > 0 ? count : count == INT16_MIN ? INT16_MAX : (int16_t)-count;
     }
 }
@@ -421,7 +425,7 @@ static int moved(whir_accel_t *a, int16_t moved_mg[3])
         err = mean(a, during);
     }
     for (int i = 0; err == 0 && i < 3; i++) {
-        moved_mg[i] = (int16_t)abs(during[i] - before[i]);
+        moved_mg[i] = (int16_t)magnitude(during[i] - before[i]);
     }
     return err;
 }
@@ -443,7 +447,7 @@ int whir_accel_self_test(whir_accel_t *a, int16_t moved_mg[3])
         err = moved(a, moved_mg);
     }
     for (int i = 0; err == 0 && i < 3; i++) {
-        int sensor_axis = abs(a->settings.axes[i]) - 1;
+        int sensor_axis = magnitude(a->settings.axes[i]) - 1;
         if (moved_mg[i] < test->min_mg[sensor_axis] || moved_mg[i] > test->max_mg[sensor_axis]) {
             err = WHIR_ERR_SENSOR_SELF_TEST;
         }
@@ -460,7 +464,7 @@ int whir_accel_self_test(whir_accel_t *a, int16_t moved_mg[3])
 
 int whir_accel_mounting(whir_accel_t *a, int8_t up, int16_t mean_mg[3])
 {
-    int err = up == 0 || abs(up) > 3 ? WHIR_ERR_ARG : mean(a, mean_mg);
+    int err = up == 0 || magnitude(up) > 3 ? WHIR_ERR_ARG : mean(a, mean_mg);
     int64_t along, square = 0;
 
     if (err < 0) {
@@ -469,7 +473,7 @@ int whir_accel_mounting(whir_accel_t *a, int8_t up, int16_t mean_mg[3])
     for (int i = 0; i < 3; i++) {
         square += (int64_t)mean_mg[i] * mean_mg[i];
     }
-    along = mean_mg[abs(up) - 1] * (up > 0 ? 1 : -1);
+    along = mean_mg[magnitude(up) - 1] * (up > 0 ? 1 : -1);
     /* within 30 degrees: cos^2 = 3/4; and about 1 g long */
     return along > 0 && 4 * along * along >= 3 * square && square >= 500 * 500 && square <= 1500 * 1500
                ? 0

@@ -28,7 +28,7 @@ class Avr:
     tools: Mapping[str, str] = {"avr-gcc": PACKAGES, "simavr": PACKAGES, "gcc": "build-essential"}
 
     def refuses(self, subject: Subject) -> str | None:
-        if subject.source != "engine.c":
+        if subject.model is None or subject.source != "engine.c":
             return "only models, as plain C"
         try:
             plain = c_export.read(subject.model.data)
@@ -40,6 +40,7 @@ class Avr:
         return None
 
     def measure(self, subject: Subject, build: Build, folder: Path) -> Figures:
+        assert subject.model is not None, "refused before"
         plain = c_export.write(subject.model.data, folder, "model")
         defines = []
         for name, data in {**subject.files, "MODEL": b""}.items():

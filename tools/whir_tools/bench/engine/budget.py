@@ -40,7 +40,7 @@ def figures(row: Row) -> dict[str, int]:
 
 def budgeted(row: Row) -> bool:
     """Not the host, whose compiler and library are anyone's, and not what somebody trained."""
-    return row["target"] != "host" and not row["model"].endswith("-trained") and row["model"] != "pipeline"
+    return row["target"] != "host" and not row["model"].endswith("-trained") and row["model"] not in ("pipeline", "condition")
 
 
 def key(row: Row) -> str:

@@ -71,7 +71,7 @@ def run_engine(
         if update_budget:
             old = budget.read() if budget.BUDGET.exists() else {}
             budget.BUDGET.write_text(budget.text(budget.updated(rows, old)))
-        headers = _write_headers({job.subject.model for job in work})
+        headers = _write_headers({job.subject.model for job in work if job.subject.model is not None})
     except EngineBenchError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

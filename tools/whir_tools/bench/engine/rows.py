@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from whir_node.accel import accelerometers
 from whir_tools.bench.engine.avr import AVR
 from whir_tools.bench.engine.errors import ModelError
 from whir_tools.bench.engine.host import HOST
 from whir_tools.bench.engine.model import ROOT, Model
 from whir_tools.bench.engine.rv32 import RV32
-from whir_tools.bench.engine.subject import Subject, engine_subject, pipeline_subject
+from whir_tools.bench.engine.subject import Subject, condition_subject, engine_subject, pipeline_subject
 from whir_tools.bench.engine.target import Build, Target
 from whir_tools.bench.engine.xtensa import XTENSA
 
@@ -44,6 +45,7 @@ class Job:
 
     def row(self) -> Row:
         """Build, run, and put the figures under their names."""
+        model = self.subject.model
         build = Build(self.opt, VARIANTS.get(self.variant, ()), self.variant == ALL_OPS)
         with tempfile.TemporaryDirectory() as folder:
             found = self.target.measure(self.subject, build, Path(folder))
@@ -57,10 +59,10 @@ class Job:
             "input_bytes": found.input_bytes,
             "state_bytes": found.state_bytes,
             "stack_bytes": max(found.stack_setup_bytes, found.stack_run_bytes),
-            "model_bytes": len(self.subject.model.data) if found.model_bytes is None else found.model_bytes,
+            "model_bytes": len(model.data) if model is not None and found.model_bytes is None else found.model_bytes or 0,
             "instructions_setup": found.instructions_setup,
             "instructions_invoke": found.instructions_invoke,
-            "macs": self.subject.model.macs,
+            "macs": 0 if model is None else model.macs,
             "bit_exact": found.different == 0 and found.vectors > 0,
             "vectors": found.vectors,
             "notes": {
@@ -68,8 +70,13 @@ class Job:
                 "stack_run_bytes": found.stack_run_bytes,
                 **self.subject.notes,
                 **found.notes,
+                **self._per_sample(found.instructions_invoke),
             },
         }
+
+    def _per_sample(self, instructions: int | None) -> dict[str, Any]:
+        samples = self.subject.notes.get("samples")
+        return {"instructions_per_sample": round(instructions / samples, 1)} if samples and instructions else {}
 
 
 def jobs(
@@ -88,6 +95,7 @@ def jobs(
     subjects = [engine_subject(Model.load(path)) for path in models]
     if pipeline:
         subjects += list(_pipeline(report))
+        subjects += [condition_subject(part) for part in accelerometers()]
     work = []
     for target in map(TARGETS.__getitem__, targets):
         for subject in subjects:
@@ -95,7 +103,8 @@ def jobs(
             if reason is not None:
                 report(f"left out: {target.name} {subject.name}: {reason}")
                 continue
-            wanted = [v for v in variants if v != ALL_OPS or subject is subjects[0]]
+            wanted = [v for v in variants if v == "default" or subject.model is not None]
+            wanted = [v for v in wanted if v != ALL_OPS or subject is subjects[0]]
             work += [Job(subject, target, v, opt) for v in ([PLAIN_C] if target is AVR else wanted) for opt in opts]
     return work
 

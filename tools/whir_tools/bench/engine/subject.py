@@ -1,6 +1,7 @@
 """What is measured: the C that goes into an image, the files built into it, and what the figures are called.
 
-Two subjects: one model in the engine alone, and the whole way from a sensor's samples to a verdict.
+Three subjects: one model in the engine alone, the whole way from a sensor's samples to a verdict, and conditioning at a
+sensor's full rate.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from whir_contracts.contract import FeatureKind, Unit
 from whir_contracts.params import FeatureParams, ParamsError
+from whir_node.accel import Accelerometer
 from whir_node.condition import SensorInfo, condition, windows
 from whir_node.engine import Engine
 from whir_node.features import extract, quantize
@@ -24,6 +27,8 @@ from whir_tools.bench.engine.model import ROOT, Model
 BENCH = ROOT / "firmware/ports/bench"
 CORE = ROOT / "firmware/core"
 PIPELINE_WINDOWS = 6
+CONDITION_SAMPLES = 256  # of a run
+CONDITION_RUNS = 12
 Samples = np.ndarray[Any, np.dtype[np.int16]]
 PIPELINE_SOURCES = ("condition", "window", "features", "fft", "fixed", "tables", "params", "permille")
 
@@ -34,7 +39,7 @@ class Subject:
 
     Args:
         name: `model` of its row.
-        model: what the engine runs.
+        model: what the engine runs; None: there is no engine.
         source: the C file in firmware/ports/bench that drives it.
         core: sources of the core.
         files: what data.S includes: MODEL, PARAMS, INPUT, OUTPUT.
@@ -43,7 +48,7 @@ class Subject:
     """
 
     name: str
-    model: Model
+    model: Model | None
     source: str
     core: Sequence[Path]
     files: dict[str, bytes]
@@ -93,10 +98,6 @@ def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Sa
     expected = b"".join(
         i.tobytes() + o.tobytes() + p.astype("<u2").tobytes() for i, o, p in zip(inputs, outputs, permille, strict=True)
     )
-    info = struct.pack(
-        "<5I2BH", sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano,
-        sensor.unit, sensor.channels, 0,
-    )  # fmt: skip
     return Subject(
         name="pipeline",
         model=model,
@@ -108,7 +109,7 @@ def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Sa
                 for n in ("condition", "window", "features", "fft", "fixed", "tables", "params", "permille")
             ),
         ],
-        files={"MODEL": model.data, "PARAMS": info + params.to_tlv(), "INPUT": samples.tobytes(), "OUTPUT": expected},
+        files={"MODEL": model.data, "PARAMS": _head(sensor) + params.to_tlv(), "INPUT": samples.tobytes(), "OUTPUT": expected},
         defines={
             "BENCH_WINDOW_SAMPLES": params.window_samples,
             "BENCH_WINDOW_VALUES": params.window_samples * params.channels,
@@ -117,6 +118,57 @@ def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Sa
         },
         notes={"config": folder.name, "sensor_rate_hz": sensor.rate_hz, "rate_hz": params.rate_hz, "hop": params.hop_samples},
     )
+
+
+def condition_subject(part: Accelerometer) -> Subject:
+    """Conditioning from the part's full rate to 1 kHz, three axes."""
+    sensor = part.info
+    params = FeatureParams(
+        rate_hz=1000,
+        bandwidth_hz=200,
+        range_mg=2000,
+        noise_ug_rthz_max=1000,
+        channels=3,
+        axes=7,
+        unit=Unit.G,
+        lsb_nano=61000,
+        window_samples=256,
+        hop_samples=256,
+        verdict_windows=1,
+        kind=FeatureKind.RAW,
+        level=0,
+        stats=0,
+    )
+    count = CONDITION_SAMPLES * CONDITION_RUNS
+    samples = np.random.default_rng(1).integers(-400, 400, (count, 3)).astype(np.int16)
+    expected = condition(params, sensor, samples)
+    return Subject(
+        name="condition",
+        model=None,
+        source="condition.c",
+        core=[CORE / "src" / f"{name}.c" for name in ("condition", "fixed", "tables", "params")],
+        files={
+            "MODEL": b"",
+            "PARAMS": _head(sensor) + params.to_tlv(),
+            "INPUT": samples.tobytes(),
+            "OUTPUT": expected.tobytes(),
+        },
+        defines={"BENCH_SAMPLES": CONDITION_SAMPLES},
+        notes={
+            "sensor": sensor.name,
+            "sensor_rate_hz": sensor.rate_hz,
+            "rate_hz": params.rate_hz,
+            "samples": CONDITION_SAMPLES,
+        },
+    )
+
+
+def _head(sensor: SensorInfo) -> bytes:
+    """The sensor, as the C reads it in front of the parameters."""
+    return struct.pack(
+        "<5I2BH", sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano,
+        sensor.unit, sensor.channels, 0,
+    )  # fmt: skip
 
 
 def _signal(params: FeatureParams, sensor: SensorInfo) -> Samples:

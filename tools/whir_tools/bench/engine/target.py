@@ -98,7 +98,7 @@ class Toolchain:
     def images(self, subject: Subject, build: Build, folder: Path) -> tuple[Path, int]:
         """The image, and its flash bytes without those of the empty one."""
         full, empty, config = folder / "full.elf", folder / "empty.elf", folder / "ops.h"
-        config.write_text("" if build.all_operators else subject.model.config_header())
+        config.write_text("" if build.all_operators or subject.model is None else subject.model.config_header())
         defines = [*build.defines, *(f"{name}={value}" for name, value in subject.defines.items())]
         for name, data in subject.files.items():
             path = folder / f"{name}.bin"
