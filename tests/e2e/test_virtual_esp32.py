@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from page_model import CLASSES, KEY, KEY_ID, OTHER_KEY, PageModel, recording
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from whir_contracts.contract import AlertState, Zone, ZoneReason
+from whir_contracts.contract import AlertState, Profile, Zone, ZoneReason
 from whir_contracts.recording import Recording, SensorFacts, save
 from whir_node.condition import condition, windows
 from whir_node.engine import Engine
@@ -182,6 +182,7 @@ def on_host(bundle: bytes, samples: Any) -> tuple[list[dict[str, Any]], list[lis
         name="virtual-esp32",
         sensor=sensor,
         machine=facts.PLATE,
+        profile=Profile.FAST,
         hardware_class="esp32",
         firmware_version="browser",
         telemetry_interval_ms=5000,
@@ -242,7 +243,7 @@ def test_page_host_and_rv32_give_the_same_bytes(opened: Open, model: PageModel, 
 
 def test_a_fault_becomes_an_alert_and_goes_through_its_delays(opened: Open) -> None:
     page = opened()
-    page.get_by_role("button", name="Imbalance").click()
+    page.evaluate("Object.assign(whir.controls, { imbalance_um: 12 })")  # zone B: the zone does not raise the severity
     imbalance = page.locator("#alerts > li").nth(CLASSES.index("imbalance") - 1)
     let_pass(page, 5)
     expect(page.locator("#said")).to_have_text("Imbalance")
@@ -254,7 +255,7 @@ def test_a_fault_becomes_an_alert_and_goes_through_its_delays(opened: Open) -> N
     expect(page.locator("#messages [data-topic=alert]").first).to_contain_text('"severity":"warning"')
     let_pass(page, 50)
     expect(imbalance.locator(".severity")).to_have_text("critical")
-    page.get_by_role("button", name="Healthy").click()
+    page.get_by_role("button", name="Healthy", exact=True).click()
     let_pass(page, 8)
     expect(page.locator("#said")).to_have_text("Healthy")
     expect(imbalance.locator("[aria-current]")).to_have_text("idle")
@@ -286,19 +287,29 @@ def test_a_learned_machine_makes_the_untrained_unknown(opened: Open) -> None:
     expect(novelty).to_have_attribute("data-novel", "true")
 
 
+def test_zone_d_is_critical_at_once(opened: Open) -> None:
+    page = opened()
+    page.evaluate("Object.assign(whir.controls, { imbalance_um: 60 })")
+    let_pass(page, 8)
+    alerts = page.locator("#alerts > li[data-severity=critical]")
+    expect(alerts.locator("b")).to_have_text(["Imbalance", "Velocity too high"])
+
+
 def test_sliders_are_moved_by_the_keyboard(opened: Open) -> None:
     page = opened()
-    page.get_by_role("button", name="Healthy").focus()
-    for _ in range(6):
-        page.keyboard.press("Tab")
+    page.get_by_role("button", name="Imbalance").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("whir.controls.imbalance_um") > 0
+    page.get_by_role("button", name="It is healthy").focus()
+    page.keyboard.press("Tab")
     expect(page.locator("#speed_rpm")).to_be_focused()
     page.keyboard.press("End")
     assert page.evaluate("whir.controls.speed_rpm") == 2980
     expect(page.locator("#speed_rpm")).to_have_attribute("aria-valuetext", "2,980 rpm")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    page.keyboard.press("PageUp")
-    assert page.evaluate("whir.controls.imbalance_um") > 0
+    page.keyboard.press("Home")
+    assert page.evaluate("whir.controls.imbalance_um") == 0
 
 
 # --- a page that anyone may host ---

@@ -125,6 +125,7 @@ int wasm_boot(uint32_t rate_mhz, uint32_t bandwidth_hz, uint32_t range_milli, ui
                    .telemetry_sectors = TELEMETRY_SECTORS,
                    .baseline_base = WHIR_BUNDLE_SLOT_ALIGN_BYTES + TELEMETRY_SECTORS * WASM_SECTOR,
                    .baseline_sectors = 2},
+        .profile = WHIR_PROFILE_FAST, /* nobody waits ten minutes for a demonstration */
         .telemetry_interval_ms = 5000,
         .status_interval_ms = WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT,
         .resend_interval_ms = WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT,

@@ -93,7 +93,7 @@ uint32_t EXPORT(wasm_verdict_velocity_um_s)(void);
 uint32_t EXPORT(wasm_learning)(void);
 uint32_t EXPORT(wasm_node_state)(void);
 
-/* The alert of class i, and the rules that all of them follow. */
+/* The alert of class i, or of a watch behind all classes (WHIR_DECIDE_WATCH), and the rules that all of them follow. */
 uint32_t EXPORT(wasm_alert_state)(uint32_t i);
 uint32_t EXPORT(wasm_alert_severity)(uint32_t i);
 uint32_t EXPORT(wasm_alert_history)(uint32_t i);

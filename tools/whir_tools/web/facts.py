@@ -88,6 +88,7 @@ def names() -> dict[str, Any]:
     enums: dict[str, type[Enum]] = {
         "node_state": contract.NodeState,
         "alert_state": contract.AlertState,
+        "watch": contract.Watch,
         "severity": contract.Severity,
         "quality": contract.Quality,
         "unit": contract.Unit,
@@ -105,6 +106,7 @@ def names() -> dict[str, Any]:
             "offsets": _offsets(),
         },
         "novelty_none": 0xFFFF,  # WHIR_NOVELTY_NONE in whir/novelty.h
+        "classes_max": contract.VERDICT_CLASSES_MAX,
         "kind_bands": int(contract.FeatureKind.BANDS),
         "hardware": contract.HARDWARE["esp32"],
     }

@@ -20,6 +20,7 @@ declare module "@built/contract.json" {
   const contract: {
     node_state: Names;
     alert_state: Names;
+    watch: Names;
     severity: Names;
     quality: Names;
     unit: Names;
@@ -28,6 +29,7 @@ declare module "@built/contract.json" {
     errors: Names;
     error_text: Names;
     bundle: { magic: number; header_bytes: number; signature_bytes: number; offsets: Record<string, number> };
+    classes_max: number;
     kind_bands: number;
     novelty_none: number;
     hardware: { slot_bytes: number; arena_bytes: number };

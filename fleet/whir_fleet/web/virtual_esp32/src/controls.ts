@@ -30,10 +30,12 @@ function groups(synth: Synth): [Key, Slider[]][] {
     ["controls.faults", [
       fault("imbalance_um", levels.eccentricity_um, 1, "µm"),
       fault("misalignment_mg", levels.misalignment_mg, 1, "mg"),
+      fault("looseness_mg", levels.looseness_mg, 1, "mg"),
+    ]],
+    ["controls.bearing", [
       fault("outer_mm_s", levels.impact_mm_s, 0.1, "mm/s"),
       fault("inner_mm_s", levels.impact_mm_s, 0.1, "mm/s"),
       fault("ball_mm_s", levels.impact_mm_s, 0.1, "mm/s"),
-      fault("looseness_mg", levels.looseness_mg, 1, "mg"),
     ]],
     ["controls.sensor", [
       plain("noise_ug_rthz", sensor.noise_ug_rthz, 30 * sensor.noise_ug_rthz, sensor.noise_ug_rthz / 10, "µg/√Hz"),

@@ -145,7 +145,7 @@ export class Motor {
     );
     const end = draw(
       "svg",
-      { viewBox: "10 -6 280 286", role: "img", "aria-label": t("motor.end") },
+      { viewBox: "10 0 280 292", role: "img", "aria-label": t("motor.end") },
       ...range(48).map((i) => path("fin", radial(at, 112, 118, i / 48))),
       this.sensor,
       circle("housing", CENTRE, CENTRE, 112),
@@ -154,7 +154,7 @@ export class Motor {
       this.rotor,
       this.cage,
       this.spots.outer,
-      word("caption", CENTRE, CENTRE + 128, t("motor.bearing", { name: synth.bearing.name })),
+      word("caption", CENTRE, CENTRE + 137, t("motor.bearing", { name: synth.bearing.name })),
     );
     root.replaceChildren(side, end);
   }

@@ -223,6 +223,7 @@ export class Node {
     return this.core.wasm_learning!();
   }
 
+  /** Of a class, or of a watch: those stand behind all classes. */
   alert(classIndex: number): Alert {
     const core = this.core;
     return {

@@ -84,6 +84,7 @@ export class VerdictPanel {
 const STATES = ["idle", "pending", "active", "cleared"];
 
 interface AlertRow {
+  index: number;
   item: HTMLElement;
   states: HTMLElement[];
   dots: HTMLElement[];
@@ -96,7 +97,11 @@ export class AlertsPanel {
   private rows: AlertRow[] = [];
 
   model(model: Model | null): void {
-    this.rows = (model?.classes ?? []).slice(1).map((name) => this.row(name, model!));
+    const faults = (model?.classes ?? []).map((name, index) => ({ index, name: nameOf("class", name) })).slice(1);
+    const watches = Object.entries(contract.watch).map(([watch, name]) => ({
+      index: contract.classes_max + Number(watch), name: nameOf("watch", name),
+    }));
+    this.rows = model ? [...faults, ...watches].map(({ index, name }) => this.row(index, name, model)) : [];
     byId("alerts").replaceChildren(...this.rows.map(({ item }) => item));
     if (model) {
       const { raise, clear } = model;
@@ -107,7 +112,7 @@ export class AlertsPanel {
     }
   }
 
-  private row(name: string, model: Model): AlertRow {
+  private row(index: number, name: string, model: Model): AlertRow {
     const states = STATES.map((state) => make("li", {}, nameOf("alert_state", state)));
     const dots = Array.from({ length: model.raise.of }, () => make("i", {}));
     const history = make("span", { class: "dots", role: "img" }, ...dots);
@@ -115,13 +120,13 @@ export class AlertsPanel {
     const progress = make("i", {});
     const track = make("span", { class: "delay", "aria-hidden": "true" }, progress);
     track.style.setProperty("--warning-at", `${(100 * model.warningAfterMs) / model.criticalAfterMs}%`);
-    const item = make("li", {}, make("b", {}, nameOf("class", name)), history, severity, make("ol", { class: "states" }, ...states), track);
-    return { item, states, dots, history, severity, progress };
+    const item = make("li", {}, make("b", {}, name), history, severity, make("ol", { class: "states" }, ...states), track);
+    return { index, item, states, dots, history, severity, progress };
   }
 
   show(node: Node, model: Model): void {
-    this.rows.forEach((row, i) => {
-      const alert = node.alert(i + 1);
+    for (const row of this.rows) {
+      const alert = node.alert(row.index);
       row.states.forEach((element, k) => {
         if (STATES[k] === alert.state) element.setAttribute("aria-current", "step");
         else element.removeAttribute("aria-current");
@@ -138,7 +143,7 @@ export class AlertsPanel {
       say(row.severity, active ? nameOf("severity", alert.severity) : "");
       const share = active ? Math.min(1, (node.nowMs - alert.sinceMs) / model.criticalAfterMs) : 0;
       row.progress.style.setProperty("--share", share.toFixed(3));
-    });
+    }
   }
 }
 
