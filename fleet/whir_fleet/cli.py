@@ -88,18 +88,27 @@ def serve(
 
 @app.command()
 @one_line
-def ingest(config: ConfigOption = None, data_dir: DataOption = None, broker: BrokerOption = None) -> None:
-    """Only ingest: from a broker of your own into the database. A second one with another WHIR_FLEET_INSTANCE is a hot standby.
+def ingest(
+    config: ConfigOption = None,
+    data_dir: DataOption = None,
+    broker: BrokerOption = None,
+    drain: Annotated[
+        str | None, typer.Option(help="instance that will not come back: store what waits for it, end its session")
+    ] = None,
+) -> None:
+    """Only ingest: from a broker of your own into the database. Any number of them, each with a WHIR_FLEET_INSTANCE of its own.
 
-    Example: whir fleet ingest --broker mqtt://fleet@broker.plant:1883
+    Example: WHIR_FLEET_INSTANCE=1 whir fleet ingest --broker mqtt://fleet@broker.plant:1883
     """
+    import threading
+
+    from whir_fleet import ingest
     from whir_fleet.db import Database
-    from whir_fleet.ingest import Ingest
     from whir_fleet.link import BrokerAddress
     from whir_fleet.settings import Settings
 
     _log()
-    settings = Settings.load(config, data_dir=data_dir, broker=broker)
+    settings = Settings.load(config, data_dir=data_dir, broker=broker, instance=drain)
     if settings.broker == "embedded":
         raise typer.BadParameter(
             "ingest alone needs a broker of its own: --broker mqtt://user@host:port", param_hint="--broker"
@@ -107,12 +116,49 @@ def ingest(config: ConfigOption = None, data_dir: DataOption = None, broker: Bro
     settings.prepare()
     database = Database(settings.url)
     database.migrate()
-    alone = Ingest(settings, database, BrokerAddress.parse(settings.broker, settings.external_password()))
-    _on_signal(alone.stop)
+    address = BrokerAddress.parse(settings.broker, settings.external_password())
     try:
-        alone.run()
+        if drain is not None:
+            stop = threading.Event()
+            _on_signal(stop.set)
+            counters = ingest.drain(settings, database, address, stop)
+            typer.echo(f"{drain}: {counters.new} stored, {counters.duplicates} were there, {counters.unreadable} unreadable")
+        else:
+            alone = ingest.Ingest(settings, database, address)
+            _on_signal(alone.stop)
+            alone.run()
     finally:
         database.close()
+
+
+@app.command()
+@one_line
+def size(
+    nodes: Annotated[int, typer.Option(min=1, help="how many")],
+    interval: Annotated[float, typer.Option(min=0.1, help="seconds between two telemetry messages of a node")] = 60,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Rows and disk for a fleet of this size, with the retention of the settings and measured bytes per row.
+
+    Example: whir fleet size --nodes 400 --interval 60
+    """
+    from whir_fleet.settings import Settings
+    from whir_fleet.size import size as reckon
+
+    settings = Settings.load(config)
+    found = reckon(nodes, interval, settings)
+    if as_json:
+        print_json(found)
+        return
+    rows = found["rows_after_a_year"]
+    typer.echo(f"{found['messages_a_second']:,} messages a second, {found['rows_a_day']:,} rows a day")
+    typer.echo(f"after a year: {rows['raw']:,} rows of the last {settings.raw_days} days and {rows['hour']:,} hours")
+    for engine, own in found["engines"].items():
+        typer.echo(
+            f"{engine}: {own['raw_row_bytes']} bytes a row, {own['bytes_a_day'] / 1e9:,.2f} GB a day; {own['hour_row_bytes']} "
+            f"bytes an hour; {own['disk_after_a_year'] / 1e9:,.2f} GB after a year"
+        )
 
 
 @app.command("broker-config")

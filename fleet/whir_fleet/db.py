@@ -112,9 +112,9 @@ def insert_rows(session: Session, table: Table, columns: Sequence[str], rows: Se
 
 
 def upsert_rows(
-    session: Session, table: Table, columns: Sequence[str], rows: Sequence[Sequence[int]], on_conflict: str
+    session: Session, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]], on_conflict: str
 ) -> None:
-    """Whole numbers in one statement, `ON CONFLICT` as both engines spell it. Sorted by key: rows are locked in order."""
+    """One statement, with `ON CONFLICT` as both engines spell it. Sorted by key: rows are locked in order."""
     names = ", ".join(columns)
     if session.get_bind().dialect.name == "sqlite":
         values = f"VALUES ({', '.join('?' * len(columns))})"
@@ -122,7 +122,9 @@ def upsert_rows(
             f"INSERT INTO {table.name} ({names}) {values} {on_conflict}", list(map(tuple, rows))
         )
         return
-    values = f"SELECT * FROM unnest({', '.join(['%s::bigint[]'] * len(columns))})"  # noqa: S608
+    dialect = session.get_bind().dialect
+    arrays = ", ".join(f"%s::{table.c[name].type.compile(dialect)}[]" for name in columns)
+    values = f"SELECT * FROM unnest({arrays})"  # noqa: S608
     columnwise = tuple(map(list, zip(*rows, strict=True)))
     session.connection().exec_driver_sql(f"INSERT INTO {table.name} ({names}) {values} {on_conflict}", columnwise)
 

@@ -203,6 +203,24 @@ class Telemetry(Base):
     verdicts: Mapped[dict[str, Any] | None]
 
 
+class TelemetryHour(Base):
+    """What became of raw telemetry when it grew old: sums and maxima of one verdict in one hour, which begins at `hour_ms`."""
+
+    __tablename__ = "telemetry_hour"
+    __table_args__ = (Index("ix_telemetry_hour_at", "hour_ms"), {"sqlite_with_rowid": False})
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
+    hour_ms: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    verdict: Mapped[str] = mapped_column(Text, primary_key=True)
+    messages: Mapped[int] = mapped_column(BigInteger)
+    windows: Mapped[int] = mapped_column(BigInteger)
+    p_sum: Mapped[int] = mapped_column(BigInteger)
+    rms_sum: Mapped[int] = mapped_column(BigInteger)
+    rms_count: Mapped[int] = mapped_column(BigInteger)
+    rms_max: Mapped[int | None] = mapped_column(U32)
+    novelty_max: Mapped[int | None] = mapped_column(U32)
+
+
 class Event(Base):
     """Update progress, resets, faults."""
 

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     linger_ms: int = Field(20, ge=0, le=1000, description="how long a batch waits to fill")
     resend_s: int = Field(15, ge=1, le=3600, description="a command without an answer goes out again after this")
     enrolled_only: bool = Field(False, description="take messages of nodes only that a factory has enrolled")
+    raw_days: int = Field(7, ge=1, le=3650, description="telemetry is kept row by row for so long, then by hour")
+    hourly_days: int = Field(730, ge=1, le=36_500, description="and by hour for so long; alerts and events for ever")
     dead_letters_max: int = Field(10_000, ge=1, description="older ones are deleted")
     sign_in_failures: int = Field(30, ge=1, description="tries with a wrong token in a minute, by address and token")
     url_ttl_s: int = Field(3600, ge=10, le=604_800, description="how long a signed bundle URL works")

@@ -10,7 +10,7 @@ import time
 import paho.mqtt.client as mqtt
 from sqlalchemy.exc import DBAPIError
 
-from whir_fleet import alerts, commands, leases, messages, rollouts, silence, site_alerts
+from whir_fleet import alerts, commands, leases, messages, retention, rollouts, silence, site_alerts
 from whir_fleet.artifacts import Signer
 from whir_fleet.clock import now_ms
 from whir_fleet.crl_keeper import CrlKeeper
@@ -28,6 +28,7 @@ _POLL_S = 0.2  # another process may have written; in this one `wake()` comes fi
 _OUTBOX_BATCH = 200
 _PUBACK_S = 10.0
 _WATCH_MS = 1000
+_PRUNE_MS = 60_000
 
 
 class Worker:
@@ -48,6 +49,7 @@ class Worker:
         if settings.broker_dir is not None and settings.device_ca_dir is not None:
             generations = load_device_ca(settings.device_ca_dir, settings.device_ca_passphrase_file)
             self._crl = CrlKeeper(generations, settings.broker_dir, database, address)
+        self._pruned_ms = 0
 
     def stop(self) -> None:
         self._stop.set()
@@ -104,6 +106,18 @@ class Worker:
         self._watch()
         self._send_commands()
         self._publish_alerts()
+        self._prune()
+
+    def _prune(self) -> None:
+        """A slice of old telemetry; the next one follows at once while there is more."""
+        now = now_ms()
+        if now - self._pruned_ms < _PRUNE_MS:
+            return
+        with self._database.write() as session:
+            leases.check(session, LEASE, self._fence or 0)
+            more = retention.prune(session, now, self._settings.raw_days, self._settings.hourly_days)
+        if not more:
+            self._pruned_ms = now
 
     def _watch(self) -> None:
         """What no message of a node sets off."""

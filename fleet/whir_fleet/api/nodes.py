@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 from ulid import ULID
 
-from whir_fleet import audit, commands, devices, machines
+from whir_fleet import audit, commands, devices, machines, retention
 from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
@@ -112,6 +112,28 @@ class TelemetryView(BaseModel):
     slot: str | None
     classes: dict[str, int] | None
     verdicts: dict[str, int] | None
+
+
+class HourView(BaseModel):
+    """One verdict in one hour. Means are sums over counts; probabilities are permille."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "hour_ms": 1789999200000, "verdict": "normal", "messages": 60, "windows": 28800, "p_mean": 951,
+                "rms_mean": 31, "rms_max": 44, "novelty_max": None,
+            }
+        }
+    )  # fmt: skip
+
+    hour_ms: int
+    verdict: str
+    messages: int
+    windows: int
+    p_mean: int
+    rms_mean: int | None
+    rms_max: int | None
+    novelty_max: int | None
 
 
 class EventView(BaseModel):
@@ -272,6 +294,22 @@ def telemetry(
     keys = [Telemetry.at_ms, Telemetry.node_id, Telemetry.boot, Telemetry.seq]
     rows, following = page(session, _history(who, Telemetry, site, node, since_ms, until_ms), keys, cursor, limit, newest=True)
     return Page(items=[TelemetryView(**_row(row, TelemetryView.model_fields)) for row in rows], next=following)
+
+
+@router.get("/nodes/{site}/{name}/hours")
+def hours(session: Reading, _: Viewer, site: str, name: str, since_ms: Since = None, until_ms: Since = None) -> list[HourView]:
+    """Telemetry by hour and verdict, oldest first: the last 30 days, or from `since_ms` on for at most a year."""
+    until = now_ms() if until_ms is None else until_ms
+    since = max(until - 366 * retention.DAY_MS, until - 30 * retention.DAY_MS if since_ms is None else since_ms)
+    found = retention.hourly(session, devices.find(session, site, name).id, since, until)
+    return [
+        HourView(
+            **{key: hour[key] for key in ("hour_ms", "verdict", "messages", "windows", "rms_max", "novelty_max")},
+            p_mean=hour["p_sum"] // hour["messages"],
+            rms_mean=hour["rms_sum"] // hour["rms_count"] if hour["rms_count"] else None,
+        )
+        for hour in found
+    ]
 
 
 @router.get("/events")

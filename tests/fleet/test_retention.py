@@ -1,0 +1,98 @@
+"""Old telemetry: by hour instead of row by row, nothing counted twice, nothing left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from whir_fleet import devices, retention
+from whir_fleet.db import Database
+from whir_fleet.messages import Inbound
+from whir_fleet.models import Event, Node, Telemetry, TelemetryHour
+from whir_fleet.retention import DAY_MS, HOUR_MS, hourly, prune
+from whir_fleet.store import Stored, store
+
+Says = Callable[..., Inbound]
+T0 = 500_000 * HOUR_MS
+
+
+def put(database: Database, *messages: Inbound) -> Stored:
+    with database.write() as session:
+        return store(session, list(messages), 100)
+
+
+def count(database: Database, model: type[Any]) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def age(database: Database, now_ms: int) -> int:
+    """Prunes until there is nothing more; how many slices that took."""
+    slices = 1
+    while True:
+        with database.write() as session:
+            if not prune(session, now_ms, raw_days=7, hourly_days=730):
+                return slices
+        slices += 1
+
+
+def hours(database: Database) -> list[dict[str, Any]]:
+    with database.read() as session:
+        return hourly(session, devices.find(session, "lab", "n1").id, 0, 2**62)
+
+
+def test_an_hour_says_the_same_before_and_after_its_rows_are_gone(database: Database, says: Says) -> None:
+    readings = [
+        says("telemetry", seq=i, ts=T0 + i * 600_000, p=900 + i, windows=2, rms=... if i == 3 else 30 + i, verdict=verdict)
+        for i, verdict in enumerate(["normal"] * 5 + ["bearing"] + ["normal"] * 6)
+    ]
+    put(database, *readings)
+    before = hours(database)
+    assert [(h["hour_ms"] - T0, h["verdict"], h["messages"]) for h in before] == [
+        (0, "bearing", 1),
+        (0, "normal", 5),
+        (HOUR_MS, "normal", 6),
+    ]
+    assert before[1] | {"p_sum": 4510, "rms_sum": 127, "rms_count": 4, "rms_max": 34, "novelty_max": None} == before[1]
+    age(database, T0 + 7 * DAY_MS + HOUR_MS)  # the first hour only
+    assert (count(database, Telemetry), count(database, TelemetryHour)) == (6, 2)
+    assert hours(database) == before
+    age(database, T0 + 8 * DAY_MS)
+    assert (count(database, Telemetry), hours(database)) == (0, before)
+
+
+def test_what_comes_late_is_added_to_its_hour_once(database: Database, says: Says) -> None:
+    put(database, *(says("telemetry", seq=i, ts=T0 + i) for i in (0, 1, 3)))
+    age(database, T0 + 8 * DAY_MS)
+    assert put(database, says("telemetry", seq=4, ts=T0 + 4)).new == 1
+    assert [h["messages"] for h in hours(database)] == [4]
+    age(database, T0 + 8 * DAY_MS)
+    assert [h["messages"] for h in hours(database)] == [4]
+
+
+def test_a_redelivery_after_its_row_is_gone_changes_nothing(database: Database, says: Says) -> None:
+    put(database, *(says("telemetry", seq=i, ts=T0 + i) for i in range(3)))
+    age(database, T0 + 8 * DAY_MS)
+    again = put(database, *(says("telemetry", seq=i, ts=T0 + i) for i in range(3)))
+    assert (again.new, again.duplicates) == (0, 3)
+    with database.read() as session:
+        assert devices.boots(session, 1) == [{"boot": 1, "first_seq": 0, "last_seq": 2, "received": 3, "lost": 0}]
+
+
+def test_it_is_done_in_slices(database: Database, says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "SLICE", 10)
+    put(database, *(says("telemetry", seq=i, ts=T0 + i // 3) for i in range(65)))
+    assert age(database, T0 + 8 * DAY_MS) > 3
+    assert [h["messages"] for h in hours(database)] == [65]
+
+
+def test_hours_go_after_their_time_and_events_stay(database: Database, says: Says) -> None:
+    put(database, says("telemetry", seq=0, ts=T0), says("event", seq=1, ts=T0))
+    age(database, T0 + 8 * DAY_MS)
+    age(database, T0 + 730 * DAY_MS)
+    assert count(database, TelemetryHour) == 1
+    age(database, T0 + 731 * DAY_MS)
+    assert (count(database, TelemetryHour), count(database, Event), count(database, Node)) == (0, 1, 1)
