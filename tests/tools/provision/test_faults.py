@@ -1,0 +1,154 @@
+"""What goes wrong on a line: each fault has its cause in the journal, and no board is good that is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rig import bundle
+
+from whir_tools.provision import report
+from whir_tools.provision.errors import DiskError, JournalError, PassphraseError, PlanError
+from whir_tools.provision.keys import Passphrase
+from whir_tools.provision.station import Station
+
+
+def outcome(factory: Any) -> tuple[str, str]:
+    board = factory.journal.board("WH-000001")
+    assert [row["state"] for row in factory.journal.certificates() if row["state"] == "active"] == []
+    return board["state"], board["cause"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"), [("noise", "the limit is 2000"), ("sensor", "'none' answers"), ("wifi", "no network of this name")]
+)
+def test_a_test_that_fails_is_told_with_limit_and_value(factory: Any, fault: str, says: str) -> None:
+    assert factory.run(factory.batch(1), factory.plug(1, fault=fault)).failed == 1
+    assert outcome(factory) == ("failed", "selftest") and says in factory.events[-1].text
+
+
+def test_a_wrong_golden_vector_is_found_by_the_core_on_the_board(factory: Any) -> None:
+    (factory.station.folder / "model.whir").write_bytes(bundle(hardware_class="esp32", golden_error=True))
+    assert factory.run(factory.batch(1), factory.plug(1)).failed == 1
+    assert outcome(factory) == ("failed", "selftest") and "vector" in factory.events[-1].text
+
+
+def test_a_broker_that_does_not_answer_fails_the_board(factory: Any) -> None:
+    factory.broker.stop()
+    assert factory.run(factory.batch(1), factory.plug(1)).failed == 1
+    assert outcome(factory) == ("failed", "selftest") and "broker:" in factory.events[-1].text
+
+
+def test_a_port_that_vanishes_while_it_is_written_fails_the_board_and_the_next_run_mends_it(factory: Any) -> None:
+    board, batch = factory.plug(1, baud=230_400), factory.batch(1)
+
+    def vanish() -> None:
+        while not any(event.step == "flash" for event in factory.events):
+            time.sleep(0.02)
+        time.sleep(1.5)
+        board.unplug()
+
+    thread = threading.Thread(target=vanish)
+    thread.start()
+    assert factory.run(batch, board).failed == 1
+    thread.join()
+    assert outcome(factory)[0] == "failed"
+    assert factory.run(batch, factory.plug(1)).good == 1
+    assert [row["state"] for row in factory.journal.certificates()] == ["revoked", "active"]
+
+
+def test_a_full_disk_stops_the_line_and_no_board_is_good(factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (factory.station.folder / "labels").symlink_to("/dev/full")
+    with pytest.raises(DiskError):
+        factory.run(factory.batch(1), factory.plug(1))
+    assert outcome(factory) == ("failed", "disk")
+
+
+def test_another_board_takes_the_next_serial_and_a_done_one_is_refused(factory: Any) -> None:
+    first, second, batch = factory.plug(1), factory.plug(2), factory.batch(2)
+    assert factory.run(batch, first).good == 1
+    again = factory.run(batch, first)
+    assert (again.good, again.refused) == (0, 1)
+    assert factory.run(batch, second).good == 1
+    assert {board["serial"]: board["mac"] for board in factory.journal.boards()} == {
+        "WH-000001": first.mac,
+        "WH-000002": second.mac,
+    }
+    found = report.summary(factory.journal)
+    assert (found["good"], found["yield_percent"], found["unenrolled"]) == (2, 100.0, 2)
+    assert report.erp_csv(factory.journal).count("\n") == 3
+
+
+def test_a_chip_that_no_row_is_for_is_refused(factory: Any) -> None:
+    done = factory.run(factory.batch(1), factory.plug(1, chip="esp32s3"))
+    assert (done.refused, done.left) == (1, 1) and factory.journal.boards() == []
+
+
+def test_two_runs_on_one_station_take_turns(factory: Any) -> None:
+    with factory.station.locked(), pytest.raises(JournalError, match="in use"):
+        factory.run(factory.batch(1), factory.plug(1))
+
+
+def test_a_bundle_of_another_key_stops_the_plan(factory: Any) -> None:
+    (factory.station.folder / "model.whir").write_bytes(bundle(hardware_class="esp32", key=0xBAD))
+    with pytest.raises(PlanError, match="bundle_signature"):
+        factory.run(factory.batch(1), factory.plug(1))
+
+
+def test_a_wrong_passphrase_is_told_as_such(factory: Any) -> None:
+    with pytest.raises(PassphraseError, match="not right"):
+        Station(factory.station.folder, Passphrase(b"another passphrase")).key("record").signer()
+
+
+def test_a_board_that_makes_its_own_key_gets_a_certificate_for_it(factory: Any, settings: Any) -> None:
+    settings(node_key='"board"')
+    board = factory.plug(1)
+    assert factory.run(factory.batch(1), board).good == 1, factory.events[-1]
+
+
+def test_development_keys_are_refused_by_a_release_build(factory: Any) -> None:
+    path = factory.station.folder / "factory.toml"
+    path.write_text("development = true\n" + path.read_text())
+    factory.station = Station(factory.station.folder, Passphrase(b"a passphrase of the tests"))
+    assert factory.run(factory.batch(1), factory.plug(1, release_build=True)).failed == 1
+    assert factory.run(factory.batch(1), factory.plug(1)).good == 1
+
+
+def test_no_secret_is_printed_or_stored_outside_its_encrypted_file(factory: Any, tmp_path: Path) -> None:
+    """The commands as processes; then everything that they said and left is searched."""
+    board, batch = factory.plug(1), factory.batch(1)
+    environment = {**os.environ, "WHIR_FACTORY_PASSPHRASE": "a passphrase of the tests"}
+    station = ["--station", str(factory.station.folder)]
+    said = b""
+    for words in (
+        ["plan", str(batch), *station], ["run", str(batch), "--port", board.url, "--once", "--json", *station],
+        ["report", "--erp", str(tmp_path / "erp.csv"), *station], ["retire", "WH-000001", *station],
+    ):  # fmt: skip
+        command = [sys.executable, "-m", "whir_tools.cli", "provision", *words]
+        done = subprocess.run(command, capture_output=True, env=environment, timeout=200)
+        assert done.returncode in (0, 3), done.stderr
+        said += done.stdout + done.stderr
+    assert b'"state": "good"' in said
+    wifi = factory.rows[0]["wifi_password"]
+    private = factory.station.key("record").signer().key.private_numbers().private_value.to_bytes(32, "big")
+    left = {path: path.read_bytes() for path in factory.station.folder.rglob("*") if path.is_file()}
+    left[tmp_path / "erp.csv"] = (tmp_path / "erp.csv").read_bytes()
+    for secret in (
+        wifi.encode(),
+        json.dumps(wifi)[1:-1].encode(),
+        b"a passphrase of the tests",
+        b"BEGIN PRIVATE",
+        b"BEGIN EC",
+        private,
+    ):
+        assert secret not in said
+        assert [path for path, data in left.items() if secret in data] == []
+    scratch = list(Path("/dev/shm").glob("whir-provision-*/*")) if Path("/dev/shm").is_dir() else []
+    assert not any(wifi.encode() in file.read_bytes() for folder in scratch for file in folder.rglob("*") if file.is_file())
