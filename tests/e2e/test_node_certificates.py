@@ -127,7 +127,7 @@ class Plant:
         subscribed = threading.Event()
         client.on_connect = lambda c, d, f, r, p: c.subscribe("whir/v1/plant/x/cmd", 1)
         client.on_subscribe = lambda c, d, m, r, p: subscribed.set()
-        found = subscribed.wait(5)
+        found = subscribed.wait(3)
         client.disconnect()
         client.loop_stop()
         return found

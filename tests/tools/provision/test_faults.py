@@ -27,7 +27,12 @@ def outcome(factory: Any) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"), [("noise", "the limit is 2000"), ("sensor", "'none' answers"), ("wifi", "no network of this name")]
+    ("fault", "says"),
+    [
+        ("noise", "the limit is 2000"),
+        pytest.param("sensor", "'none' answers", marks=pytest.mark.long),
+        pytest.param("wifi", "no network of this name", marks=pytest.mark.long),
+    ],
 )
 def test_a_test_that_fails_is_told_with_limit_and_value(factory: Any, fault: str, says: str) -> None:
     assert factory.run(factory.batch(1), factory.plug(1, fault=fault)).failed == 1
@@ -40,12 +45,14 @@ def test_a_wrong_golden_vector_is_found_by_the_core_on_the_board(factory: Any) -
     assert outcome(factory) == ("failed", "selftest") and "vector" in factory.events[-1].text
 
 
+@pytest.mark.long
 def test_a_broker_that_does_not_answer_fails_the_board(factory: Any) -> None:
     factory.broker.stop()
     assert factory.run(factory.batch(1), factory.plug(1)).failed == 1
     assert outcome(factory) == ("failed", "selftest") and "broker:" in factory.events[-1].text
 
 
+@pytest.mark.long
 def test_a_port_that_vanishes_while_it_is_written_fails_the_board_and_the_next_run_mends_it(factory: Any) -> None:
     board, batch = factory.plug(1, baud=230_400), factory.batch(1)
 
@@ -64,6 +71,7 @@ def test_a_port_that_vanishes_while_it_is_written_fails_the_board_and_the_next_r
     assert [row["state"] for row in factory.journal.certificates()] == ["revoked", "active"]
 
 
+@pytest.mark.long
 def test_a_full_disk_stops_the_line_and_no_board_is_good(factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (factory.station.folder / "labels").symlink_to("/dev/full")
     with pytest.raises(DiskError):
@@ -107,12 +115,14 @@ def test_a_wrong_passphrase_is_told_as_such(factory: Any) -> None:
         Station(factory.station.folder, Passphrase(b"another passphrase")).key("record").signer()
 
 
+@pytest.mark.long
 def test_a_board_that_makes_its_own_key_gets_a_certificate_for_it(factory: Any, settings: Any) -> None:
     settings(node_key='"board"')
     board = factory.plug(1)
     assert factory.run(factory.batch(1), board).good == 1, factory.events[-1]
 
 
+@pytest.mark.long
 def test_development_keys_are_refused_by_a_release_build(factory: Any) -> None:
     path = factory.station.folder / "factory.toml"
     path.write_text("development = true\n" + path.read_text())

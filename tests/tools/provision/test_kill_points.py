@@ -48,7 +48,11 @@ def total(factory: Any) -> int:
     return int(count)
 
 
-@pytest.mark.parametrize("at", [20, 75, 115, 150, 165])
+LONG = pytest.mark.long
+
+
+# 127 lies inside the transaction that makes the board good
+@pytest.mark.parametrize("at", [127, *(pytest.param(at, marks=LONG) for at in (20, 75, 115, 128, 130))])
 def test_killed_on_the_way_and_run_again_the_board_is_good_once(factory: Any, at: int) -> None:
     batch, board = factory.batch(1), factory.plug(1)
     done = killed(factory, batch, board.url, at)

@@ -47,6 +47,7 @@ def test_without_a_permit_that_covers_them_all_nothing_begins(factory: Any, sett
     assert factory.journal.boards() == []
 
 
+@pytest.mark.long
 def test_a_board_that_fails_its_test_is_never_burnt(factory: Any, settings: Any) -> None:
     settings(security='"release"')
     board = factory.plug(1, chip="esp32c3", fault="noise")
@@ -56,6 +57,7 @@ def test_a_board_that_fails_its_test_is_never_burnt(factory: Any, settings: Any)
     assert set(board.efuses.read_bytes()) == {0}
 
 
+@pytest.mark.long
 def test_an_old_esp32_is_refused_for_secure_boot(factory: Any, settings: Any) -> None:
     settings(security='"release"')
     board = factory.plug(1, revision=100)
