@@ -126,7 +126,7 @@ int host_decide_step(host_decide_t *decide, const uint16_t *permille, uint8_t qu
 
 int host_decide_velocity(host_decide_t *decide, uint8_t zone, uint8_t changed, uint64_t now_ms, host_decision_t *out)
 {
-    whir_decision_t decisions[2];
+    whir_decision_t decisions[2] = {0}; /* cppcheck does not see that as many are read as were told */
 
     return give(decisions, whir_decide_velocity(&decide->core, zone, changed, now_ms, decisions), out);
 }
