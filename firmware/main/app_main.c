@@ -65,6 +65,19 @@ static int selftest(char *json, uint32_t bytes)
     return sensor_error;
 }
 
+/* The core is told the true rate, which takes two seconds to know. */
+static void measure_rate(void)
+{
+    static int16_t samples[WHIR_ACCEL_BURST * 3];
+    int64_t end_us = esp_timer_get_time() + 3000000;
+
+    while (accel.measured_mhz == 0 && esp_timer_get_time() < end_us) {
+        if (whir_accel_read(&accel, samples, WHIR_ACCEL_BURST, (uint64_t)esp_timer_get_time()) < WHIR_ACCEL_BURST) {
+            vTaskDelay(1);
+        }
+    }
+}
+
 static int start_sensor(const whir_accel_settings_t *wanted)
 {
     const whir_accel_part_t *part = whir_accel_find(WHIR_BOARD_SENSOR);
@@ -75,6 +88,9 @@ static int start_sensor(const whir_accel_settings_t *wanted)
 
     if (err == 0) {
         err = whir_accel_open(&accel, part, &bus, wanted);
+    }
+    if (err == 0) {
+        measure_rate();
     }
     if (accel.part != NULL) {
         whir_accel_info(&accel, &config.sensor);
@@ -113,15 +129,9 @@ void app_main(void)
 
     ESP_ERROR_CHECK(whir_esp32_console_start(selftest)); /* first: it tells what is wrong with the rest */
     if (err < 0) {
-        ESP_LOGE("whir", "no identity in fctry (%d): provision this board", err);
+        ESP_LOGE("whir", "no identity for this build in fctry (%d): provision this board", err);
         return;
     }
-#ifdef CONFIG_SECURE_BOOT
-    if (settings.development) {
-        ESP_LOGE("whir", "keys of a desk in a release build");
-        return;
-    }
-#endif
     whir_accel_settings_t wanted = {.rate_mhz = CONFIG_WHIR_SENSOR_RATE_MHZ, .range_mg = settings.range_mg};
     memcpy(wanted.axes, settings.axes, sizeof wanted.axes);
     sensor_error = start_sensor(&wanted);

@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@
 static const whir_esp32_settings_t *settings;
 static char url[WHIR_MESSAGE_URL_MAX_BYTES + 1];
 static uint32_t wanted, have;
-static volatile int busy, offered, answer;
+static atomic_int busy, offered, answer;
 static SemaphoreHandle_t begin, answered;
 static uint8_t buffer[PIECE_BYTES];
 static whir_esp32_piece_t piece;

@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +29,7 @@ static esp_mqtt_client_handle_t client;
 static char base[TOPIC_BYTES], client_id[2 * WHIR_NAME_NAME_MAX_BYTES + 2], will_topic[TOPIC_BYTES], command_topic[TOPIC_BYTES];
 static char will[WHIR_MESSAGE_MESSAGE_MAX_BYTES];
 static uint32_t will_bytes;
-static volatile int connected, wants_will, lost;
+static atomic_int connected, wants_will, lost;
 static SemaphoreHandle_t will_given;
 static MessageBufferHandle_t outbox, commands;
 
@@ -92,12 +93,15 @@ static void connect(void)
     wants_will = 1;
     (void)xSemaphoreTake(will_given, portMAX_DELAY);
     now = config();
+    lost = 0; /* before it starts: it may be lost again at once */
     if (client == NULL) {
         client = esp_mqtt_client_init(&now);
-        lost = client == NULL || esp_mqtt_client_register_event(client, MQTT_EVENT_ANY, on_event, NULL) != ESP_OK ||
-               esp_mqtt_client_start(client) != ESP_OK;
-    } else {
-        lost = esp_mqtt_set_config(client, &now) != ESP_OK || esp_mqtt_client_reconnect(client) != ESP_OK;
+        if (client == NULL || esp_mqtt_client_register_event(client, MQTT_EVENT_ANY, on_event, NULL) != ESP_OK ||
+            esp_mqtt_client_start(client) != ESP_OK) {
+            lost = 1;
+        }
+    } else if (esp_mqtt_set_config(client, &now) != ESP_OK || esp_mqtt_client_reconnect(client) != ESP_OK) {
+        lost = 1;
     }
 }
 

@@ -55,6 +55,9 @@ static int load_factory(whir_esp32_settings_t *s)
     err = err < 0 ? err : read_blob(nvs, WHIR_NVS_BUNDLE_KEYS, &s->bundle_keys);
     (void)nvs_get_u8(nvs, WHIR_NVS_DEVELOPMENT, &s->development);
     nvs_close(nvs);
+#ifdef CONFIG_SECURE_BOOT
+    err = s->development ? WHIR_ERR_ARG : err; /* keys of a desk in a release */
+#endif
     return err;
 }
 

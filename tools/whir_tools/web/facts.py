@@ -134,6 +134,7 @@ def chip(folder: Path, model_name: str) -> dict[str, Any]:
 
     require(RV32.tools)
     subject = pipeline_subject(folder, sensor())
+    assert subject.model is not None, "a pipeline has one"
     with tempfile.TemporaryDirectory() as scratch:
         found = RV32.measure(subject, Build("-O2"), Path(scratch))
     if found.different or not found.vectors or found.instructions_invoke is None:
