@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from rig import KEY, bundle
 
-from whir_tools.provision import layout
+from whir_tools.provision import files, layout
 from whir_tools.provision import station as stations
 from whir_tools.provision.batch import COLUMNS, Batch, read
 from whir_tools.provision.journal import Journal
@@ -256,6 +256,7 @@ def factory(tmp_path: Path, made_station: Path, broker_pki: BrokerPki) -> Iterat
     made.broker.stop()
     for board in made.boards:
         board.unplug()
+    files.sweep_scratch(folder)
 
 
 @pytest.fixture

@@ -15,15 +15,16 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
-from whir_tools.provision import label, record, report, terminal
+from whir_node.errors import BundleError
+from whir_tools.provision import bundles, desk, files, label, record, report, terminal
 from whir_tools.provision import retire as retiring
 from whir_tools.provision import station as stations
-from whir_tools.provision.batch import Batch, read
+from whir_tools.provision.batch import COLUMNS, Batch, read
 from whir_tools.provision.efuse import Permit, plan_text
 from whir_tools.provision.enrol import Outbox
 from whir_tools.provision.errors import PassphraseError, PlanError, ProvisionError
 from whir_tools.provision.journal import Journal
-from whir_tools.provision.keys import PASSPHRASE_VARIABLE, Passphrase
+from whir_tools.provision.keys import PASSPHRASE_VARIABLE, Passphrase, Signer
 from whir_tools.provision.line import Line, kits
 from whir_tools.provision.station import PURPOSES, Station
 
@@ -118,6 +119,71 @@ def rotate(
     with opened.locked():
         number = opened.rotate(purpose)
     typer.echo(f"{purpose}: key {number} signs from now on")
+
+
+@app.command("sign-bundle")
+@_one_line
+def sign_bundle(
+    bundle: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a bundle, whoever signed it")],
+    out: Annotated[Path, typer.Argument(help="the same, signed with the newest bundle key")],
+    station: StationOption = _FOLDER,
+    passphrase_file: PassphraseOption = None,
+) -> None:
+    """Signs a bundle with the station's key, which its nodes trust.
+
+    Example: whir provision sign-bundle synth12k-1.0.0.whir model.whir
+    """
+    opened = _open(station, passphrase_file)
+    folder = opened.key("bundle")
+    number = folder.newest
+    files.write(out, _signed(bundle, folder.signer(number), number), 0o644)
+    typer.echo(f"{out}: signed with key {number}; its public key is {folder.folder / f'{number}.pem'}")
+
+
+def _signed(bundle: Path, signer: Signer, number: int) -> bytes:
+    try:
+        return bundles.sign(bundle.read_bytes(), signer, number)
+    except BundleError as error:
+        raise PlanError([f"{bundle}: {error}"]) from error
+
+
+@app.command()
+@_one_line
+def dev(
+    port: Annotated[str, typer.Option(help="the serial port of the one board")],
+    wifi: Annotated[str, typer.Option(help="network name; the password is asked for, or WHIR_WIFI_PASSWORD")],
+    build: Annotated[Path, typer.Option(exists=True, file_okay=False, help="build folder with flasher_args.json")],
+    model: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="a bundle, whoever signed it")],
+    broker: Annotated[str, typer.Option(help="mqtts://host:port")],
+    broker_ca: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="CA certificate of the broker, PEM")],
+    sensor: Annotated[str, typer.Option(help="the part on the board")] = "lsm6dsox",
+    name: Annotated[str, typer.Option(help="of the node, at the site `desk`")] = "desk-1",
+    fleet_url: Annotated[str, typer.Option(help="enrols there; token WHIR_FLEET_TOKEN")] = "",
+    station: StationOption = Path("whir-desk"),
+) -> None:
+    """One board on a desk: development CA and keys, settings, flash, self-test, enrolment. No batch, no eFuses.
+
+    Release builds refuse its keys. Its passphrase lies beside it: it protects nothing.
+
+    Example: whir provision dev --port /dev/ttyUSB0 --wifi Lab --build .pio/build/esp32dev --model model.whir
+    --broker mqtts://10.0.0.5:8883 --broker-ca ca.pem
+    """
+    password = os.environ.get("WHIR_WIFI_PASSWORD")
+    if password is None and sys.stdin.isatty():
+        password = getpass.getpass(f"Password of {wifi} (empty: open network): ")
+    row = dict(zip(COLUMNS, (f"DESK-{name.upper()}", "desk", name, "desk", wifi, password or "", broker), strict=True))
+    opened = desk.station(station, build.resolve(), model, broker_ca, sensor, fleet_url)
+    console = Console(soft_wrap=True)
+    with opened.locked():
+        journal = Journal(station / "journal.db")
+        with terminal.Progress(console, [port]) as tell:
+            line = Line(opened, desk.batch(row), journal, tell=tell, once=True)
+            done = line.run([port])
+    console.print(
+        f"its certificate is of {station / 'keys' / 'device-ca'}: the broker must trust it; records and label in {station}"
+    )
+    if not done.good:
+        raise typer.Exit(1)
 
 
 @app.command()
