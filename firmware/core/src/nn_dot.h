@@ -15,17 +15,6 @@
 /* eight more */
 #define UNROLLED_ON(COLUMN) COLUMN(8) COLUMN(9) COLUMN(10) COLUMN(11) COLUMN(12) COLUMN(13) COLUMN(14) COLUMN(15)
 
-/* The plain form: x · w with the zero point taken off x, over n bytes. */
-WHIR_NN_STEP uint32_t whir_nn_dot(const int8_t *x, const int8_t *w, uint32_t n, int32_t zero_point)
-{
-    uint32_t sum = 0;
-
-    for (const int8_t *end = x + n; x != end;) {
-        sum += (uint32_t)((*x++ - zero_point) * *w++);
-    }
-    return sum;
-}
-
 #ifdef __GNUC__
 #define UNROLL _Pragma("GCC unroll 8")
 #define NOT_INLINED __attribute__((noinline)) /* the loops need all registers for themselves */

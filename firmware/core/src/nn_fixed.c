@@ -1,5 +1,17 @@
 #include "nn_fixed.h"
 
+#ifdef WHIR_NN_SMALL
+int32_t whir_nn_high_mul(int32_t a, uint32_t twice_b)
+{
+    return whir_nn_high_mul_inline(a, twice_b);
+}
+
+uint32_t whir_nn_dot(const int8_t *x, const int8_t *w, uint32_t n, int32_t zero_point)
+{
+    return whir_nn_dot_inline(x, w, n, zero_point);
+}
+#endif
+
 int32_t whir_nn_scale(int32_t x, int32_t multiplier, int32_t shift)
 {
     int32_t value;

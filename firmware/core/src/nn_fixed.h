@@ -8,14 +8,9 @@
  * shifts of negative numbers are arithmetic on every compiler that the core is built with.
  */
 
-/* A build for size has plain loops and calls these steps; others have blocks of sums, and the steps in their places. */
+/* A build for size has plain loops, and calls what is used in several places; others have blocks of sums. */
 #if defined(__OPTIMIZE_SIZE__) && !defined(WHIR_NN_FAST) && !defined(WHIR_NN_SMALL)
 #define WHIR_NN_SMALL
-#endif
-#if defined(WHIR_NN_SMALL) && defined(__GNUC__)
-#define WHIR_NN_STEP static __attribute__((noinline, unused))
-#else
-#define WHIR_NN_STEP static inline
 #endif
 
 /* Makes the compiler have the word ready here, in a register. */
@@ -26,12 +21,32 @@
 #endif
 
 /* a * twice_b / 2^32, rounded to nearest, halves upwards. Factors are given twice: the product then loses a whole word. */
-WHIR_NN_STEP int32_t whir_nn_high_mul(int32_t a, uint32_t twice_b)
+static inline int32_t whir_nn_high_mul_inline(int32_t a, uint32_t twice_b)
 {
     int64_t product = (int64_t)a * twice_b;
 
     return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
 }
+
+/* x · w with the zero point taken off x, over n bytes, at least one. */
+static inline uint32_t whir_nn_dot_inline(const int8_t *x, const int8_t *w, uint32_t n, int32_t zero_point)
+{
+    const int8_t *end = x + n;
+    uint32_t sum = 0;
+
+    do {
+        sum += (uint32_t)((*x++ - zero_point) * *w++);
+    } while (x != end);
+    return sum;
+}
+
+#ifdef WHIR_NN_SMALL
+int32_t whir_nn_high_mul(int32_t a, uint32_t twice_b);
+uint32_t whir_nn_dot(const int8_t *x, const int8_t *w, uint32_t n, int32_t zero_point);
+#else
+#define whir_nn_high_mul whir_nn_high_mul_inline
+#define whir_nn_dot whir_nn_dot_inline
+#endif
 
 /* x / 2^bits, rounded to nearest, halves upwards; bits 1..32. */
 static inline int32_t whir_nn_shift_right(int32_t x, int32_t bits)

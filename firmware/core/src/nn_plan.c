@@ -4,6 +4,13 @@
 
 #define UNPLACED UINT32_MAX
 
+/* What is left out of its caller for flash: 80 bytes less at -Os on RV32. */
+#ifdef __GNUC__
+#define APART __attribute__((noinline))
+#else
+#define APART
+#endif
+
 /* A tensor that lives in the arena: the model's input (0), or the output of operator i (i + 1). */
 typedef struct value {
     uint32_t bytes;
@@ -22,7 +29,7 @@ typedef struct plan {
     value_t *values; /* one more than operators */
 } plan_t;
 
-static int read_activation(plan_t *plan, int32_t index)
+static APART int read_activation(plan_t *plan, int32_t index)
 {
     int err = 0;
 
@@ -268,7 +275,7 @@ static void place_layers(whir_nn_t *nn, const plan_t *plan, uint8_t *arena, uint
 }
 
 /* Plans the model opened in plan->reader; binds the arena when it is large enough. */
-static int walk(whir_nn_t *nn, plan_t *plan, uint8_t *arena, uint32_t arena_bytes, whir_model_info_t *info)
+static APART int walk(whir_nn_t *nn, plan_t *plan, uint8_t *arena, uint32_t arena_bytes, whir_model_info_t *info)
 {
     whir_nn_reader_t *reader = &plan->reader;
     value_t values[reader->operators.count + 1]; /* no longer than the model needs */

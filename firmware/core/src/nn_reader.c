@@ -57,7 +57,6 @@ int whir_nn_reader_open(whir_nn_reader_t *reader, const uint8_t *model, uint32_t
     if (reader->tensors.count > UINT16_MAX) {
         whir_fb_fail(fb, graph);
     }
-    reader->table = 0;
     return whir_fb_is_bad(fb) ? WHIR_ERR_NN_SCHEMA : 0;
 }
 
@@ -77,7 +76,6 @@ int whir_nn_reader_select(whir_nn_reader_t *reader, uint32_t index)
     reader->output = read_only_index(fb, op, OPERATOR_OUTPUTS);
     reader->options_type = whir_fb_get_u8(fb, op, OPERATOR_OPTIONS_TYPE);
     reader->options = whir_fb_get_table(fb, op, OPERATOR_OPTIONS);
-    reader->table_bytes = 0;
     reader->part = 0;
     return whir_fb_is_bad(fb) ? WHIR_ERR_NN_SCHEMA : 0;
 }

@@ -27,8 +27,6 @@ typedef struct whir_nn_reader {
     int32_t output;
     uint8_t options_type;
     whir_fb_table_t options;
-    uint8_t *table;       /* where its channel table goes; NULL while planning */
-    uint32_t table_bytes; /* size of its channel table, a multiple of 4 */
 } whir_nn_reader_t;
 
 typedef struct whir_nn_tensor {

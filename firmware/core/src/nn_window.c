@@ -58,13 +58,17 @@ int whir_nn_window_option(whir_nn_reader_t *reader, uint32_t field, uint32_t abs
 uint32_t whir_nn_window_sum(const whir_nn_window_t *win, const whir_nn_taps_t *rows, const whir_nn_taps_t *columns,
                             const int8_t *x, const int8_t *w, uint32_t length, uint32_t tap, int32_t zero_point)
 {
-    uint32_t sum = 0;
+    uint32_t taps = columns->end - columns->first, sum = 0;
 
+    w += columns->first * tap;
+    if (length == tap && length == win->in_c &&
+        win->dilation_w == 1) { /* what a row of the kernel meets lies beside each other */
+        length *= taps;
+        taps = taps != 0;
+    }
     for (uint32_t ky = rows->first; ky < rows->end; ky++, x += (uint32_t)win->dilation_h * win->in_w * win->in_c) {
-        const int8_t *v = x;
-
-        for (uint32_t kx = columns->first; kx < columns->end; kx++, v += (uint32_t)win->dilation_w * win->in_c) {
-            sum += whir_nn_dot(v, w + (ky * win->k_w + kx) * tap, length, zero_point);
+        for (uint32_t i = 0; i < taps; i++) {
+            sum += whir_nn_dot(x + i * win->dilation_w * win->in_c, w + (ky * win->k_w + i) * tap, length, zero_point);
         }
     }
     return sum;
