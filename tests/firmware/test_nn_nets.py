@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from random_nets import random_net
-from tflite_nets import OPERATORS, OPTIONS, RELU6, VALID, Net, build_with_engine, prefixes, schema
+from tflite_nets import OPERATORS, OPTIONS, RELU6, SAME, VALID, Net, build_with_engine, prefixes, schema
 
 from whir_node.engine import Engine, TflmEngine
 from whir_node.errors import EngineError
@@ -102,6 +102,18 @@ def test_a_depthwise_convolution_without_bias_or_with_one_scale_gives_tflm_bytes
         rng = np.random.default_rng(seed)
         net = Net(rng, (1, 5, 6, 3))
         net.depthwise(1 + seed % 2, (3, 2), padding=seed % 2, per_channel=seed % 3 == 0, bias=False)
+        assert_same_bytes(net.build(), rng)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5, 8])
+def test_a_series_along_the_height_gives_tflm_bytes(channels: int) -> None:
+    """It is laid down along the width, where several places are under way at a time."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        net = Net(rng, (1, int(rng.integers(12, 40)), 1, channels))
+        stride, dilation = (1 + seed % 3, 1), (1 + seed // 3, 1)
+        net.conv(int(rng.integers(1, 10)), (3, 1), stride, dilation, padding=seed % 2)
+        net.depthwise(1, (3, 1), stride, padding=SAME)
         assert_same_bytes(net.build(), rng)
 
 

@@ -70,6 +70,29 @@ def test_quotients_so_close_under_a_tie_that_the_double_is_the_tie_are_rounded_u
     assert (shifts == wanted_shifts).all()
 
 
+def test_products_one_unit_from_the_limit_of_the_double_rounding_are_decided_exactly() -> None:
+    """a * b * 2^j / c is just under or over m + 1/2 - 2^-23: sixty-four bits of a / c alone cannot tell."""
+    rng = np.random.default_rng(9)
+    triples = []
+    while len(triples) < 5000:
+        c = 12_582_912 + 2 * int(rng.integers(-25_000, 25_000)) + 1
+        b = int(rng.integers(1 << 23, 1 << 24))
+        j, threshold = (39, (1 << 31) - (1 << 9)) if rng.integers(2) else (40, (1 << 32) - (1 << 10))
+        distance = (-threshold * c + (1 << 31)) % (1 << 32) - (1 << 31)  # of a * b * 2^j from the limit, times c
+        if abs(distance) > 2 * c or np.gcd(b, c) != 1:
+            continue
+        quotient = (threshold * c + distance) >> 32
+        a = quotient * pow(1 << (j - 32), -1, c) * pow(b, -1, c) % c
+        a += c if a < 1 << 23 else 0
+        if 1 << 23 <= a < 1 << 24:
+            triples.append((a, b, c))
+    a, b, c = np.array(triples, np.float32).T
+    multipliers, shifts = factors(a, b, c)
+    wanted, wanted_shifts = oracle(a, b, c)
+    assert (multipliers == wanted).all()
+    assert (shifts == wanted_shifts).all()
+
+
 def test_a_scale_of_zero_gives_a_factor_of_zero() -> None:
     zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
     assert [int(x[0]) for x in factors(one, zero, one)] == [0, 0]

@@ -12,6 +12,8 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
 }
 
 #ifndef WHIR_NN_SMALL
+#define RUN run
+
 /* Output channels under way. */
 typedef struct block {
     const whir_nn_layer_t *layer;
@@ -133,11 +135,12 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 
 #else
 #define FILL NULL
+#define RUN run_plain
 
-static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+static void run_plain(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
     whir_nn_conv_run(nn, layer, 1);
 }
 #endif
 
-const whir_nn_op_t whir_nn_op_depthwise_conv = {4, OPTIONS, 1, WHIR_NN_LAYER_BYTES(conv), read, run, FILL};
+const whir_nn_op_t whir_nn_op_depthwise_conv = {4, OPTIONS, 1, WHIR_NN_LAYER_BYTES(conv), read, RUN, FILL};

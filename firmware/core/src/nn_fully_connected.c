@@ -72,6 +72,8 @@ static inline int8_t byte_of(const whir_nn_t *nn, const whir_nn_layer_t *layer, 
 }
 
 #ifndef WHIR_NN_SMALL
+#define RUN run
+
 #define ROW(sum, weight)                                                                                                       \
     sum += (uint32_t)(v * (weight));                                                                                           \
     WHIR_NN_KEEP(sum)
@@ -176,7 +178,9 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 }
 
 #else
-static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+#define RUN run_plain
+
+static void run_plain(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
     const whir_nn_dense_t *dense = &layer->as.dense;
     const int8_t *x = (const int8_t *)(nn->arena + layer->input);
@@ -192,4 +196,4 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 }
 #endif
 
-const whir_nn_op_t whir_nn_op_fully_connected = {9, OPTIONS, 1, WHIR_NN_LAYER_BYTES(dense), read, run, FILL};
+const whir_nn_op_t whir_nn_op_fully_connected = {9, OPTIONS, 1, WHIR_NN_LAYER_BYTES(dense), read, RUN, FILL};
