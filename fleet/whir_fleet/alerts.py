@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from ulid import ULID
 
 from whir_contracts import contract
-from whir_fleet import machines, maintenance
+from whir_fleet import machines, maintenance, notify
 from whir_fleet.errors import ConflictError, NotFoundError
 from whir_fleet.machines import Place
 from whir_fleet.messages import Parsed
@@ -193,6 +193,8 @@ def step(session: Session, alert: Alert, what: str, now_ms: int, who: str, why: 
     change = AlertChange(alert_id=alert.alert_id, at_ms=now_ms, what=what, who=who, why=why, told=told)
     change.message = message_of(alert)
     session.add(change)
+    if told:
+        notify.queue(session, alert, what, why, now_ms)
 
 
 def cleared(session: Session, alert: Alert, now_ms: int, who: str, at_ms: int | None = None) -> None:

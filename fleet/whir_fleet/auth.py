@@ -24,7 +24,18 @@ PREFIX = "whir"
 DAYS = 365  # a token lasts, unless it is said otherwise
 DAYS_MAX = 3650
 # What a token can be confined to: the tags of the API.
-AREAS: Final = ("service", "devices", "nodes", "machines", "alerts", "artifacts", "rollouts", "tokens", "audit")
+AREAS: Final = (
+    "service",
+    "devices",
+    "nodes",
+    "machines",
+    "alerts",
+    "artifacts",
+    "rollouts",
+    "notifications",
+    "tokens",
+    "audit",
+)
 _DAY_MS = 86_400_000
 
 Ts = TypeVarTuple("Ts")

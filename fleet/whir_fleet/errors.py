@@ -6,6 +6,7 @@ FleetError
 │   │   └── PortInUseError
 │   └── DataDirInUseError  another service runs on this data folder
 ├── BrokerError            the broker cannot be reached or refuses us
+├── DeliveryError          a channel did not take a message; it is tried again
 ├── LeaseLostError         another process took over; this one must not write any more
 ├── DatabaseError          the database is newer than this program, or cannot be opened
 ├── NotFoundError          404
@@ -56,6 +57,10 @@ class DataDirInUseError(SettingsError):
 class BrokerError(FleetError):
     status = 503
     code = "broker"
+
+
+class DeliveryError(FleetError):
+    code = "delivery"
 
 
 class LeaseLostError(FleetError):

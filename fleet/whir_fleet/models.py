@@ -362,6 +362,50 @@ class Maintenance(Base):
     planned_by: Mapped[str] = mapped_column(Text)
 
 
+class Channel(Base):
+    """Where alerts are told: the URL of a webhook or an e-mail address."""
+
+    __tablename__ = "channel"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(8))
+    target: Mapped[str] = mapped_column(Text)
+    sites: Mapped[list[str] | None]  # null: all
+    min_severity: Mapped[str] = mapped_column(String(12))
+    after_s: Mapped[int] = mapped_column(Integer)  # 0: at once; else when nobody has acknowledged for so long
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    created_by: Mapped[str] = mapped_column(Text)
+    removed_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Delivery(Base):
+    """One message to one channel, until it has arrived or is given up."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        Index(
+            "ix_delivery_waiting",
+            "next_ms",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(AUTO, primary_key=True)
+    channel_id: Mapped[str] = mapped_column(ForeignKey("channel.id"))
+    alert_id: Mapped[str | None] = mapped_column(ForeignKey("alert.alert_id"), index=True)
+    what: Mapped[str] = mapped_column(String(12))
+    message: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(12))
+    attempts: Mapped[int] = mapped_column(Integer)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    next_ms: Mapped[int] = mapped_column(BigInteger)
+    delivered_ms: Mapped[int | None] = mapped_column(BigInteger)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
 class Lease(Base):
     """Who does a job that only one may do. The fence grows with each holder; a write with an older one is refused."""
 

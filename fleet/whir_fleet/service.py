@@ -21,6 +21,7 @@ from whir_fleet.errors import BrokerError, FleetError
 from whir_fleet.ingest import Ingest
 from whir_fleet.link import BrokerAddress
 from whir_fleet.listen import listen
+from whir_fleet.notifier import Notifier
 from whir_fleet.settings import Settings
 from whir_fleet.sign_in import FailureLimit
 from whir_fleet.worker import Worker
@@ -91,6 +92,7 @@ class FleetService:
             self._spawn("broker", lambda: embedded.watch(self.stopping))
         signer = self._signer()
         self._worker = Worker(self.settings, self.database, self.broker, signer)
+        self._notifier = Notifier(self.settings, self.database, secret_file(self.settings.data_dir / "secret"))
         self._ingest = Ingest(self.settings, self.database, self.broker, self._worker.wake)
         sign_in = FailureLimit(self.settings.sign_in_failures)
         context = Context(self.settings, self.database, signer, self._worker.wake, lambda: self.ingest_connected, sign_in)
@@ -98,6 +100,7 @@ class FleetService:
         self._server = server = uvicorn.Server(config)
         self._spawn("ingest", self._ingest.run)
         self._spawn("worker", self._worker.run)
+        self._spawn("notify", self._notifier.run)
         self._spawn("api", lambda: server.run(sockets=[listener]))
         self._await(lambda: server.started and self.ingest_connected)
 
@@ -140,6 +143,7 @@ class FleetService:
             self._server.should_exit = True
             self._ingest.stop()
             self._worker.stop()
+            self._notifier.stop()
         for thread in self._threads:
             thread.join(_STOP_S)
         self._threads.clear()

@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     raw_days: int = Field(7, ge=1, le=3650, description="telemetry is kept row by row for so long, then by hour")
     hourly_days: int = Field(730, ge=1, le=36_500, description="and by hour for so long; alerts and events for ever")
     dead_letters_max: int = Field(10_000, ge=1, description="older ones are deleted")
+    smtp: str | None = Field(None, description="for e-mail: smtp+starttls://user@host, smtps://user@host or smtp://host")
+    smtp_from: str = Field("whir@localhost", description="sender of e-mail")
+    smtp_password: SecretStr | None = Field(None, description="better in smtp_password_file")
+    smtp_password_file: Path | None = None
     sign_in_failures: int = Field(30, ge=1, description="tries with a wrong token in a minute, by address and token")
     url_ttl_s: int = Field(3600, ge=10, le=604_800, description="how long a signed bundle URL works")
 
@@ -61,6 +65,20 @@ class Settings(BaseSettings):
             raise ValueError("is `embedded` or mqtt://user@host:port")
         if parts.password:
             raise ValueError("must not hold the password; put it into broker_password_file or WHIR_FLEET_BROKER_PASSWORD")
+        return value
+
+    @field_validator("smtp")
+    @classmethod
+    def _smtp(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("smtp", "smtps", "smtp+starttls") or not parts.hostname:
+            raise ValueError("is smtp+starttls://user@host, smtps://user@host or smtp://host")
+        if parts.password:
+            raise ValueError("must not hold the password; put it into smtp_password_file or WHIR_FLEET_SMTP_PASSWORD")
+        if parts.scheme == "smtp" and parts.username:
+            raise ValueError("would send the password over an open line; take smtp+starttls:// or smtps://")
         return value
 
     @classmethod
@@ -120,11 +138,19 @@ class Settings(BaseSettings):
 
     def external_password(self) -> str:
         """Password of the broker given by `broker`."""
-        if self.broker_password_file is not None:
+        return self._secret("broker", self.broker, self.broker_password_file, self.broker_password)
+
+    def smtp_secret(self) -> str:
+        """Password of the mail server given by `smtp`."""
+        return self._secret("smtp", str(self.smtp), self.smtp_password_file, self.smtp_password)
+
+    @staticmethod
+    def _secret(name: str, what: str, file: Path | None, password: SecretStr | None) -> str:
+        if file is not None:
             try:
-                return self.broker_password_file.read_text().strip()
+                return file.read_text().strip()
             except OSError as error:
-                raise SettingsError(f"broker_password_file {self.broker_password_file}: {error.strerror}") from error
-        if self.broker_password is not None:
-            return self.broker_password.get_secret_value()
-        raise SettingsError(f"{self.broker} needs a password: set WHIR_FLEET_BROKER_PASSWORD_FILE (or …_PASSWORD)")
+                raise SettingsError(f"{name}_password_file {file}: {error.strerror}") from error
+        if password is not None:
+            return password.get_secret_value()
+        raise SettingsError(f"{what} needs a password: set WHIR_FLEET_{name.upper()}_PASSWORD_FILE (or …_PASSWORD)")

@@ -10,7 +10,7 @@ import time
 import paho.mqtt.client as mqtt
 from sqlalchemy.exc import DBAPIError
 
-from whir_fleet import alerts, commands, leases, messages, retention, rollouts, silence, site_alerts
+from whir_fleet import alerts, commands, escalation, leases, messages, retention, rollouts, silence, site_alerts
 from whir_fleet.artifacts import Signer
 from whir_fleet.clock import now_ms
 from whir_fleet.crl_keeper import CrlKeeper
@@ -131,6 +131,7 @@ class Worker:
             site_alerts.gather(session, now)
             alerts.settle(session, now)
             alerts.announce(session, now)
+            escalation.escalate(session, now)
             commands.expire(session, now)
         if self._crl is not None:
             self._crl.step()

@@ -16,7 +16,19 @@ import signed_bundle
 from pydantic import BaseModel
 
 from whir_fleet import auth
-from whir_fleet.api import alerts, artifacts, audit, devices, health, machines, maintenance, nodes, rollouts, tokens
+from whir_fleet.api import (
+    alerts,
+    artifacts,
+    audit,
+    devices,
+    health,
+    machines,
+    maintenance,
+    nodes,
+    notifications,
+    rollouts,
+    tokens,
+)
 from whir_fleet.api.app import JSON_MAX_BYTES
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES, Signer
 from whir_fleet.auth import Role
@@ -89,7 +101,7 @@ def test_there_is_nothing_else_to_read(service: FleetService) -> None:
 
 def test_the_examples_of_the_api_document_are_true() -> None:
     shown = 0
-    for module in (alerts, artifacts, audit, devices, health, machines, maintenance, nodes, rollouts, tokens):
+    for module in (alerts, artifacts, audit, devices, health, machines, maintenance, nodes, notifications, rollouts, tokens):
         for model in vars(module).values():
             if isinstance(model, type) and issubclass(model, BaseModel) and "json_schema_extra" in model.model_config:
                 extra = model.model_config["json_schema_extra"]
@@ -467,3 +479,39 @@ def test_a_command_is_queued_listed_and_given_up_when_it_is_too_late(
         time.sleep(0.1)
     assert (last["id"], last["state"], last["result"], last["code"]) == (late, "done", "expired", "silent")
     assert http.post("/nodes/lab/n1/commands", json={"c": "update"}).status_code == 422
+
+
+def test_channels_are_for_admins_of_their_sites_and_a_test_message_shows_what_is_wrong(
+    service: FleetService, client: Callable[[Role | None], httpx.Client]
+) -> None:
+    http = client(Role.ADMIN)
+    request = {"name": "on-call", "kind": "webhook", "target": "http://127.0.0.1:9/x?key=hidden", "sites": ["lab"]}
+    made = http.post("/channels", json=request).json()
+    assert made["secret"].startswith("whsec_")
+    assert [set(c) & {"secret"} for c in http.get("/channels").json()] == [set()]
+    for change in (
+        {"target": "ftp://h"}, {"target": "http://u:p@h/"}, {"target": "http://["}, {"kind": "email", "target": "a@b"},
+        {"kind": "email", "target": "nobody"}, {"after_s": -1}, {"sites": []}, {"min_severity": "none"},
+    ):  # fmt: skip
+        assert http.post("/channels", json=request | change).status_code == 422, change
+    with confined(service, Role.ADMIN, ["plant"]) as other:
+        assert other.get("/channels").json() == []
+        answers = [
+            other.post("/channels", json=request),
+            other.post("/channels", json=request | {"sites": None}),
+            other.post(f"/channels/{made['id']}/test"),
+            other.delete(f"/channels/{made['id']}"),
+            other.get("/deliveries"),
+            other.post("/deliveries/1/retry"),
+        ]
+        assert {answer.status_code for answer in answers} == {403}
+    assert http.post(f"/channels/{made['id']}/test").status_code == 201
+    give_up = time.monotonic() + 20
+    while not (last := http.get("/deliveries").json()["items"][0])["error"] and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert "ConnectError" in last["error"]
+    assert http.post(f"/deliveries/{last['id']}/retry").status_code == 409
+    assert http.delete(f"/channels/{made['id']}").status_code == 204
+    assert http.get("/deliveries", params={"state": "dead"}).json()["items"][0]["error"] == "the channel was removed"
+    assert http.post(f"/deliveries/{last['id']}/retry").status_code == 404
+    assert "hidden" not in http.get("/audit").text

@@ -15,7 +15,19 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from whir_fleet import web
-from whir_fleet.api import alerts, artifacts, audit, devices, health, machines, maintenance, nodes, rollouts, tokens
+from whir_fleet.api import (
+    alerts,
+    artifacts,
+    audit,
+    devices,
+    health,
+    machines,
+    maintenance,
+    nodes,
+    notifications,
+    rollouts,
+    tokens,
+)
 from whir_fleet.api.context import Context, Viewer
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES
 from whir_fleet.errors import FleetError, RequestError, TooLargeError, TooManyTriesError
@@ -110,7 +122,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(SizeLimit)
     app.add_middleware(SecurityHeaders)
     v1 = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422, 429)})
-    for module in (health, devices, nodes, machines, alerts, maintenance, artifacts, rollouts, tokens, audit):
+    for module in (health, devices, nodes, machines, alerts, maintenance, artifacts, rollouts, notifications, tokens, audit):
         v1.include_router(module.router)
 
     @v1.get("/openapi.json", include_in_schema=False)

@@ -16,7 +16,7 @@ from whir_fleet.machine_specs import Name
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 
 RoleName = Literal["viewer", "operator", "admin"]
-Area = Literal["service", "devices", "nodes", "machines", "alerts", "artifacts", "rollouts", "tokens", "audit"]
+Area = Literal["service", "devices", "nodes", "machines", "alerts", "artifacts", "rollouts", "notifications", "tokens", "audit"]
 assert set(get_args(Area)) == set(auth.AREAS)
 
 
