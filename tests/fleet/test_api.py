@@ -290,9 +290,17 @@ def test_the_stream_gives_changes_as_they_come_and_goes_on_where_it_was_left(
 ) -> None:
     http = client(Role.VIEWER)
     put(service, says("alert", seq=5))
-    later = threading.Timer(0.5, lambda: put(service, says("alert", seq=6, severity="critical")))
+    heard = threading.Event()
+
+    def go_on() -> None:  # until somebody has heard it: on a busy machine the stream may take its time to open
+        for seq in range(6, 100):
+            if not heard.wait(0.5):
+                put(service, says("alert", seq=seq, severity="critical"))
+
+    later = threading.Thread(target=go_on)
     later.start()
     assert [m["severity"] for m in stream(http, 1)] == ["critical"]  # from now on
+    heard.set()
     later.join()
     assert [m["severity"] for m in stream(http, 2, {"Last-Event-ID": "0"})] == ["warning", "critical"]
     assert http.get("/alerts/stream", headers={"Last-Event-ID": "x"}).status_code == 422

@@ -41,13 +41,11 @@ class ChannelRequest(BaseModel):
     after_s: int = Field(0, ge=0, le=604_800)
 
 
+_STORED = _CHANNEL | {"id": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "created_ms": 1790000000000, "created_by": "anna"}
+
+
 class ChannelView(ChannelRequest):
-    model_config = ConfigDict(
-        from_attributes=True,
-        json_schema_extra={
-            "example": _CHANNEL | {"id": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "created_ms": 1790000000000, "created_by": "anna"}
-        },
-    )
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"example": _STORED})
 
     id: str
     created_ms: int
@@ -56,6 +54,8 @@ class ChannelView(ChannelRequest):
 
 class NewChannel(ChannelView):
     """`secret` verifies the signatures of a webhook (standardwebhooks.com); null for e-mail. It is shown this once."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _STORED | {"secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}})
 
     secret: str | None
 
