@@ -336,6 +336,11 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
     return (int)count;
 }
 
+int host_node_proven(const host_node_t *node)
+{
+    return whir_node_proven(&node->core);
+}
+
 void host_node_gap(host_node_t *node)
 {
     whir_node_gap(&node->core);

@@ -78,6 +78,8 @@ void host_node_free(host_node_t *node);
  */
 int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, uint64_t start_us, host_verdict_t *verdicts,
                   uint32_t max);
+/* whir_node_proven: a port keeps the application now. */
+int host_node_proven(const host_node_t *node);
 void host_node_gap(host_node_t *node);
 void host_node_clock(host_node_t *node, uint64_t unix_ms, uint64_t now_ms);
 void host_node_connected(host_node_t *node, int connected, uint64_t now_ms);
