@@ -97,6 +97,7 @@ void host_decide_free(host_decide_t *decide)
     free(decide);
 }
 
+/* Its callers' decisions start empty: cppcheck does not see that no more are read than were told. */
 static int give(const whir_decision_t *decisions, int told, host_decision_t *out)
 {
     for (int i = 0; i < told; i++) {
@@ -111,7 +112,7 @@ static int give(const whir_decision_t *decisions, int told, host_decision_t *out
 int host_decide_step(host_decide_t *decide, const uint16_t *permille, uint8_t quality, uint16_t novelty, uint8_t known,
                      uint8_t zone, uint64_t now_ms, host_decision_t *out)
 {
-    whir_decision_t decisions[WHIR_DECIDE_ALERTS];
+    whir_decision_t decisions[WHIR_DECIDE_ALERTS] = {{0}};
     whir_verdict_t verdict;
 
     memset(&verdict, 0, sizeof verdict);
@@ -126,7 +127,7 @@ int host_decide_step(host_decide_t *decide, const uint16_t *permille, uint8_t qu
 
 int host_decide_velocity(host_decide_t *decide, uint8_t zone, uint8_t changed, uint64_t now_ms, host_decision_t *out)
 {
-    whir_decision_t decisions[2] = {0}; /* cppcheck does not see that as many are read as were told */
+    whir_decision_t decisions[2] = {{0}};
 
     return give(decisions, whir_decide_velocity(&decide->core, zone, changed, now_ms, decisions), out);
 }
