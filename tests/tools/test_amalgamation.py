@@ -69,9 +69,14 @@ def test_nothing_of_the_repository_is_included(folder: Path) -> None:
 
 
 def test_equal_names_of_two_sources_are_told_apart(folder: Path) -> None:
-    code = (folder / "whir.c").read_text()
-    functions = re.findall(r"^static [^;={(]*?\b(\w+)\([^;]*?\)\n\{", code, re.M)
-    assert len(functions) == len(set(functions)) > 100
+    compiler = shutil.which("gcc") or pytest.skip("no gcc: install build-essential")
+    for variant in ([], ["-DWHIR_NN_SMALL"], ["-DWHIR_NN_FAST"]):
+        command = [compiler, *STRICT, *variant, "-E", "-P", f"-I{folder}", folder / "whir.c"]
+        code = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        code = re.sub(r"__attribute__\(\(.*?\)\)", "", code)
+        functions = re.findall(r"^static [^;={(]*?\b(\w+)\([^;]*?\)\s*\{", code, re.M)
+        assert len(functions) == len(set(functions)) > 100
+        _compile([compiler, *STRICT, *variant, f"-I{folder}", "-fsyntax-only", folder / "whir.c"])
 
 
 def test_a_port_for_another_seam_does_not_compile(folder: Path) -> None:
