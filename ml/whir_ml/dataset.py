@@ -135,17 +135,17 @@ def examples(
     """Windows and features of recordings, each replayed once per time scale. Order: scale, recording, time."""
     hop = config.params.hop_samples if hop_samples is None else hop_samples
     scales = list(time_scales)
-    features, target, index = [], [], []
+    features_of, target, index = [], [], []
     for scale_number, scale in enumerate(scales):
         for number, rec in enumerate(recs):
             name = config.data.class_of(rec)
             if name is None:
                 raise DatasetError(f"{rec.name}: {config.name} has no class for {rec.label} / {rec.sublabel}")
-            features.append(_features(config.params, rec, hop, scale, cache))
-            target.append(np.full(len(features[-1]), config.classes.index(name)))
-            index.append(np.full(len(features[-1]), number))
+            features_of.append(features(config.params, rec, hop, scale, cache=cache))
+            target.append(np.full(len(features_of[-1]), config.classes.index(name)))
+            index.append(np.full(len(features_of[-1]), number))
             progress("features", scale_number * len(recs) + number + 1, len(scales) * len(recs))
-    return Examples(np.concatenate(features), np.concatenate(target), np.concatenate(index), tuple(recs))
+    return Examples(np.concatenate(features_of), np.concatenate(target), np.concatenate(index), tuple(recs))
 
 
 def training_examples(config: Config, split: Split, *, cache: Path | None = None, progress: Progress = silent) -> Examples:
@@ -179,7 +179,9 @@ def windows(params: FeatureParams, rec: Recording, hop_samples: int, time_scale:
     return cut
 
 
-def _features(params: FeatureParams, rec: Recording, hop: int, scale: float, cache: Path | None) -> NDArray[np.int32]:
+def features(
+    params: FeatureParams, rec: Recording, hop: int, scale: float = 1.0, *, cache: Path | None = None
+) -> NDArray[np.int32]:
     """int32 (k, f) of one recording, from the cache when it is there."""
     if cache is None:
         return extract(params, windows(params, rec, hop, scale))
@@ -189,12 +191,12 @@ def _features(params: FeatureParams, rec: Recording, hop: int, scale: float, cac
     if path.is_file():
         saved: NDArray[np.int32] = np.load(path)
         return saved
-    features = extract(params, windows(params, rec, hop, scale))
+    made = extract(params, windows(params, rec, hop, scale))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.npy")
-    np.save(part, features)
+    np.save(part, made)
     part.replace(path)
-    return features
+    return made
 
 
 def core_digest() -> str:

@@ -109,6 +109,11 @@ def _places(fold: dict[str, int], inner_groups: dict[str, int] | None = None) ->
 
 
 def _adi(recs: list[Recording]) -> Iterator[tuple[str, Folds]]:
+    # For novelty: each healthy recording once held out, the faults dealt out; the unseen one is always asked, so in no fold.
+    known = [rec for rec in recs if rec.label != "bent_shaft"]
+    healthy = sum(rec.label == "normal" for rec in known)
+    unseen = {rec.name: NEVER_HELD_OUT for rec in recs if rec.label == "bent_shaft"}
+    yield "leave_fault_out", _places(dealt(known, lambda rec: rec.label, healthy) | unseen)
     recs = [rec for rec in recs if rec.label != "bent_shaft"]
     yield "leave_speed_out", _places(grouped(recs, lambda rec: f"{rec.rpm:05.0f}"))
     # Training has one load only: whatever is chosen there can be chosen by recordings alone.

@@ -46,7 +46,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_there_is_one_row_for_each_name_and_a_committed_list_of_folds() -> None:
     assert len(set(ROWS)) == len(ROWS)
     assert set(QUICK_ROWS) <= set(ROWS)
-    for row in ROWS:
+    for row in set(ROWS) - {quality.SIMULATED_MACHINES}:
         assert splits.read(splits.path_of(row.dataset, row.split))
 
 

@@ -23,11 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from whir_contracts import recording
-from whir_contracts.recording import RecordingError
-from whir_ml import artifact, dataset, splits
+from whir_contracts.recording import Recording, RecordingError
+from whir_ml import artifact, dataset, novelty, splits
 from whir_ml import config as configs
 from whir_ml.config import Config
+from whir_ml.dataset import Progress
 from whir_ml.errors import DatasetError, MlError
+from whir_ml.evaluate import windows_per_verdict
 from whir_node.errors import CoreError
 from whir_tools.bench import common
 from whir_tools.bench.common import AsJson, Quick, store
@@ -37,7 +39,7 @@ QUICK_SEEDS: Final = (1,)
 QUICK_EFFORT: Final = 3  # a look trains for a third of the epochs
 # whatever changes a figure when it changes
 _MODULES: Final = (
-    "backend", "config", "dataset", "evaluate", "export", "networks", "protocol", "rivals", "splits", "train",
+    "backend", "config", "dataset", "evaluate", "export", "networks", "novelty", "protocol", "rivals", "splits", "train",
 )  # fmt: skip
 _LIBRARIES: Final = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow-cpu", "tflite-micro")
 
@@ -69,6 +71,7 @@ CANDIDATES: Final[dict[tuple[str, int], tuple[str, ...]]] = {
     ("cwru_bearing_12k", 12000): ("cwru12k-linear", "cwru12k-whitened", "cwru12k", "cwru12k-relative"),
     ("lsm6dsox_esp32c3_fan", 445): ("fan445-linear", "fan445-whitened", "fan445"),
 }
+SIMULATED_MACHINES: Final = RowName("synth12k", 1000, "leave_fault_out")  # drawn for the row; there are no folds
 QUICK_ROWS: Final = (
     RowName("synth12k", 1000, "by_recording"),
     RowName("adi_cbm", 4000, "by_recording"),
@@ -78,6 +81,9 @@ ROWS: Final = (
     RowName("synth12k", 1000, "by_recording"),
     *(RowName("adi_cbm", 4000, split) for split in ("by_recording", "leave_speed_out", "leave_load_out")),
     RowName("adi_cbm", 1000, "by_recording"),
+    RowName("adi_cbm", 4000, "leave_fault_out"),
+    RowName("adi_cbm", 1000, "leave_fault_out"),
+    SIMULATED_MACHINES,
     *(RowName("cwru_bearing_12k", 12000, split) for split in ("by_recording", "leave_load_out", "leave_size_out")),
     *(RowName("lsm6dsox_esp32c3_fan", 445, split) for split in ("by_recording", "session_a_to_b", "leave_position_out")),
     *(
@@ -155,14 +161,36 @@ def measured(name: RowName, quick: bool, step: Step) -> dict[str, Any]:
     if kept.is_file():
         return artifact.read_json(kept, "whir bench quality")
     recs = list(recording.load_folder(folder))
+    if name.split == "leave_fault_out":
+        return _kept(kept, {**asdict(name), **novelty_row(name, candidates[0], recs, cache, progress)})
     varied = [protocol.variant_of(candidate, recs, name.variant) for candidate in candidates]
     chosen_from, own = [config for config, _ in varied], varied[0][1]
     folds = splits.read(splits.path_of(name.dataset, name.split))
     row = {**asdict(name), **protocol.row(chosen_from, own, folds, seeds, cache=cache, progress=progress)}
-    part = kept.with_suffix(".part")
+    return _kept(kept, row)
+
+
+def _kept(path: Path, row: dict[str, Any]) -> dict[str, Any]:
+    part = path.with_suffix(".part")
     artifact.write_json(part, row)
-    part.replace(kept)
+    part.replace(path)
     return row
+
+
+def novelty_row(name: RowName, config: Config, recs: list[Recording], cache: Path, progress: Progress) -> dict[str, Any]:
+    """A row that is about novelty alone; the simplest configuration's features, which all of the set share."""
+    if name.dataset == "synth12k":
+        parts, unseen = list(novelty.of_simulated_machines(config, progress)), list(novelty.UNSEEN_OF_SYNTH)
+    else:
+        folds = splits.read(splits.path_of(name.dataset, name.split))
+        unseen = sorted({rec.label for rec in recs if config.data.class_of(rec) is None})
+        parts = list(novelty.of_set(config, recs, folds, cache))
+    return {
+        **dict.fromkeys(_FIGURES),
+        "windows_per_verdict": windows_per_verdict(config),
+        **novelty.figures(config, parts, unseen),
+        "reasons": {"balanced_accuracy_int8": "the row is about the distance from a baseline, not about classes"},
+    }
 
 
 def row_digest(name: RowName, candidates: Sequence[Config], folder: Path, seeds: Sequence[int]) -> str:
@@ -175,9 +203,12 @@ def row_digest(name: RowName, candidates: Sequence[Config], folder: Path, seeds:
     for candidate in candidates:
         sha.update(artifact.config_digest(candidate).encode())
     path = splits.path_of(name.dataset, name.split)
-    if not path.is_file():
+    if name == SIMULATED_MACHINES:
+        sha.update(b"each machine is one of its own")
+    elif not path.is_file():
         raise DatasetError(f"{path}: no such list of folds")
-    sha.update(path.read_bytes())
+    else:
+        sha.update(path.read_bytes())
     sha.update(dataset.digest(folder).encode())
     return sha.hexdigest()
 
@@ -193,7 +224,7 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
     for row in rows:
         key = (row["dataset"], str(row["rate_hz"]), row["split"], row["variant"])
         if row["balanced_accuracy_int8"] is None:
-            shown.add_row(*key, *["–"] * 9, "")
+            shown.add_row(*key, *["–"] * 9, _novelty(row))
             continue
         low, high = row["ci95"]
         names = [choice["config"] for choice in row["chosen"]]
@@ -208,6 +239,13 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
             ", ".join(f"{name} ×{names.count(name)}" for name in dict.fromkeys(names)),
         )
     return shown
+
+
+def _novelty(row: dict[str, Any]) -> str:
+    if row["novelty_auroc"] is None:
+        return ""
+    healthy = row["novelty"]["against_healthy"]
+    return f"AUROC of {', '.join(row['novelty']['unseen'])}: {row['novelty_auroc']:.3f}, against healthy {healthy:.3f}"
 
 
 def _percent(share: float) -> str:
