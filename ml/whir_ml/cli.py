@@ -123,12 +123,20 @@ def evaluate(
     out: ModelFolder = None,
     folds: Annotated[bool, typer.Option("--folds", help="Also cross-validate over the config's folds, beside rivals.")] = False,
     data: DataRoot = None,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", help="Instead: play this folder's dated recordings through the model.")
+    ] = None,
+    events: Annotated[Path | None, typer.Option(help="With --replay: CSV date,machine,fault of past repairs.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare float and int8 on held-out recordings; writes evaluation.json and evaluation.html.
 
     Example: whir evaluate adi4k
+    Example: whir evaluate adi4k --replay plant/recordings-2026 --events events.csv
     """
+    if replay is not None or events is not None:
+        _replay(config, out, replay, events, as_json)
+        return
     with _one_line_errors(), progress_bars(as_json) as progress:
         chosen = configs.load(config)
         folder = _folder(chosen, out)
@@ -158,6 +166,22 @@ def evaluate(
         lines.append("folds, verdicts: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
     lines += [f"wrong: {row['recording']} said {', '.join(row['said'])}" for row in figures["wrong_recordings"]]
     _tell(as_json, figures, "\n".join([*lines, str(folder / "evaluation.html")]))
+
+
+def _replay(config: str, out: Path | None, folder: Path | None, events: Path | None, as_json: bool) -> None:
+    with _one_line_errors(), progress_bars(as_json) as progress:
+        if folder is None or events is None:
+            raise ArtifactError("--replay FOLDER and --events events.csv belong together")
+        from whir_ml import history
+
+        chosen = configs.load(config)
+        found = history.replay(chosen, Artifact.load(_folder(chosen, out)), folder, events, progress)
+    lines = [f"{found['from'][:10]} to {found['to'][:10]}: {found['seen']} of {len(found['repairs'])} repairs were told before"]
+    for row in found["repairs"]:
+        told = "no alert" if row["alert"] is None else f"{row['alert']}, {row['days_before']:g} days before"
+        lines.append(f"{row['date'][:10]} {row['machine']} {row['fault']}: {told}")
+    lines += [f"false: {row['date'][:10]} {row['machine']} {row['fault']} ({row['recording']})" for row in found["false"]]
+    _tell(as_json, found, "\n".join([*lines, f"false alerts a week: {found['false_per_week']:g}"]))
 
 
 bundle_app = typer.Typer(help="Pack, sign and read what a node takes over the air.", no_args_is_help=True, add_completion=False)

@@ -28,9 +28,9 @@ from whir_ml.synth import benchmark
 from whir_node.novelty import learn
 
 HEALTHY_HOP: Final = 64  # a commissioning lasts; a recording of two seconds must give as much of it as it can
-MACHINES: Final = 6
-COMMISSIONED: Final = 10  # recordings of each machine, at loads and speeds around its own
-HELD_OUT: Final = 4
+MACHINES: Final = 4
+COMMISSIONED: Final = 6  # recordings of each machine, at loads and speeds around its own
+HELD_OUT: Final = 3
 UNSEEN_OF_SYNTH: Final = ("looseness", "bent_shaft")
 
 
