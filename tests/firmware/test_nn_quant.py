@@ -73,7 +73,7 @@ def test_quotients_so_close_under_a_tie_that_the_double_is_the_tie_are_rounded_u
 def test_products_one_unit_from_the_limit_of_the_double_rounding_are_decided_exactly() -> None:
     """a * b * 2^j / c is just under or over m + 1/2 - 2^-23: sixty-four bits of a / c alone cannot tell."""
     rng = np.random.default_rng(9)
-    triples = []
+    triples: list[tuple[int, int, int]] = []
     while len(triples) < 5000:
         c = 12_582_912 + 2 * int(rng.integers(-25_000, 25_000)) + 1
         b = int(rng.integers(1 << 23, 1 << 24))
