@@ -99,6 +99,7 @@ def test_ingest_and_the_null_subscriber_both_drain_the_same_queue(tmp_path: Path
     assert result["ratio"] == pytest.approx(result["rate"] / result["null_rate"], rel=0.05)
     assert result["cpu_s"] > 0
     assert result["rss_mb"] > 10
+    assert all(result[f"{way}_rate"] > 0 for way in ("two_processes", "row_by_row", "sqlite"))
 
 
 def test_a_swarm_loses_nothing_and_its_alerts_reach_a_subscriber(
@@ -136,10 +137,11 @@ def test_a_rollout_that_halts_is_not_as_expected(tmp_path: Path, nothing_is_left
 
 def _result(**parts: Any) -> dict[str, Any]:
     ingest = {"rate": 123456, "null_rate": 234567, "ratio": 0.526, "cpu_s": 123.45, "rss_mb": 1234.5, "messages": 200_000}
+    beside = {"two_processes_rate": 123456, "sqlite_rate": 123456, "row_by_row_rate": 123456}
     swarm = {"nodes": 10_000, "seconds": 600.0, "sent": 600_000, "stored": 600_000, "lost": 0, "duplicates": 0}
     done = {"succeeded": 9500}
     whole = {
-        "ingest": {**ingest, "runs": 5, "broker": "mosquitto 2.0.11", "database": "SQLite 3.40.1"},
+        "ingest": {**ingest, **beside, "runs": 5, "broker": "mosquitto 2.0.11", "database": "PostgreSQL 15.18"},
         "swarm": {**swarm, "unreceipted": 0, "alert_p50_ms": 31.5, "alert_p99_ms": 12345.6},
         "queries": [{"name": "telemetry of a node, 1,000 a page", "rows": 10_000_000, "ms": 12345.6}],
         "rollout": {"nodes": 10_000, "seconds": 123.4, "outcome": "finished", "as_expected": True, "actions": done}

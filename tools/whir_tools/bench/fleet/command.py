@@ -42,7 +42,7 @@ QUICK = Size(20_000, 3, 50, 15.0, (100_000,), 30, 15)
 
 
 def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
-    """Ingest against a null subscriber, many nodes, queries, a rollout: on mosquitto and SQLite, on loopback only.
+    """Ingest against a null subscriber, many nodes, queries, a rollout: on mosquitto, PostgreSQL and SQLite, on loopback only.
 
     Example: whir bench fleet --quick --json
     """
@@ -127,6 +127,8 @@ def tables(result: dict[str, Any]) -> Iterator[Table]:
         cells = {"messages/s": ingest["rate"], "null": ingest["null_rate"], "ratio": ingest["ratio"]}
         cells |= {"CPU s": ingest["cpu_s"], "RSS MB": ingest["rss_mb"], "messages": ingest["messages"], "runs": ingest["runs"]}
         yield _one_row(f"ingest: {ingest['broker']}, {ingest['database']}", cells)
+        beside = {"two ingests": "two_processes_rate", "on SQLite": "sqlite_rate", "row by row": "row_by_row_rate"}
+        yield _one_row("messages/s beside it", {name: ingest[key] for name, key in beside.items()})
     if swarm:
         cells = {name: swarm[name] for name in ("nodes", "seconds", "sent", "stored", "lost", "duplicates")}
         cells |= {"alert p50 ms": swarm["alert_p50_ms"], "p99 ms": swarm["alert_p99_ms"]}

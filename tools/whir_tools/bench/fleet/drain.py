@@ -55,6 +55,8 @@ class Queue:
                 stack.callback(ingest.stop)
                 ingest.start()
                 ingest.wait_connected()
+                if number == 0:
+                    ingest.wait_logged("as whir-fleet-ingest,")  # the other session, for the statuses
             stack.close()
             flood = FloodProcess(self.broker.port, self.broker.passwords["nodes"], NODES, messages // NODES, 0)
             flood.start()
@@ -94,7 +96,8 @@ def measure(folder: Path, messages: int, runs: int, say: Say) -> dict[str, Any]:
                 nulls.append(_alone("null", broker, messages))
         with queue.again() as broker:
             say("row by row", 0, 0)
-            rival = _alone("rival", broker, _RIVAL_MESSAGES, postgres.create("rival"))
+            row_by_row = min(messages, _RIVAL_MESSAGES)
+            rival = _alone("rival", broker, row_by_row, postgres.create("rival"))
         with queue.again():
             sqlite = _ingest(queue, f"sqlite:///{folder / 'fleet.db'}", "sqlite", "ingest, SQLite", say)
         two = Queue(folder / "two", 2, messages, say)
@@ -113,7 +116,7 @@ def measure(folder: Path, messages: int, runs: int, say: Say) -> dict[str, Any]:
         "rates": [round(r) for r in rates],
         "null_rates": [round(r) for r in null_rates],
         "two_processes_rate": round(messages / both.seconds),
-        "row_by_row_rate": round(_RIVAL_MESSAGES / rival.seconds),
+        "row_by_row_rate": round(row_by_row / rival.seconds),
         "sqlite_rate": round(messages / sqlite.seconds),
         "messages": messages,
         "payload_bytes": len(ProtocolNode("flood", "n000").telemetry(time.time()).payload),

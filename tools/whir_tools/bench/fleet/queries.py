@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from whir_fleet.clock import now_ms
+from whir_fleet.db import insert_rows
 from whir_fleet.models import BootCount, Node, Telemetry, table
 from whir_tools.bench.fleet.processes import Broker, Say, Service
 
@@ -81,9 +82,9 @@ def _grow(service: Service, newest_ms: int, before: int, after: int, say: Say) -
             session.merge(BootCount(**count))
     for start in range(before, after, _CHUNK):
         say(f"rows for the queries, {after:,}", start, after)
-        numbers = range(start, min(start + _CHUNK, after))
+        rows = [_telemetry(number, newest_ms) for number in range(start, min(start + _CHUNK, after))]
         with service.database.write() as session:
-            session.execute(table(Telemetry).insert(), [_telemetry(number, newest_ms) for number in numbers])
+            insert_rows(session, table(Telemetry), tuple(_telemetry(0, 0)), [tuple(row.values()) for row in rows])
 
 
 def _node(number: int, now: int) -> dict[str, object]:
@@ -97,5 +98,5 @@ def _telemetry(number: int, newest_ms: int) -> dict[str, object]:
     at_ms = newest_ms - place * _INTERVAL_MS - node_id * _INTERVAL_MS // NODES  # nodes do not speak at once
     key = {"node_id": node_id + 1, "boot": 1, "seq": place + 1, "at_ms": at_ms, "received_ms": at_ms, "ts": at_ms}
     levels = {"quality": 0, "novelty": None, "zone": None, "rms": 31, "unit": "g", "model": "bench", "counter": 1, "slot": "a"}
-    classes = {"classes": {"normal": 940, "imbalance": 40, "bearing": 20}, "verdicts": {"normal": 59, "unknown": 1}}
+    classes = {"classes": '{"normal":940,"imbalance":40,"bearing":20}', "verdicts": '{"normal":59,"unknown":1}'}
     return {**key, "synced": True, "verdict": "normal", "p": 940, "windows": 8, **levels, **classes}
