@@ -48,7 +48,7 @@ class Outbox:
             "revoke": ("PUT", f"/revocations/{body.get('number')}"),
         }[kind]
         try:
-            remote.call(method, path, json=body)
+            remote.call(method, path, json={name: value for name, value in body.items() if name != "number"})
         except ApiError as error:
             if error.status not in _REFUSED or error.status in _TRY_AGAIN:
                 raise
