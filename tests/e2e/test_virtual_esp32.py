@@ -23,6 +23,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from whir_contracts.contract import AlertState, Profile, Zone, ZoneReason
 from whir_contracts.recording import Recording, SensorFacts, save
+from whir_fleet.service import FleetService
+from whir_fleet.settings import Settings
 from whir_node.condition import condition, windows
 from whir_node.engine import Engine
 from whir_node.features import extract, quantize
@@ -338,6 +340,11 @@ def test_its_policy_lets_no_request_out(browser: Browser, url: str) -> None:
 
 def test_it_opens_from_a_folder(opened: Open, folder: Path) -> None:
     opened((folder / "index.html").as_uri())
+
+
+def test_it_runs_from_the_fleet_service(opened: Open, folder: Path, tmp_path: Path) -> None:
+    with FleetService(Settings.load(data_dir=tmp_path / "data", web_dir=folder.parent, api_port=0, broker_port=0)) as service:
+        opened(f"{service.url}/virtual-esp32/")
 
 
 def test_frames_are_reported(opened: Open, record_property: Callable[[str, object], None], capsys: Any) -> None:

@@ -14,8 +14,6 @@ VIRTUAL_ESP32 = "virtual-esp32"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
 
@@ -27,7 +25,7 @@ def default_folder() -> Path:
 
 
 class Pages(StaticFiles):
-    """Static files with the headers that every page has."""
+    """Static files with a policy of their own in place of the API's."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
