@@ -187,3 +187,33 @@ def test_a_broker_configuration_that_cannot_be_written_is_one_line(tmp_path: Pat
     assert f"{tmp_path / 'file' / 'x'}: cannot be written: Not a directory" in failure(
         "fleet", "broker-config", str(tmp_path / "file" / "x")
     )
+
+
+def test_alerts_maintenance_channels_and_the_audit_log_from_the_command_line(
+    tmp_path: Path, keys: Path, says: Callable[..., Inbound]
+) -> None:
+    settings = Settings.load(data_dir=tmp_path / "data", keys_dir=keys, api_port=0, broker_port=0)
+    with FleetService(settings) as service:
+        with service.database.write() as session:
+            store(session, [says("status", seq=1), says("alert", seq=5, model="m", counter=1)], 100)
+        environment = {"WHIR_FLEET_URL": service.url, "WHIR_FLEET_TOKEN": service.create_token("cli", Role.ADMIN)}
+
+        def fleet(*arguments: str) -> str:
+            done = whir("fleet", *arguments, **environment)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        alert = json.loads(fleet("alerts", "list", "--state", "open", "--json"))[0]["alert_id"]
+        assert "acknowledged" in fleet("alerts", "acknowledge", alert, "--why", "seen")
+        assert "assigned to anna" in fleet("alerts", "assign", alert, "anna")
+        assert "outcome confirmed (bearing)" in fleet("alerts", "outcome", alert, "confirmed")
+        assert "resolved" in fleet("alerts", "resolve", alert)
+        shown = fleet("alerts", "show", alert)
+        assert all(text in shown for text in ("acknowledge", "seen", "node n1"))
+        assert "100%" in fleet("alerts", "precision")
+        fleet("maintenance", "add", "lab/n1", "--hours", "1", "--why", "coupling")
+        assert "whsec_" in fleet("channels", "add", "hook", "http://127.0.0.1:9/")
+        assert "measure: pending" in fleet("command", "lab/n1", "measure")
+        actions = [json.loads(line)["action"] for line in fleet("audit").splitlines()]
+        assert actions[0] == "nodes.command"
+        assert actions[-1] == "alerts.acknowledge"
