@@ -131,6 +131,12 @@ class Scope(IntEnum):
     TRAINING_RIG = 2
 
 
+class CaptureTrigger(IntEnum):
+    COMMAND = 0
+    ALERT = 1
+    DAILY = 2
+
+
 class NodeState(IntEnum):
     OK = 0
     NO_MODEL = 1
@@ -288,6 +294,13 @@ MESSAGE_STATUS_INTERVAL_MS_DEFAULT: Final = 60000
 MESSAGE_RESEND_INTERVAL_MS_DEFAULT: Final = 5000
 MESSAGE_RECEIPT_MAX_SEQ: Final = 64
 MESSAGE_SEQ_JUMP_MAX: Final = 1000000
+CAPTURE_SAMPLES: Final = 16384
+CAPTURE_PRE_MS: Final = 1000
+CAPTURE_FIRST_AFTER_MS: Final = 3600000
+CAPTURE_INTERVAL_MS: Final = 86400000
+CAPTURE_SEND_INTERVAL_MS: Final = 50
+CAPTURE_RESEND_AFTER_MS: Final = 60000
+CAPTURE_SENDS_MAX: Final = 4
 BUNDLE_SLOT_BYTES: Final = 262144
 BUNDLE_SLOT_ALIGN_BYTES: Final = 65536
 BUNDLE_GOLDEN_SHARE_PERCENT: Final = 25
@@ -371,6 +384,33 @@ ZONE_LIMITS: Final[tuple[dict[str, Any], ...]] = (
     {"group": "class1", "foundation": "flexible", "over_w": 0, "to_w": 15000, "ab_um_s": 710, "bc_um_s": 1800, "cd_um_s": 4500, "source": "ISO 10816-1:1995, annex B, class I (it knows no foundation)"},
 )
 
+CAPTURE_HEADER: Final[tuple[tuple[str, str], ...]] = (
+    ("magic", "u32"),
+    ("format_version", "u16"),
+    ("header_bytes", "u16"),
+    ("boot", "u32"),
+    ("seq", "u32"),
+    ("ts", "u64"),
+    ("synced", "u8"),
+    ("trigger", "u8"),
+    ("unit", "u8"),
+    ("channels", "u8"),
+    ("rate_mhz", "u32"),
+    ("lsb_nano", "u32"),
+    ("capture_boot", "u32"),
+    ("capture", "u32"),
+    ("samples", "u32"),
+    ("pre", "u32"),
+    ("chunk", "u16"),
+    ("chunks", "u16"),
+    ("first", "u32"),
+    ("occurrence", "u32"),
+    ("action", "text40"),
+)
+CAPTURE_MAGIC: Final = 1346454359
+CAPTURE_FORMAT_VERSION: Final = 1
+CAPTURE_HEADER_BYTES: Final = 104
+
 TOPIC_PREFIX: Final = "whir/v1"
 
 TOPICS: Final[dict[str, dict[str, Any]]] = {
@@ -410,7 +450,7 @@ TOPICS: Final[dict[str, dict[str, Any]]] = {
         "direction": "node",
         "qos": 1,
         "retained": False,
-        "doc": "raw windows, binary",
+        "doc": "one chunk of a capture: header, samples, CRC-32; binary, little-endian (see [capture])",
         "fields": [],
         "required": [],
     },

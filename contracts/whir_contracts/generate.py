@@ -18,6 +18,8 @@ NOTE = "Generated from the TOML files in contracts/ by `make generate`; do not e
 
 Contract = dict[str, dict[str, Any]]
 
+FIELD_BYTES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "text40": 40}
+
 ZONE_NUMBERS = ("band_low_hz", "band_high_hz", "change_percent")
 ZONE_COLUMNS = ("over_w", "to_w", "ab_um_s", "bc_um_s", "cd_um_s")
 
@@ -33,6 +35,16 @@ def limits(contract: Contract) -> Iterator[tuple[str, int | str]]:
             continue
         for name, value in values.items():
             yield f"{section}_{name}", value
+
+
+def c_offsets(name: str, layout: dict[str, Any]) -> Iterator[str]:
+    """A #define for the place of each field of a binary header."""
+    offset = 0
+    for field in layout["header"]:
+        yield f"#define WHIR_{name}_OFFSET_{field['name'].upper()} {offset} /* {field['type']} */"
+        offset += FIELD_BYTES[field["type"]]
+    if offset != layout["header_bytes"]:
+        raise ValueError(f"{name}: header fields take {offset} bytes, header_bytes says {layout['header_bytes']}")
 
 
 def c_header(contract: Contract) -> str:
@@ -66,12 +78,7 @@ def c_header(contract: Contract) -> str:
     for name in ("magic", "format_version", "header_bytes", "signature_bytes", "part_align_bytes"):
         value = f"0x{bundle[name]:08x}u" if name == "magic" else str(bundle[name])
         out.append(f"#define WHIR_BUNDLE_{name.upper()} {value}")
-    offset = 0
-    for field in bundle["header"]:
-        out.append(f"#define WHIR_BUNDLE_OFFSET_{field['name'].upper()} {offset} /* {field['type']} */")
-        offset += {"u16": 2, "u32": 4}[field["type"]]
-    if offset != bundle["header_bytes"]:
-        raise ValueError(f"bundle.toml: header fields take {offset} bytes, header_bytes says {bundle['header_bytes']}")
+    out += c_offsets("BUNDLE", bundle)
     out += [f"#define WHIR_TAG_{t['name'].upper()} 0x{t['tag']:04x} /* {t['type']} */" for t in bundle["tag"]]
     for name, members in enums(contract):
         out += ["", f"/* {name} */"]
@@ -88,6 +95,10 @@ def c_header(contract: Contract) -> str:
         out.append(f"    X({names}, {', '.join(str(row[n]) for n in ZONE_COLUMNS)}) \\")
     out[-1] = out[-1].removesuffix(" \\")
     messages = contract["messages"]
+    capture = messages["capture"]
+    out += ["", "/* A chunk of a capture. */", f"#define WHIR_CAPTURE_MAGIC 0x{capture['magic']:08x}u"]
+    out += [f"#define WHIR_CAPTURE_{n.upper()} {capture[n]}" for n in ("format_version", "header_bytes")]
+    out += c_offsets("CAPTURE", capture)
     out += ["", f'#define WHIR_TOPIC_PREFIX "{messages["prefix"]}"']
     out += [f'#define WHIR_TOPIC_{t.upper()} "{t}"' for t in messages["topic"]]
     out += [f'#define WHIR_COMMAND_{c.upper()} "{c}"' for c in messages["command"]]
@@ -145,6 +156,11 @@ def python_module(contract: Contract) -> str:
     out += [f"    {json.dumps(row)}," for row in contract["zones"]["limit"]]
     out.append(")")
     messages = contract["messages"]
+    capture = messages["capture"]
+    out += ["", "CAPTURE_HEADER: Final[tuple[tuple[str, str], ...]] = ("]
+    out += [f"    ({json.dumps(f['name'])}, {json.dumps(f['type'])})," for f in capture["header"]]
+    out += [")"]
+    out += [f"CAPTURE_{n.upper()}: Final = {capture[n]}" for n in ("magic", "format_version", "header_bytes")]
     out += ["", f"TOPIC_PREFIX: Final = {json.dumps(messages['prefix'])}"]
     for title, table in (("TOPICS", "topic"), ("FLEET_TOPICS", "fleet_topic")):
         out += ["", f"{title}: Final[dict[str, dict[str, Any]]] = {{"]
