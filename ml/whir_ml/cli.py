@@ -47,11 +47,13 @@ def train(
     """
     with _one_line_errors(), progress_bars(as_json) as progress:
         chosen = configs.load(config).reduced(epochs=epochs, seed=seed)
-        from whir_ml.train import fit
+        from whir_ml.temperature import calibrated
 
         split = dataset.load(chosen, dataset.folder_of(chosen, data, progress))
-        examples = dataset.training_examples(chosen, split, cache=dataset.cache_folder(), progress=progress)
-        trained = fit(chosen, examples, progress)
+        cache = dataset.cache_folder()
+        examples = dataset.training_examples(chosen, split, cache=cache, progress=progress)
+        plain = dataset.examples(chosen, split.train, cache=cache, progress=progress)
+        trained = calibrated(chosen, examples, plain, progress)
         folder = _folder(chosen, out)
         trained.save(folder)
     facts = {
@@ -60,8 +62,10 @@ def train(
         "windows": len(examples.target),
         "parameters": int(trained.model.count_params()),
         "loss": trained.losses[-1],
+        "temperature": trained.temperature,
     }
-    _tell(as_json, facts, f"{chosen.name}: loss {trained.losses[-1]:.4f} on {len(examples.target):,} windows → {folder}")
+    told = f"loss {trained.losses[-1]:.4f} on {len(examples.target):,} windows, temperature {trained.temperature:g}"
+    _tell(as_json, facts, f"{chosen.name}: {told} → {folder}")
 
 
 def export(
@@ -121,7 +125,9 @@ def _export_c(model: Path, out: Path | None, as_json: bool) -> None:
 def evaluate(
     config: ConfigName,
     out: ModelFolder = None,
-    folds: Annotated[bool, typer.Option("--folds", help="Also cross-validate over the config's folds, beside rivals.")] = False,
+    folds: Annotated[
+        bool, typer.Option("--folds", help="Also hold out each of the config's folds in turn, five seeds, beside rivals.")
+    ] = False,
     data: DataRoot = None,
     replay: Annotated[
         Path | None, typer.Option("--replay", help="Instead: play this folder's dated recordings through the model.")
@@ -141,7 +147,7 @@ def evaluate(
         chosen = configs.load(config)
         folder = _folder(chosen, out)
         from whir_ml import evaluate as stage
-        from whir_ml import report
+        from whir_ml import protocol, report
         from whir_ml.export import export as run
         from whir_ml.train import Trained
 
@@ -153,16 +159,25 @@ def evaluate(
             raise ArtifactError(f"{folder}: model.tflite is of another training: run `whir export {chosen.name}` again")
         figures = stage.evaluate(trained, exported, plain, held_out, progress=progress)
         if folds:
-            figures["folds"] = stage.cross_validate(chosen, data_root=data, progress=progress)
+            figures["folds"] = protocol.of_config(chosen, dataset.folder_of(chosen, data), progress)
         artifact.write_json(folder / "evaluation.json", figures)
         (folder / "evaluation.html").write_text(report.page(figures), encoding="utf-8")
     lines = []
     for kind in ("float", "int8"):
         window, verdict = (figures[kind][unit]["balanced_accuracy"] for unit in ("window", "verdict"))
         size = f"{figures[kind]['bytes']:,} bytes"
-        lines.append(f"{chosen.name} {kind:5} {size:>15}, balanced accuracy: windows {window:.3f}, verdicts {verdict:.3f}")
+        low, high = figures[kind]["ci95"]
+        accuracy = f"balanced accuracy: windows {window:.3f}, verdicts {verdict:.3f} (95 %: {low:.3f} to {high:.3f})"
+        lines.append(f"{chosen.name} {kind:5} {size:>15}, {accuracy}")
+    reliability = figures["reliability"]
+    lines.append(
+        f"temperature {reliability['temperature']:g}: calibration error of verdicts {reliability['before']['ece']:.3f} before, "
+        f"{reliability['float']['ece']:.3f} after, {reliability['int8']['ece']:.3f} as int8"
+    )
     if folds:
-        scores = {name: value["verdict"]["balanced_accuracy"] for name, value in figures["folds"]["scores"].items()}
+        found = figures["folds"]
+        scores = {kind: found[f"balanced_accuracy_{kind}"] for kind in ("float", "int8")}
+        scores |= {name: rival["verdict"] for name, rival in found["rivals"].items()}
         lines.append("folds, verdicts: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
     lines += [f"wrong: {row['recording']} said {', '.join(row['said'])}" for row in figures["wrong_recordings"]]
     _tell(as_json, figures, "\n".join([*lines, str(folder / "evaluation.html")]))

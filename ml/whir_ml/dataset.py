@@ -54,6 +54,10 @@ class Examples:
     recording: NDArray[np.int64]  # index into `recordings`
     recordings: tuple[Recording, ...]
 
+    def where(self, mask: NDArray[np.bool_]) -> Examples:
+        """These windows alone."""
+        return Examples(self.features[mask], self.target[mask], self.recording[mask], self.recordings)
+
 
 def cache_folder() -> Path:
     """Where features and models are kept between runs: $WHIR_BUILD/cache, else build/cache of the repository."""

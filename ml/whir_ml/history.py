@@ -27,7 +27,7 @@ from whir_ml.artifact import Artifact
 from whir_ml.config import Config
 from whir_ml.dataset import Progress, silent
 from whir_ml.errors import DatasetError
-from whir_ml.evaluate import windows_per_verdict
+from whir_ml.scores import windows_per_verdict
 from whir_node.decide import Decide
 from whir_node.engine import Engine
 from whir_node.features import quantize

@@ -22,7 +22,7 @@ from whir_ml import dataset, synth
 from whir_ml.config import Config
 from whir_ml.dataset import Progress, silent
 from whir_ml.errors import DatasetError
-from whir_ml.evaluate import windows_per_verdict
+from whir_ml.scores import windows_per_verdict
 from whir_ml.splits import Folds
 from whir_ml.synth import benchmark
 from whir_node.novelty import learn

@@ -22,7 +22,10 @@ from whir_ml.config import Config
 from whir_ml.dataset import Progress, silent
 
 # What changes a model when it changes; the compiled core and the libraries count too.
-_MODULES: Final = ("artifact", "backend", "config", "dataset", "evaluate", "export", "golden", "networks", "pipeline", "train")
+_MODULES: Final = (
+    "artifact", "backend", "config", "dataset", "evaluate", "export", "golden", "networks", "pipeline", "scores", "splits",
+    "temperature", "train",
+)  # fmt: skip
 _LIBRARIES: Final = ("keras", "numpy", "tensorflow-cpu", "tflite-micro")
 
 
@@ -82,13 +85,14 @@ def build_bundle(
 
 def build_model(config: Config, data: Path, folder: Path, cache: Path, progress: Progress = silent) -> dict[str, Any]:
     """Train, export and evaluate into `folder`, and return the evaluation."""
-    from whir_ml import evaluate, export, train
+    from whir_ml import evaluate, export
+    from whir_ml.temperature import calibrated
 
     split = dataset.load(config, data)
     learned = dataset.training_examples(config, split, cache=cache, progress=progress)
     plain = dataset.examples(config, split.train, cache=cache, progress=progress)
     held_out = dataset.examples(config, split.held_out, cache=cache, progress=progress)
-    trained = train.fit(config, learned, progress)
+    trained = calibrated(config, learned, plain, progress)
     trained.save(folder)
     exported = export.export(trained, plain, held_out)
     exported.artifact(config, held_out).save(folder)

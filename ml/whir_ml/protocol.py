@@ -16,42 +16,31 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import detrend
 
-from whir_contracts import contract
+from whir_contracts import contract, recording
 from whir_contracts.recording import Recording
 from whir_ml import dataset, rivals, splits
 from whir_ml.config import Config
-from whir_ml.dataset import Examples, Progress, Split, silent
+from whir_ml.dataset import Progress, Split, silent
 from whir_ml.errors import DatasetError
-from whir_ml.evaluate import Probabilities, Verdicts, score, verdicts, windows_per_verdict
+from whir_ml.scores import Probabilities, Said, interval, tally, verdict_scores, window_scores, windows_per_verdict
 from whir_ml.splits import Folds
 
+SEEDS: Final = (1, 2, 3, 4, 5)
 GAIN_DB: Final = 12.0
 TREND_S: Final = 0.5  # a straight line is taken out of every so long
-RESAMPLES: Final = 2000
 NO_NOVELTY: Final = "the model and the core give no novelty distance yet"
-
-
-@dataclass(frozen=True, eq=False)
-class Said:
-    """What one model said of the windows of some recordings, and the verdicts from it."""
-
-    config: Config
-    examples: Examples
-    p: Probabilities
-
-    def verdicts(self) -> Verdicts:
-        return verdicts(self.config, self.examples, self.p)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What inner validation chose for one outer fold; `scores`: balanced accuracy of verdicts and of windows by candidate."""
+    """What inner validation chose for one outer fold; `scores`: balanced accuracy of verdicts and of windows by candidate;
+    `temperature`: what fits the answers of the one taken (whir_ml/temperature.py)."""
 
     name: str
     scores: dict[str, tuple[float, float]]
+    temperature: float
 
 
 def row(
@@ -89,7 +78,7 @@ def row(
         choices.append(choice)
         for at, seed in enumerate(seeds):
             progress(f"{step}, {config.name}", at, len(seeds))
-            for kind, result in _tested(config.reduced(seed=seed), recs, train, tested, cache).items():
+            for kind, result in _tested(config.reduced(seed=seed), choice, recs, train, tested, cache).items():
                 said[kind][at].append(result)
         for name in against:
             progress(f"{step}, {name}", len(seeds), len(seeds))
@@ -104,11 +93,26 @@ def row(
             for name, parts in against.items()
         },
         "reasons": {"novelty_auroc": NO_NOVELTY},
-        "chosen": [{"fold": n, "config": c.name, "inner": c.scores} for n, c in enumerate(choices)],
+        "chosen": [
+            {"fold": n, "config": c.name, "inner": c.scores, "temperature": c.temperature} for n, c in enumerate(choices)
+        ],
         "recordings": {
             name: sum(first.data.class_of(rec) == name and folds[rec.name].fold >= 0 for rec in recs) for name in first.classes
         },
     }
+
+
+def of_config(config: Config, folder: Path, progress: Progress = silent) -> dict[str, Any]:
+    """The row of one configuration over its own folds: nothing to choose, every recording held out once.
+
+    Raises:
+        DatasetError: the set comes split into train and test.
+    """
+    if config.data.folds is None:
+        raise DatasetError(f"{config.name}: the set comes split into train and test; there are no folds to go through")
+    recs = [rec for rec in recording.load_folder(folder) if config.data.class_of(rec)]
+    folds = splits.read(config.folder / config.data.folds)
+    return row([config], recs, folds, SEEDS, cache=dataset.cache_folder(), progress=progress)
 
 
 def variant_of(config: Config, recs: Sequence[Recording], variant: str) -> tuple[Config, list[Recording]]:
@@ -143,13 +147,15 @@ def gain_detrended(rec: Recording) -> Recording:
 
 def choose(candidates: Sequence[Config], folds: Folds, train: frozenset[str], learner: _Learner) -> Choice:
     """The candidate with the best verdicts on inner folds of the training part; the earlier one where two are equal."""
+    from whir_ml import temperature
+
     scores: dict[str, tuple[float, float]] = {}
-    if len(candidates) == 1:
-        return Choice(candidates[0].name, scores)
+    said: dict[str, list[Said]] = {}
     for config in candidates:
-        parts = [learner.said(config, rest, judged) for rest, judged in splits.inner(folds, train)]
+        said[config.name] = parts = [learner.said(config, rest, judged) for rest, judged in splits.inner(folds, train)]
         scores[config.name] = verdict_scores(parts)["balanced_accuracy"], window_scores(parts)["balanced_accuracy"]
-    return Choice(max(scores, key=lambda name: scores[name]), scores)
+    taken = max(scores, key=lambda name: scores[name])
+    return Choice(taken, scores, temperature.fitted(said[taken]))
 
 
 class _Learner:
@@ -183,13 +189,18 @@ def _fit(config: Config, train: tuple[Recording, ...], cache: Path | None) -> An
 
 
 def _tested(
-    config: Config, recs: Sequence[Recording], train: frozenset[str], tested: frozenset[str], cache: Path | None
+    config: Config,
+    choice: Choice,
+    recs: Sequence[Recording],
+    train: frozenset[str],
+    tested: frozenset[str],
+    cache: Path | None,
 ) -> dict[str, Said]:
     """One training on the whole training part, as float and as int8."""
     from whir_ml.export import export
 
     learned = _of(recs, train)
-    trained = _fit(config, learned, cache)
+    trained = _fit(config, learned, cache).at_temperature(choice.temperature)
     plain = dataset.examples(config, learned, cache=cache)
     held_out = dataset.examples(config, _of(recs, tested), cache=cache)
     exported = export(trained, plain, held_out)
@@ -207,25 +218,11 @@ def _rival(
     learned, asked = np.isin(names, list(train)), np.isin(names, list(tested))
     estimator = rivals.RIVALS[name](len(config.classes), seed)
     estimator.fit(shared.x[learned], examples.target[learned])
-    part = Examples(examples.features[asked], examples.target[asked], examples.recording[asked], examples.recordings)
-    return Said(config, part, estimator.predict_proba(shared.x[asked]))
+    return Said(config, examples.where(asked), estimator.predict_proba(shared.x[asked]))
 
 
 def _of(recs: Sequence[Recording], names: frozenset[str]) -> tuple[Recording, ...]:
     return tuple(rec for rec in recs if rec.name in names)
-
-
-def window_scores(parts: Sequence[Said]) -> dict[str, Any]:
-    """Scores over the windows of all folds together."""
-    target, p = (np.concatenate(values) for values in zip(*((s.examples.target, s.p) for s in parts), strict=True))
-    return score(parts[0].config.classes, target, p)
-
-
-def verdict_scores(parts: Sequence[Said]) -> dict[str, Any]:
-    """Scores over the verdicts of all folds together."""
-    all_of = [part.verdicts() for part in parts]
-    target, mean = np.concatenate([v.target for v in all_of]), np.concatenate([v.mean for v in all_of])
-    return score(parts[0].config.classes, target, mean)
 
 
 def figures(said: dict[str, list[list[Said]]]) -> dict[str, Any]:
@@ -242,47 +239,6 @@ def figures(said: dict[str, list[list[Said]]]) -> dict[str, Any]:
         "recall": {name: _mean([s["recall"][name] for s in ints]) for name in classes},
         "wrong_recordings": [entry for entry in recordings if entry["wrong"]],
     }
-
-
-def tally(seeds: Sequence[Sequence[Said]]) -> list[dict[str, Any]]:
-    """Each recording with its verdicts over all seeds, how many were wrong, what was said instead, and in how many seeds the
-    mean over the whole recording was wrong."""
-    entries: dict[str, dict[str, Any]] = {}
-    for part in (part for parts in seeds for part in parts):
-        v = part.verdicts()
-        for number in np.unique(v.recording):
-            rec, own = part.examples.recordings[number], v.recording == number
-            truth, said = int(v.target[own][0]), v.mean[own].argmax(axis=1)
-            entry = entries.setdefault(
-                rec.name,
-                {
-                    "recording": rec.name,
-                    "truth": part.config.classes[truth],
-                    "sublabel": rec.sublabel,
-                    "verdicts": 0,
-                    "wrong": 0,
-                    "said": [],
-                    "seeds_outvoted": 0,
-                },
-            )
-            entry["verdicts"] += len(said)
-            entry["wrong"] += int((said != truth).sum())
-            entry["said"] = sorted({*entry["said"], *(part.config.classes[k] for k in said[said != truth])})
-            entry["seeds_outvoted"] += int(v.mean[own].mean(axis=0).argmax() != truth)
-    return list(entries.values())
-
-
-def interval(recordings: Sequence[dict[str, Any]], seed: int = 1) -> list[float]:
-    """95 % of balanced accuracy when recordings are drawn again with replacement, within each class."""
-    rng = np.random.default_rng(seed)
-    recalls: list[NDArray[np.float64]] = []
-    for truth in sorted({entry["truth"] for entry in recordings}):
-        own = [entry for entry in recordings if entry["truth"] == truth]
-        verdict_count, wrong = np.array([entry["verdicts"] for entry in own]), np.array([entry["wrong"] for entry in own])
-        drawn = rng.integers(0, len(own), (RESAMPLES, len(own)))
-        recalls.append(1 - wrong[drawn].sum(axis=1) / verdict_count[drawn].sum(axis=1))
-    low, high = np.percentile(np.mean(recalls, axis=0), [2.5, 97.5])
-    return [round(float(low), 4), round(float(high), 4)]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -26,6 +26,7 @@ def page(evaluation: dict[str, Any]) -> str:
         "recall": _recall(evaluation),
         "severity": _severity(evaluation) if evaluation["severity"] else "",
         "calibration": _calibration(evaluation) if "calibration" in evaluation else "",
+        "reliability": _reliability(evaluation["reliability"]),
         "loss": _loss(evaluation),
     }
     template = resources.files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
@@ -99,6 +100,28 @@ def _severity(evaluation: dict[str, Any]) -> str:
     axes.set_xlim(0, max(5.0, 1.1 * max(windows + said)))
     axes.set_xlabel("missed (called healthy), %")
     axes.legend(frameon=False, fontsize=9)
+    return _svg(figure)
+
+
+def _reliability(reliability: dict[str, Any]) -> str:
+    """True against said share of the top class; below, how many verdicts were so sure."""
+    figure = Figure(figsize=(4.4, 4.4))
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    for name, colour, label in (("before", ORANGE, "before"), ("int8", BLUE, "as shipped (int8)")):
+        bins = reliability[name]["bins"]
+        axes.plot([row["said"] for row in bins], [row["true"] for row in bins], "o-", color=colour, label=label)
+    bins = reliability["int8"]["bins"]
+    below.bar([row["said"] for row in bins], [row["weight"] for row in bins], 0.05, color=BLUE)
+    for part in (axes, below):
+        part.spines[["top", "right"]].set_visible(False)
+        part.tick_params(colors=INK, labelsize=9)
+    axes.set_ylim(0, 1.03)
+    axes.set_ylabel("of them right")
+    axes.legend(frameon=False, fontsize=9)
+    below.set_xlim(0, 1.03)
+    below.set_ylabel("share")
+    below.set_xlabel("probability said")
     return _svg(figure)
 
 

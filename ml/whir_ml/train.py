@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,17 +35,25 @@ class Scaler:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A float network and what its input must be scaled with. `losses`: mean training loss of each epoch."""
+    """A float network and what its input must be scaled with. `losses`: mean training loss of each epoch; `temperature`: what
+    the last layer has been divided by since (whir_ml/temperature.py)."""
 
     config: Config
     model: Any
     scaler: Scaler
     losses: tuple[float, ...]
+    temperature: float = 1.0
 
     def predict(self, features: NDArray[np.int32]) -> NDArray[np.float32]:
         """Class probabilities (n, classes) of features (n, f)."""
         x = self.scaler.apply(self.config, features)
         return np.concatenate([np.asarray(self.model(part, training=False)) for part in np.array_split(x, len(x) // 4096 + 1)])
+
+    def at_temperature(self, temperature: float) -> Trained:
+        """The same network, changed in place: weights and biases before the softmax divided by `temperature`."""
+        last = self.model.layers[-1]
+        last.set_weights([values * (self.temperature / temperature) for values in last.get_weights()])
+        return dataclasses.replace(self, temperature=temperature)
 
     def save(self, folder: Path) -> None:
         """Write training.npz and training.json."""
@@ -52,7 +61,13 @@ class Trained:
         arrays = {f"w{number}": weights for number, weights in enumerate(self.model.get_weights())}
         np.savez(folder / "training.npz", mean=self.scaler.mean, std=self.scaler.std, losses=self.losses, **arrays)
         t = self.config.training
-        facts = {"config": artifact.config_digest(self.config), "epochs": t.epochs, "seed": t.seed, "loss": self.losses[-1]}
+        facts = {
+            "config": artifact.config_digest(self.config),
+            "epochs": t.epochs,
+            "seed": t.seed,
+            "loss": self.losses[-1],
+            "temperature": self.temperature,
+        }
         artifact.write_json(folder / "training.json", facts)
 
     @classmethod
@@ -66,7 +81,8 @@ class Trained:
         model = networks.build(config)
         with np.load(folder / "training.npz") as saved:
             model.set_weights([saved[f"w{number}"] for number in range(len(model.get_weights()))])
-            return cls(config, model, Scaler(saved["mean"], saved["std"]), tuple(float(v) for v in saved["losses"]))
+            scaler = Scaler(saved["mean"], saved["std"])
+            return cls(config, model, scaler, tuple(float(v) for v in saved["losses"]), facts["temperature"])
 
 
 def fit_scaler(config: Config, features: NDArray[np.int32]) -> Scaler:

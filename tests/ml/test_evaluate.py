@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from whir_ml import evaluate as stage
-from whir_ml import report
+from whir_ml import protocol, report
 from whir_ml.config import Config
 from whir_ml.dataset import Examples
 from whir_ml.errors import DatasetError
-from whir_ml.evaluate import by_severity, cross_entropy, score, verdicts, windows_per_verdict, wrong_recordings
+from whir_ml.evaluate import by_severity
 from whir_ml.export import Exported
+from whir_ml.scores import Said, Verdicts, cross_entropy, score, tally, verdicts, windows_per_verdict
 from whir_ml.train import Trained
 
 Sides = tuple[Examples, Examples]
@@ -83,7 +84,7 @@ def test_verdicts_do_not_mix_recordings(rig_config: Config, sides: Sides) -> Non
 
 def test_alarms_count_what_reaches_the_threshold(rig_config: Config) -> None:
     mean = np.array([[100, 900, 0], [300, 700, 0], [50, 800, 150], [900, 100, 0], [0, 100, 900], [850, 0, 150]])
-    v = stage.Verdicts(mean.astype(float), np.array([1, 1, 2, 0, 2, 2]), np.zeros(6, np.int64))
+    v = Verdicts(mean.astype(float), np.array([1, 1, 2, 0, 2, 2]), np.zeros(6, np.int64))
     result = stage.alarms(rig_config, v)
     assert result["raised"] == pytest.approx({"hum": 1 / 2, "knock": 1 / 3})
     assert result["false"] == 1  # the third: a knock taken for a hum; healthy is no alarm
@@ -94,7 +95,7 @@ def test_a_wrong_recording_is_listed_with_what_was_said(rig_config: Config, side
     said = held_out.target.copy()
     victim = next(number for number, rec in enumerate(held_out.recordings) if rec.name == "knock0")
     said[held_out.recording == victim] = 1
-    wrong = wrong_recordings(rig_config, held_out, verdicts(rig_config, held_out, rows(said.tolist())))
+    wrong = [entry for entry in tally([[Said(rig_config, held_out, rows(said.tolist()))]]) if entry["wrong"]]
     assert [row["recording"] for row in wrong] == ["knock0"]
     assert wrong[0]["said"] == ["hum"]
     assert wrong[0]["wrong"] == wrong[0]["verdicts"] == 1
@@ -136,36 +137,25 @@ def test_figures_are_json_and_say_how_good_the_rig_model_is(figures: dict[str, o
     assert [row["windows"] for row in read["calibration"]] == list(stage.CALIBRATION_STEPS)
     assert read["data"]["held_out"]["hum"] == {"recordings": 2, "windows": 22}
     assert len(read["data"]["held_out_recordings"]) == 6
+    assert read["int8"]["ci95"] == [1.0, 1.0]
 
 
 def test_the_page_stands_alone_and_shows_the_figures(figures: dict[str, object]) -> None:
     html = report.page(figures)
-    assert html.count("<svg") == 5
+    assert html.count("<svg") == 6
     assert not re.search(r"(src|href)=\"http|@import|<script", html)
     assert "100.0 %" in html
     assert "rig" in html
 
 
 def test_names_are_escaped_on_the_page(figures: dict[str, object]) -> None:
-    row = {"recording": "<b>x", "label": "hum", "sublabel": "s", "rpm": None, "verdicts": 1, "wrong": 1, "said": ["knock"]}
+    row = {"recording": "<b>x", "truth": "hum", "sublabel": "s", "rpm": None, "verdicts": 1, "wrong": 1, "said": ["knock"]}
     html = report.page({**figures, "wrong_recordings": [row]})
     assert "&lt;b&gt;x" in html
     assert "<b>x" not in html
 
 
-def test_cross_validation_holds_out_every_recording_once(
-    rig: Path, rig_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WHIR_BUILD", str(tmp_path))
-    result = stage.cross_validate(rig_config, data_root=rig)
-    assert result["folds"] == 3
-    assert set(result["scores"]) == {"float", "int8", "lr", "lda", "rf"}
-    for scores in result["scores"].values():
-        assert scores["verdict"]["count"] == 18
-        assert scores["window"]["count"] == 18 * 11
-
-
-def test_a_set_with_its_own_split_has_no_folds(rig_config: Config) -> None:
+def test_a_set_with_its_own_split_has_no_folds(rig: Path, rig_config: Config) -> None:
     data = dataclasses.replace(rig_config.data, folds=None)
     with pytest.raises(DatasetError, match="no folds"):
-        stage.cross_validate(dataclasses.replace(rig_config, data=data))
+        protocol.of_config(dataclasses.replace(rig_config, data=data), rig / "rig")

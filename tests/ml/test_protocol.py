@@ -11,11 +11,11 @@ import pytest
 
 from whir_contracts import contract, recording
 from whir_contracts.recording import Recording
-from whir_ml import protocol, splits
+from whir_ml import protocol, scores, splits
 from whir_ml.config import Config
 from whir_ml.dataset import Examples
 from whir_ml.errors import DatasetError
-from whir_ml.protocol import Said
+from whir_ml.scores import Said
 from whir_ml.splits import Folds, Place
 
 FEW = 4  # epochs
@@ -141,8 +141,8 @@ def test_wrong_recordings_are_counted_over_verdicts_and_seeds(rig_config: Config
 
 def test_the_interval_spans_what_drawing_recordings_again_can_give() -> None:
     even = [{"truth": t, "verdicts": 4, "wrong": 0} for t in "ab" for _ in range(8)]
-    assert protocol.interval(even) == [1.0, 1.0]
+    assert scores.interval(even) == [1.0, 1.0]
     # One of eight in one class is wrong altogether: recall 7/8 there, drawn again between 4/8 and 1 in 95 %.
     one = [*even[:-1], {"truth": "b", "verdicts": 4, "wrong": 4}]
-    low, high = protocol.interval(one)
+    low, high = scores.interval(one)
     assert (low, high) == pytest.approx((0.8125, 1.0), abs=0.001)

@@ -56,7 +56,7 @@ def test_candidates_share_set_rate_classes_and_windows_and_start_with_one_layer(
     assert {(c.data.set, c.params.rate_hz) for c in loaded} == {key}
     assert len({c.classes for c in loaded}) == 1
     assert len({(c.params.window_samples, c.params.hop_samples, c.params.verdict_windows) for c in loaded}) == 1
-    assert 2 <= len(loaded) <= 4
+    assert len(loaded) >= 2
     assert loaded[0].layers == ()
     depths = [len(c.layers) for c in loaded]
     assert depths == sorted(depths)
@@ -120,7 +120,7 @@ def test_the_table_shows_figures_and_gaps() -> None:
         "wrong_recordings": [{}, {}], "recordings": {"a": 10, "b": 8},
         "chosen": [{"config": "one"}, {"config": "two"}, {"config": "one"}],
     }  # fmt: skip
-    gap = {**row, "variant": "no_bearing", "balanced_accuracy_int8": None}
+    gap = {**row, "variant": "no_bearing", "balanced_accuracy_int8": None, "novelty_auroc": None}
     console = Console(width=200, record=True)
     console.print(quality.table([row, gap]))
     text = console.export_text()

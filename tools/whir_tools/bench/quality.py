@@ -24,22 +24,23 @@ from rich.table import Table
 
 from whir_contracts import recording
 from whir_contracts.recording import Recording, RecordingError
-from whir_ml import artifact, dataset, novelty, splits
+from whir_ml import artifact, dataset, novelty, protocol, splits
 from whir_ml import config as configs
 from whir_ml.config import Config
 from whir_ml.dataset import Progress
 from whir_ml.errors import DatasetError, MlError
-from whir_ml.evaluate import windows_per_verdict
+from whir_ml.protocol import SEEDS
+from whir_ml.scores import windows_per_verdict
 from whir_node.errors import CoreError
 from whir_tools.bench import common
 from whir_tools.bench.common import AsJson, Quick, store
 
-SEEDS: Final = (1, 2, 3, 4, 5)
 QUICK_SEEDS: Final = (1,)
 QUICK_EFFORT: Final = 3  # a look trains for a third of the epochs
 # whatever changes a figure when it changes
 _MODULES: Final = (
-    "backend", "config", "dataset", "evaluate", "export", "networks", "novelty", "protocol", "rivals", "splits", "train",
+    "backend", "config", "dataset", "evaluate", "export", "networks", "novelty", "protocol", "rivals", "scores",
+    "splits", "temperature", "train",
 )  # fmt: skip
 _LIBRARIES: Final = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow-cpu", "tflite-micro")
 
@@ -141,8 +142,6 @@ def run_quality(
 
 def measured(name: RowName, quick: bool, step: Step) -> dict[str, Any]:
     """The row, from the cache when it is there; without the recordings, a row of nulls that says so."""
-    from whir_ml import protocol  # TensorFlow with it
-
     candidates = [configs.load(candidate) for candidate in CANDIDATES[name.dataset, name.rate_hz]]
     if quick:
         candidates = [c.reduced(epochs=-(-c.training.epochs // QUICK_EFFORT)) for c in candidates]
