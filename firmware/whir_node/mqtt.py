@@ -7,6 +7,7 @@ BrokerError(RuntimeError)
 from __future__ import annotations
 
 import queue
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -91,9 +92,18 @@ class MqttConnection:
 
     Args:
         will: gives the last will; called from paho's thread before each attempt to connect.
+        tls: with the node's certificate and whom it trusts; None connects in the open.
     """
 
-    def __init__(self, site: str, node: str, broker: BrokerAddress, password: str | None, will: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        site: str,
+        node: str,
+        broker: BrokerAddress,
+        password: str | None,
+        will: Callable[[], bytes],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._topic = f"{TOPIC_PREFIX}/{site}/{node}/"
         self._broker = broker
@@ -102,6 +112,8 @@ class MqttConnection:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{site}-{node}", clean_session=True)
         if broker.user is not None:
             self._client.username_pw_set(broker.user, password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.reconnect_delay_set(RETRY_MIN_S, RETRY_MAX_S)
         self._client.max_queued_messages_set(QUEUED_MAX)
         self._client.on_pre_connect = self._on_pre_connect

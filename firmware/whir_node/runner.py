@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -55,6 +56,7 @@ class NodeRunner:
         flash: file that keeps the flash, None = in memory.
         first_bundle: for a blank flash.
         speed: node seconds per real second.
+        tls: as `MqttConnection` takes it.
 
     Raises:
         the errors of VirtualNode.
@@ -72,7 +74,9 @@ class NodeRunner:
         first_bundle: bytes | None = None,
         speed: float = 1.0,
         observer: Observer | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self.config = config
         self.observer = observer or Observer()
         self._replay = replay
@@ -201,7 +205,9 @@ class NodeRunner:
     def _power_on(self) -> None:
         if self._speed == 1.0:
             self.node.set_clock(time.time_ns() // 1_000_000)
-        self._connection = MqttConnection(self.config.site, self.config.name, self._broker, self._password, self._will)
+        self._connection = MqttConnection(
+            self.config.site, self.config.name, self._broker, self._password, self._will, self._tls
+        )
         self._connection.start()
 
     def _will(self) -> bytes:

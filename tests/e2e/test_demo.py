@@ -6,10 +6,14 @@ Real recordings are used where WHIR_DATA or ../shared/data holds them, else the 
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from whir_contracts.recording import data_root
@@ -66,3 +70,52 @@ def test_unknown_break_is_refused():
     done = run_demo(Path("unused"), "roof")
     assert done.returncode == 2
     assert "gate, signature, alert" in done.stdout
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What it says until then."""
+    said = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(said)
+
+
+@pytest.mark.long
+def test_kept_running_it_takes_a_board_from_a_desk_to_its_first_verdict(tmp_path: Path):
+    """The board is the factory's practice board, mounted on a motor of the recordings; the commands are a newcomer's."""
+    if (root := data_root()) is None or not (root / "adi_cbm").is_dir():
+        pytest.skip("NO REAL RECORDINGS: set WHIR_DATA to the folder that holds adi_cbm")
+    motor = sorted((root / "adi_cbm" / "recordings").glob("*.npz"))[0]
+    whir, practice = [sys.executable, "-m", "whir_tools.cli"], [sys.executable, "-m", "whir_tools.provision.practice"]
+    started: list[subprocess.Popen[str]] = []
+    try:
+        started.append(demo := subprocess.Popen([*whir, "demo", "--keep"], cwd=tmp_path, stdout=subprocess.PIPE, text=True))
+        said = read_until(demo, "   token")
+        assert "listens on the LAN with TLS" in said
+        url, token = re.findall(r"Running at (\S+);", said)[0], said.split()[-1]
+        subprocess.run([*practice, "--build", "build"], cwd=tmp_path, check=True)
+        board = subprocess.Popen([*practice, "--hears", str(motor)], stdout=subprocess.PIPE, text=True)
+        started.append(board)
+        port = read_until(board, "socket://").strip()
+        begun = time.monotonic()
+        command = [*whir, "provision", "dev", "--port", port, "--wifi", "Lab", "--build", "build"]
+        environment = {**os.environ, "WHIR_WIFI_PASSWORD": "correct horse"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        ask = f"{url}/api/v1/telemetry?site=desk&node=desk-1"
+        while all(
+            item["verdict"] == "unknown"
+            for item in httpx.get(ask, headers={"Authorization": f"Bearer {token}"}).raise_for_status().json()["items"]
+        ):
+            assert time.monotonic() - begun < 300, "no verdict within five minutes"
+            time.sleep(0.5)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(60) == 0
+        assert not (tmp_path / "whir-desk" / "demo.toml").exists(), "nobody is sent to a demo that has ended"
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
-import os
 import socket
 import subprocess
 import sys
@@ -22,42 +20,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from rig import KEY, bundle
 
-from whir_tools.provision import files, layout
+from whir_tools.provision import files
 from whir_tools.provision import station as stations
 from whir_tools.provision.batch import COLUMNS, Batch, read
 from whir_tools.provision.journal import Journal
 from whir_tools.provision.keys import Passphrase
 from whir_tools.provision.line import Event, Line, Summary
+from whir_tools.provision.practice.build import write_build
 from whir_tools.provision.station import Station
 
-ROOT = Path(__file__).resolve().parents[3]
-PARTITIONS = ROOT / "firmware" / "partitions.csv"
 PASSPHRASE = "a passphrase of the tests"
 WIFI_PASSWORD = 'wifi-SECRET-word, "quoted"'
-TABLE_OFFSET = {"esp32": 0xF000, "esp32s3": 0xF000, "esp32c3": 0xF000}  # CONFIG_PARTITION_TABLE_OFFSET
-BOOTLOADER_OFFSET = {"esp32": 0x1000, "esp32s3": 0x0, "esp32c3": 0x0}
-
-
-def build_folder(folder: Path, chip: str, app_bytes: int = 60_000) -> None:
-    """What `idf.py build` leaves, with bytes that compress like code."""
-    folder.mkdir(parents=True)
-    partitions = layout.read_csv(PARTITIONS)
-    places = {p.name: p.offset for p in partitions}
-    pattern = bytes(range(1, 200)) + os.urandom(300)
-    files = {
-        BOOTLOADER_OFFSET[chip]: ("bootloader.bin", (pattern * 60)[:20_000]),
-        TABLE_OFFSET[chip]: ("partition-table.bin", layout.encode(partitions)),
-        places["otadata"]: ("ota_data_initial.bin", b"\xff" * 0x2000),
-        places["ota_0"]: ("whir.bin", (pattern * (app_bytes // len(pattern) + 1))[:app_bytes]),
-    }
-    for name, data in files.values():
-        (folder / name).write_bytes(data)
-    arguments = {
-        "flash_settings": {"flash_mode": "dio", "flash_size": "4MB", "flash_freq": "40m"},
-        "flash_files": {hex(offset): name for offset, (name, _) in files.items()},
-        "extra_esptool_args": {"chip": chip},
-    }
-    (folder / "flasher_args.json").write_text(json.dumps(arguments))
 
 
 def free_port() -> int:
@@ -231,7 +204,7 @@ def made_station(tmp_path_factory: pytest.TempPathFactory, broker_pki: BrokerPki
     (folder / "model.whir").write_bytes(bundle(hardware_class="esp32"))
     settings = (folder / "factory.toml").read_text()
     for name, chip in (("esp32dev", "esp32"), ("esp32-s3", "esp32s3"), ("esp32-c3", "esp32c3")):
-        build_folder(folder / "builds" / name, chip)
+        write_build(folder / "builds" / name, chip)
         settings += f'\n[board.{name}]\nbuild = "builds/{name}"\nmodel = "model.whir"\nsensor = "lsm6dsox"\n'
         settings += 'noise_max_ug = 2000\nsecurity = "none"\n'
     (folder / "factory.toml").write_text(settings)

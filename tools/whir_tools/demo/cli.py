@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,16 +17,20 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from whir_fleet.service import FleetService
+    from whir_tools.demo.lan import LanBroker
     from whir_tools.demo.story import Outcome
 
 
 def demo(
     seed: Annotated[int, typer.Option(help="draws the recordings and the accidents")] = 1,
-    keep: Annotated[bool, typer.Option("--keep", help="leave everything running at the end, with the URL")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="leave everything running at the end; boards on the LAN can join by TLS")
+    ] = False,
     broken: Annotated[
         str | None, typer.Option("--break", envvar="DEMO_BREAK", help="take a safeguard out: gate, signature or alert")
     ] = None,
     folder: Annotated[Path, typer.Option(help="everything it writes")] = Path("build/demo"),
+    desk: Annotated[Path, typer.Option(help="with --keep: the folder of `whir provision dev`")] = Path("whir-desk"),
 ) -> None:
     """The main job: train, serve, six nodes, two faults, alerts, a better model rolled out with two accidents on the way.
 
@@ -34,37 +41,58 @@ def demo(
 
     from whir_fleet.errors import FleetError
     from whir_ml.errors import MlError
+    from whir_tools.demo.lan import LanBroker, LanError, mosquitto
     from whir_tools.demo.story import BREAKS, Demo, DemoError
 
     console = Console(soft_wrap=True)
     if broken is not None and broken not in BREAKS:
         console.print(f"error: --break takes {', '.join(BREAKS)}, not {broken!r}")
         raise typer.Exit(2)
-    story = Demo(console, seed, broken, folder)
+    program = mosquitto() if keep else None
     try:
-        outcome = story.run(lambda service, outcome: _end(console, service, outcome, keep))
-    except (DemoError, FleetError, MlError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        with LanBroker(program, folder / "broker", desk) if program else nullcontext() as lan:
+            story = Demo(console, seed, broken, folder, lan)
+            outcome = story.run(lambda service, outcome: _end(console, service, outcome, desk, lan, keep))
+    except (DemoError, LanError, FleetError, MlError) as error:
         console.print(f"\n[red]failed[/]  {error}")
         raise typer.Exit(1) from error
     if not all(check.ok for check in outcome.checks):
         raise typer.Exit(1)
 
 
-def _end(console: Console, service: FleetService, outcome: Outcome, keep: bool) -> None:
+def _end(console: Console, service: FleetService, outcome: Outcome, desk: Path, lan: LanBroker | None, keep: bool) -> None:
     show(console, outcome)
     if keep:
-        _keep(console, service)
+        with _board(console, service, outcome, desk, lan) if lan is not None else nullcontext():
+            _keep(console, service, service.users if lan is None else lan.users)
 
 
-def _keep(console: Console, service: FleetService) -> None:
+@contextmanager
+def _board(console: Console, service: FleetService, outcome: Outcome, desk: Path, lan: LanBroker) -> Iterator[None]:
+    """A board of one's own may join."""
+    from whir_fleet.auth import Role
+    from whir_tools.provision.desk import Target, offered
+
+    model = outcome.models.second.path.resolve()
+    token = service.create_token("desk", Role.ADMIN)
+    with offered(desk, Target(lan.url, str(lan.certificate.resolve()), str(model), service.url, token)):
+        console.print(f"\n{lan.url} listens on the LAN with TLS, for boards with a certificate of {desk}; a board joins by")
+        console.print("   whir provision dev --port /dev/ttyUSB0 --wifi SSID", highlight=False)
+        yield
+
+
+def _keep(console: Console, service: FleetService, users: dict[str, str]) -> None:
     from whir_fleet.auth import Role
 
     console.print(f"\nRunning at {service.url}; Ctrl-C ends it.")
     console.print(f"   token      {service.create_token('visitor', Role.OPERATOR)}")
     console.print(f"   API        curl -H 'Authorization: Bearer TOKEN' {service.url}/api/v1/alerts")
     broker = service.broker
-    address = f"{broker.host} {broker.port} {service.users['subscriber']}"
+    address = f"{broker.host} {broker.port} {users['subscriber']}"
     console.print(f"   subscribe  {sys.executable} examples/alert_subscriber.py {address}")
+    if service.embedded is not None:
+        console.print("   boards     none can join: that takes mosquitto, apt-get install mosquitto", highlight=False)
     try:
         while True:
             time.sleep(1)

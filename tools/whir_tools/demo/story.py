@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import random
-import shutil
 import subprocess
 import sys
 import threading
@@ -31,6 +30,7 @@ from whir_fleet.settings import Settings
 from whir_ml.pipeline import BuiltBundle, build_bundle
 from whir_node.mqtt import BrokerAddress
 from whir_tools.demo.checks import Check, Expected, check
+from whir_tools.demo.lan import LanBroker
 from whir_tools.demo.plant import Motor, Plant, choose
 from whir_tools.demo.results import rows
 
@@ -75,13 +75,15 @@ class Demo:
         seed: draws recordings and accidents.
         broken: one of BREAKS, or None: that safeguard is taken out, so the demo must fail.
         folder: everything that it writes.
+        lan: a broker that listens for boards too; None: the embedded one.
     """
 
-    def __init__(self, console: Console, seed: int, broken: str | None, folder: Path) -> None:
+    def __init__(self, console: Console, seed: int, broken: str | None, folder: Path, lan: LanBroker | None) -> None:
         self.console = console
         self.rng = random.Random(seed)  # noqa: S311 (recordings and accidents, nothing secret)
         self.broken = broken
         self.folder = folder
+        self.lan = lan
         self.seen: dict[str, float] = {}  # machine → when the subscriber saw its alert
 
     def say(self, text: str) -> None:
@@ -89,8 +91,7 @@ class Demo:
 
     def run(self, during: Callable[[FleetService, Outcome], None]) -> Outcome:
         """The whole story; `during` is called at its end, with everything still running."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         started = time.monotonic()
         models = self.train(key)
@@ -142,13 +143,17 @@ class Demo:
         return Models(data, built[0], built[1])
 
     def fleet(self, key: ec.EllipticCurvePrivateKey) -> FleetService:
-        """API, ingest, worker, SQLite and the embedded broker, on free ports of this machine."""
+        """API, ingest, worker, SQLite and the broker, on free ports of this machine."""
         keys = self.folder / "keys"
         keys.mkdir()
         public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         (keys / f"{KEY_ID}.pem").write_bytes(public)
-        settings = Settings.load(data_dir=self.folder / "fleet", keys_dir=keys, broker_port=0, api_port=0, resend_s=2)
-        return FleetService(settings)
+        broker = {"broker_port": 0} if self.lan is None else self.lan.settings
+        return FleetService(Settings.load(data_dir=self.folder / "fleet", keys_dir=keys, api_port=0, resend_s=2, **broker))
+
+    def password(self, service: FleetService, user: str) -> str:
+        """Of a user of the broker."""
+        return (service.users if self.lan is None else self.lan.users)[user]
 
     def subscribe(self, service: FleetService) -> subprocess.Popen[str]:
         """The ten-line example as it stands, in a process of its own; its lines are shown as they come."""
@@ -160,7 +165,7 @@ class Demo:
             str(script),
             service.broker.host,
             str(service.broker.port),
-            service.users["subscriber"],
+            self.password(service, "subscriber"),
         ]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
@@ -187,7 +192,7 @@ class Demo:
         plant = Plant(
             motors,
             BrokerAddress(service.broker.host, service.broker.port, "nodes"),
-            service.users["nodes"],
+            self.password(service, "nodes"),
             public_keys={KEY_ID: key.public_key()},
             first_bundle=models.first.path.read_bytes(),
             hardware_class=models.first.config.hardware_class,

@@ -152,38 +152,52 @@ def _signed(bundle: Path, signer: Signer, number: int) -> bytes:
 def dev(
     port: Annotated[str, typer.Option(help="the serial port of the one board")],
     wifi: Annotated[str, typer.Option(help="network name; the password is asked for, or WHIR_WIFI_PASSWORD")],
-    build: Annotated[Path, typer.Option(exists=True, file_okay=False, help="build folder with flasher_args.json")],
-    model: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="a bundle, whoever signed it")],
-    broker: Annotated[str, typer.Option(help="mqtts://host:port")],
-    broker_ca: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="CA certificate of the broker, PEM")],
+    build: Annotated[
+        Path, typer.Option(file_okay=False, help="build folder of PlatformIO or ESP-IDF, with flasher_args.json")
+    ] = Path("firmware/.pio/build/esp32dev"),
+    model: Annotated[str, typer.Option(help="a bundle, whoever signed it")] = "",
+    broker: Annotated[str, typer.Option(help="mqtts://host:port")] = "",
+    broker_ca: Annotated[str, typer.Option(help="CA certificate of the broker, PEM")] = "",
+    fleet_url: Annotated[str, typer.Option(help="enrols there; token WHIR_FLEET_TOKEN")] = "",
     sensor: Annotated[str, typer.Option(help="the part on the board")] = "lsm6dsox",
     name: Annotated[str, typer.Option(help="of the node, at the site `desk`")] = "desk-1",
-    fleet_url: Annotated[str, typer.Option(help="enrols there; token WHIR_FLEET_TOKEN")] = "",
-    station: StationOption = Path("whir-desk"),
+    station: StationOption = desk.FOLDER,
 ) -> None:
     """One board on a desk: development CA and keys, settings, flash, self-test, enrolment. No batch, no eFuses.
 
-    Release builds refuse its keys. Its passphrase lies beside it: it protects nothing.
+    While `make demo KEEP=1` runs, model, broker and fleet are the demo's. Release builds refuse the desk's keys; their
+    passphrase lies beside them: it protects nothing. The same board may come again and again.
 
-    Example: whir provision dev --port /dev/ttyUSB0 --wifi Lab --build .pio/build/esp32dev --model model.whir
-    --broker mqtts://10.0.0.5:8883 --broker-ca ca.pem
+    Example: whir provision dev --port /dev/ttyUSB0 --wifi SSID
     """
+    demo = desk.running_demo(station)
+    target = desk.Target(broker, broker_ca, model, fleet_url).over(demo)
+    missing = [f"--{f.replace('_', '-')}" for f in ("model", "broker", "broker_ca") if not getattr(target, f)]
+    if missing:
+        raise PlanError([f"no demo runs here (make demo KEEP=1), so {', '.join(missing)} must be given"])
     password = os.environ.get("WHIR_WIFI_PASSWORD")
     if password is None and sys.stdin.isatty():
         password = getpass.getpass(f"Password of {wifi} (empty: open network): ")
-    row = dict(zip(COLUMNS, (f"DESK-{name.upper()}", "desk", name, "desk", wifi, password or "", broker), strict=True))
-    opened = desk.station(station, build.resolve(), model, broker_ca, sensor, fleet_url)
+    serial = f"DESK-{name.upper()}"
+    row = dict(zip(COLUMNS, (serial, "desk", name, "desk", wifi, password or "", target.broker), strict=True))
+    opened = desk.furnished(station, build.resolve(), sensor, target)
     console = Console(soft_wrap=True)
     with opened.locked():
         journal = Journal(station / "journal.db")
+        journal.reopen(serial)
         with terminal.Progress(console, [port]) as tell:
-            line = Line(opened, desk.batch(row), journal, tell=tell, once=True)
+            line = Line(opened, desk.batch(row), journal, tell=tell, once=True, token=target.token or None)
             done = line.run([port])
-    console.print(
-        f"its certificate is of {station / 'keys' / 'device-ca'}: the broker must trust it; records and label in {station}"
-    )
     if not done.good:
+        if done.refused:
+            console.print(f"{serial} is another board's, or has no turn here: a second board takes --name desk-2")
         raise typer.Exit(1)
+    console.print(f"node desk/{name} is on its way to {target.broker}; records and label in {station}")
+    if not demo.broker:
+        console.print(f"the broker must trust {station / 'keys' / 'device-ca'}/*.crt.pem")
+    if target.fleet_url and done.unenrolled:
+        console.print(f"the fleet does not know it yet ({line.outbox.trouble}): `whir provision sync --station {station}`")
+        raise typer.Exit(3)
 
 
 @app.command()

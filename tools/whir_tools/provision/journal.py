@@ -3,7 +3,7 @@
 A serial is bound to a board's MAC once and for ever. Every certificate is entered before it is signed and ends as `active` (its
 board is good) or `revoked`: an attempt that failed revokes its own, one that was cut off has its revoked with the next number.
 
-    board        claimed → good → retired; claimed → failed → claimed; claimed or failed → retired
+    board        claimed → good → retired; claimed → failed → claimed; claimed or failed → retired; on a desk good → failed
     certificate  reserved → issued → active; any of them → revoked
 """
 
@@ -156,6 +156,17 @@ class Journal:
             if changed != 1 or active.rowcount != 1:
                 raise JournalError(f"{serial}: not in the making, or its certificate is not issued")
             _enqueue(db, "enrol", serial, enrolment)
+
+    def reopen(self, serial: str) -> None:
+        """A desk's board that was good may be done again; its certificate is revoked. A factory's never is."""
+        with self._write() as db:
+            changed = db.execute(
+                "UPDATE board SET state = 'failed', cause = 'again', record = NULL, signature = NULL"
+                " WHERE serial = ? AND state = 'good'",
+                (serial,),
+            ).rowcount
+            if changed:
+                _revoke(db, serial)
 
     def retire(self, serial: str) -> None:
         """For ever; its certificates are revoked. JournalError: no such serial."""

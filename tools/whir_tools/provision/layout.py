@@ -8,6 +8,7 @@ import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from whir_tools.provision.errors import StationError
 
@@ -18,6 +19,7 @@ _TYPES = {"app": 0, "data": 1}
 _SUBTYPES = {"ota": 0x00, "phy": 0x01, "nvs": 0x02, "coredump": 0x03, "nvs_keys": 0x04, "factory": 0x00}
 _SUBTYPES |= {f"ota_{n}": 0x10 + n for n in range(16)}
 _FLAGS = {"encrypted": 1, "readonly": 2}
+_PLATFORMIO = {"bootloader": "bootloader.bin", "partition-table": "partitions.bin", "app": "firmware.bin"}
 CHIPS = ("esp32", "esp32s3", "esp32c3")
 
 
@@ -97,6 +99,12 @@ class Build:
         return self.partition("ota_0").offset
 
 
+def _file(folder: Path, name: str, arguments: dict[str, Any]) -> Path:
+    """flasher_args.json is CMake's, also where PlatformIO has built under names of its own."""
+    part = next((part for part in _PLATFORMIO if arguments.get(part, {}).get("file") == name), None)
+    return folder / (name if part is None or (folder / name).exists() else _PLATFORMIO[part])
+
+
 def read_build(folder: Path) -> Build:
     """Reads `flasher_args.json` and the files that it names. StationError says what is missing."""
     path = folder / "flasher_args.json"
@@ -104,7 +112,9 @@ def read_build(folder: Path) -> Build:
         arguments = json.loads(path.read_text())
         chip = str(arguments["extra_esptool_args"]["chip"])
         size = str(arguments["flash_settings"]["flash_size"])
-        files = {int(offset, 0): (folder / name).read_bytes() for offset, name in arguments["flash_files"].items()}
+        files = {
+            int(offset, 0): _file(folder, name, arguments).read_bytes() for offset, name in arguments["flash_files"].items()
+        }
     except OSError as error:
         raise StationError(f"{error.filename}: {error.strerror}; give the build folder of ESP-IDF or PlatformIO") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -118,7 +128,7 @@ def read_build(folder: Path) -> Build:
         raise StationError(f"{path}: {len(tables)} partition tables among its files")
     partitions = {partition.name: partition for partition in decode(tables[0])}
     build = Build(chip, int(size[:-2]) * 2**20, files, partitions)
-    for name in ("nvs", "fctry", "nvs_keys", "ota_0", "model_0"):
+    for name in ("nvs", "fctry", "nvs_keys", "state", "ota_0", "model_0"):
         build.partition(name)
     if build.app_offset not in files:
         raise StationError(f"{path}: no application at 0x{build.app_offset:x} (ota_0)")

@@ -136,6 +136,7 @@ class Line:
         permit: what two people have allowed to be burnt; None burns nothing, and a batch that would need it is refused.
         fuses: how eFuses are reached; another one for a dry run.
         once: each port takes one board and ends.
+        token: for the fleet; None takes WHIR_FLEET_TOKEN.
     """
 
     def __init__(
@@ -148,9 +149,10 @@ class Line:
         permit: Permit | None = None,
         fuses: Fuses | None = None,
         once: bool = False,
+        token: str | None = None,
     ) -> None:
         self.station, self.batch, self.journal = station, batch, journal
-        self.outbox = Outbox(journal, station.settings.fleet_url)
+        self.outbox = Outbox(journal, station.settings.fleet_url, token)
         self._kits = kits(station, batch)
         self._permit, self._fuses, self._once = permit, fuses or Fuses(station.folder), once
         self._tell_to = tell

@@ -1,0 +1,110 @@
+"""The program: a port, the ROM loader behind it, and the console."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+
+from esp32_mock_bootloader import server
+
+from whir_tools.provision import layout, practice
+from whir_tools.provision.errors import ProvisionError
+from whir_tools.provision.practice.board import FAULTS, Board, Kept
+from whir_tools.provision.practice.build import write_build
+from whir_tools.provision.practice.node import answer, go_on
+
+_SLIP_END = 0xC0
+
+
+class _Throttled(server.BootloaderConnection):  # type: ignore[misc]  # the mock has no types
+    """As slow as a serial line of this many baud, 10 bits a byte, both ways."""
+
+    def __init__(self, sock: socket.socket, baud: int) -> None:
+        super().__init__(sock=sock)
+        self._baud = baud
+
+    def recv(self, size: int) -> bytes:
+        data = bytes(super().recv(min(size, self._baud // 200)))
+        time.sleep(len(data) * 10 / self._baud)
+        return data
+
+    def sendall(self, data: bytes) -> None:
+        super().sendall(data)
+        time.sleep(len(data) * 10 / self._baud)
+
+
+def serve(board: Board, listener: socket.socket) -> None:
+    """One connection after the other: the ROM loader for who speaks SLIP, else the node's console."""
+    original = server._read_reg_value_for_chip
+
+    def read_register(address: int, chip: str) -> int:
+        found = board.registers()
+        return found[address] if address in found else int(original(address, chip))
+
+    server._read_reg_value_for_chip = read_register
+    while True:
+        connection, _ = listener.accept()
+        try:
+            first = connection.recv(1, socket.MSG_PEEK)
+            if first and first[0] == _SLIP_END:
+                board.reset()
+                line = _Throttled(connection, board.baud) if board.baud else server.BootloaderConnection(sock=connection)
+                server.handle_client(line, threading.Event(), board.chip, flash=board.flash)
+            else:
+                _console(board, connection)
+        except OSError:
+            pass
+        finally:
+            connection.close()
+
+
+def _console(board: Board, connection: socket.socket) -> None:
+    """Questions and answers until the station hangs up."""
+    connection.sendall(b"ESP-ROM:practice\r\nI (31) boot: whir\r\n")
+    for line in connection.makefile("rb"):
+        try:
+            question = json.loads(line)
+            for reply in answer(board, question):
+                connection.sendall(json.dumps(reply).encode() + b"\r\n")
+            if question.get("c") == "selftest" and board.hears is not None:
+                go_on(board)
+        except (ValueError, ProvisionError, KeyError) as error:
+            connection.sendall(f"E (40) whir: {error!r}\r\n".encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m whir_tools.provision.practice",
+        description=practice.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--chip", choices=layout.CHIPS, default="esp32")
+    parser.add_argument("--mac", default="24:0a:c4:00:00:01")
+    parser.add_argument("--revision", type=int, default=300, help="major * 100 + minor")
+    parser.add_argument("--sensor", default="lsm6dsox")
+    parser.add_argument("--efuses", type=Path, help="file for espefuse --virt")
+    parser.add_argument("--release-build", action="store_true", help="refuses keys of a desk")
+    parser.add_argument("--fault", choices=FAULTS)
+    parser.add_argument("--hears", type=Path, metavar="NPZ", help="goes on as a node with this recording once it is tested")
+    parser.add_argument("--baud", type=int, default=0, help="as slow as this; 0: as fast as it goes")
+    parser.add_argument("--flash", type=Path, help="file that keeps the flash")
+    parser.add_argument("--build", type=Path, metavar="FOLDER", help="write a stand-in for the firmware's build, and end")
+    given = vars(parser.parse_args())
+    kept, build = given.pop("flash"), given.pop("build")
+    if build is not None:
+        write_build(build, given["chip"])
+        return
+    board = Board(**given)
+    if kept is not None:
+        board.flash = Kept(kept)
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(f"socket://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    serve(board, listener)
+
+
+if __name__ == "__main__":
+    main()
