@@ -200,6 +200,7 @@ class Quality(IntFlag):
     OFF = 16
     NO_MODEL = 32
     STARTING = 64
+    NO_SPEED = 128
 
 
 class MachineGroup(IntEnum):
@@ -331,6 +332,7 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
     "level": {"tag": 289, "type": "u8", "min": 0, "max": 1},
     "stats": {"tag": 290, "type": "u8", "min": 0, "max": 15},
     "band_edges_bins": {"tag": 291, "type": "u16[]", "min": 0, "max": 512},
+    "order_edges_q8": {"tag": 292, "type": "u16[]", "min": 1, "max": 65535, "optional": True},
     "offset": {"tag": 304, "type": "i32[]", "min": -2147483648, "max": 2147483647},
     "gain_q16": {"tag": 305, "type": "u32[]", "min": 0, "max": 4294967295},
 }

@@ -21,6 +21,7 @@ Contract = dict[str, dict[str, Any]]
 FIELD_BYTES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "text40": 40}
 
 ZONE_NUMBERS = ("band_low_hz", "band_high_hz", "change_percent")
+PARAM_KEYS = ("tag", "type", "min", "max", "optional")
 ZONE_COLUMNS = ("over_w", "to_w", "ab_um_s", "bc_um_s", "cd_um_s")
 
 
@@ -141,7 +142,7 @@ def python_module(contract: Contract) -> str:
     out += [f"    {json.dumps(n)}: {json.dumps(v)}," for n, v in contract["limits"]["hardware"].items()]
     out += ["}", "", "PARAMS: Final[dict[str, dict[str, Any]]] = {"]
     for p in contract["features"]["param"]:
-        out.append(f"    {json.dumps(p['name'])}: {json.dumps({k: p[k] for k in ('tag', 'type', 'min', 'max')})},")
+        out.append(f"    {json.dumps(p['name'])}: { {k: p[k] for k in PARAM_KEYS if k in p}!r},".replace("'", '"'))
     bundle = contract["bundle"]
     out += ["}", "", "TAGS: Final[dict[str, tuple[int, str]]] = {"]
     out += [f"    {json.dumps(t['name'])}: (0x{t['tag']:04X}, {json.dumps(t['type'])})," for t in bundle["tag"]]

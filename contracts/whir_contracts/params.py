@@ -53,6 +53,7 @@ class FeatureParams:
     level: int
     stats: int
     band_edges_bins: tuple[int, ...] = ()
+    order_edges_q8: tuple[int, ...] = ()
     offset: tuple[int, ...] = ()
     gain_q16: tuple[int, ...] = ()
 
@@ -80,15 +81,23 @@ class FeatureParams:
             raise ParamsError("window_samples", f"{self.window_samples} is not a power of two")
         edges = self.band_edges_bins
         if self.kind == FeatureKind.RAW:
-            if edges:
-                raise ParamsError("band_edges_bins", "must be empty for kind raw")
+            for name in ("band_edges_bins", "order_edges_q8"):
+                if getattr(self, name):
+                    raise ParamsError(name, "must be empty for kind raw")
             if self.stats:
                 raise ParamsError("stats", "must be 0 for kind raw")
         else:
             if not 2 <= len(edges) <= FEATURE_BANDS_PER_AXIS_MAX + 1:
                 raise ParamsError("band_edges_bins", f"{len(edges)} edges, needs 2 .. {FEATURE_BANDS_PER_AXIS_MAX + 1}")
-            if any(a >= b for a, b in itertools.pairwise(edges)):
-                raise ParamsError("band_edges_bins", "must ascend strictly")
+            for name in ("band_edges_bins", "order_edges_q8"):
+                if any(a >= b for a, b in itertools.pairwise(getattr(self, name))):
+                    raise ParamsError(name, "must ascend strictly")
+            if len(self.order_edges_q8) == 1:
+                raise ParamsError("order_edges_q8", "1 edge, needs none or 2 at least")
+            if self.bands_per_axis > FEATURE_BANDS_PER_AXIS_MAX:
+                raise ParamsError(
+                    "order_edges_q8", f"{self.bands_per_axis} bands with them, at most {FEATURE_BANDS_PER_AXIS_MAX} per axis"
+                )
             if edges[-1] > self.window_samples // 2:
                 raise ParamsError(
                     "band_edges_bins", f"last edge {edges[-1]} is above half the window of {self.window_samples} samples"
@@ -99,11 +108,16 @@ class FeatureParams:
             raise ParamsError("offset", f"{len(self.offset)} entries, needs none or {self.scaler_count}")
 
     @property
+    def bands_per_axis(self) -> int:
+        """Bands and order bands together."""
+        return sum(max(0, len(edges) - 1) for edges in (self.band_edges_bins, self.order_edges_q8))
+
+    @property
     def feature_count(self) -> int:
         """Features per window."""
         if self.kind == FeatureKind.RAW:
             return self.window_samples * self.channels
-        return self.channels * (len(self.band_edges_bins) - 1 + self.stats.bit_count())
+        return self.channels * (self.bands_per_axis + self.stats.bit_count())
 
     @property
     def scaler_count(self) -> int:
@@ -120,6 +134,8 @@ class FeatureParams:
         for name, spec in sorted(PARAMS.items(), key=lambda item: int(item[1]["tag"])):
             value = getattr(self, name)
             values = value if isinstance(value, tuple) else (value,)
+            if spec.get("optional") and not values:
+                continue  # one way to write the same parameters
             data = struct.pack(f"<{len(values)}{_FORMATS[spec['type'].removesuffix('[]')]}", *values)
             out += _TLV.pack(spec["tag"], len(data)) + data
         return bytes(out)
@@ -151,11 +167,13 @@ class FeatureParams:
             array = kind.endswith("[]")
             if length % item.size or (not array and length != item.size):
                 raise ParamsError(name, f"{length} bytes do not hold {kind}")
+            if PARAMS[name].get("optional") and not length:
+                raise ParamsError(name, "is left out when it says nothing")
             items = tuple(v for (v,) in item.iter_unpack(tlv[at : at + length]))
             values[name] = items if array else items[0]
             at, last = at + length, tag
         for field in fields(cls):
-            if field.name not in values:
+            if field.name not in values and not PARAMS[field.name].get("optional"):
                 raise ParamsError(field.name, "missing")
         return cls(**values)
 

@@ -108,6 +108,7 @@ static void start_node(void)
     config.hardware_class = settings.hardware;
     config.firmware_version = esp_app_get_description()->version;
     config.reset_reason = reset_reason();
+    config.machine.shaft_mhz = settings.shaft_mhz;
     config.telemetry_interval_ms = WHIR_MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT;
     config.status_interval_ms = WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT;
     config.resend_interval_ms = WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT;

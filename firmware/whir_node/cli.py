@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -50,6 +51,9 @@ def run(
     group: Annotated[str | None, typer.Option(help="group1, group2 (ISO 20816-3) or class1 (up to 15 kW).")] = None,
     foundation: Annotated[str | None, typer.Option(help="rigid or flexible.")] = None,
     calibrated: Annotated[bool, typer.Option("--calibrated", help="The recordings' unit is known to be right.")] = False,
+    rpm: Annotated[
+        float, typer.Option(help="Speed of the shaft, for order bands; else what each recording states.")
+    ] = math.nan,
     password_file: Annotated[Path | None, typer.Option(help=f"Broker password; else ${PASSWORD_VARIABLE}.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per line on stdout: messages, verdicts, link, power.")
@@ -83,7 +87,7 @@ def run(
             hardware,
             engine,
             profile,
-            (power_kw, group, foundation, calibrated),
+            (power_kw, group, foundation, calibrated, rpm),
             password_file,
             as_json,
         ) as runner:
@@ -106,7 +110,7 @@ def _runner(
     hardware: str,
     engine: str,
     profile: str,
-    machine: tuple[float | None, str | None, str | None, bool],
+    machine: tuple[float | None, str | None, str | None, bool, float],
     password_file: Path | None,
     as_json: bool,
 ) -> Any:

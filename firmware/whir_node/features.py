@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,25 +29,34 @@ def as_windows(params: FeatureParams, windows: NDArray[Any]) -> NDArray[np.int16
     return np.ascontiguousarray(windows)
 
 
-def extract(params: FeatureParams, windows: NDArray[np.int16]) -> NDArray[np.int32]:
+def shaft_mhz(rpm: float) -> int:
+    """The shaft's speed as the core reads it, 1e-3 turns a second; 0 for one that nobody knows (NaN)."""
+    return 0 if math.isnan(rpm) else round(rpm * 1000 / 60)
+
+
+def extract(params: FeatureParams, windows: NDArray[np.int16], rpm: float | Sequence[float] = math.nan) -> NDArray[np.int32]:
     """Features of each window in fixed point, before scaling (formulas and units: docs/SPEC.md).
 
     Args:
         windows: int16 counts, (n, window_samples, channels).
+        rpm: speed of the shaft, of all windows or of each; only order bands ask for it.
 
     Returns:
         int32, (n, feature_count).
 
     Raises:
-        FeaturesError: parameters that this build of the core does not support.
+        FeaturesError: parameters that this build of the core does not support, or order bands at a speed for which they are
+            not defined.
     """
     source = as_windows(params, windows)
+    speeds = np.array([shaft_mhz(one) for one in np.broadcast_to(rpm, len(source))], np.uint32)
     out = np.empty((len(source), params.feature_count), np.int32)
     tlv = params.to_tlv()
     code = lib.host_features_extract(
-        tlv, len(tlv), ffi.from_buffer("int16_t[]", source.data), len(source), ffi.from_buffer("int32_t[]", out.data)
-    )
-    check(code, "features")
+        tlv, len(tlv), ffi.from_buffer("int16_t[]", source.data), ffi.from_buffer("uint32_t[]", speeds.data), len(source),
+        ffi.from_buffer("int32_t[]", out.data),
+    )  # fmt: skip
+    check(code, f"features at {rpm} r/min" if params.order_edges_q8 else "features")
     return out
 
 

@@ -43,6 +43,7 @@ from whir_node.bundle import inspect
 from whir_node.crypto import CryptoSeam
 from whir_node.engine import TflmEngine
 from whir_node.errors import CoreError, check
+from whir_node.features import shaft_mhz
 from whir_node.library import ffi, lib
 from whir_node.velocity import Machine
 
@@ -259,7 +260,7 @@ class VirtualNode:
         hears = (sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano)
         numbers = (*hears, int(sensor.unit), sensor.channels)
         intervals = (config.telemetry_interval_ms, config.status_interval_ms, config.resend_interval_ms)
-        machine = (*config.machine.numbers, int(config.profile))
+        machine = (*config.machine.numbers, shaft_mhz(config.machine.rpm), int(config.profile))
         setup = ffi.new(
             "host_node_setup_t *",
             [*texts, *numbers, *intervals, config.arena_bytes, *machine, config.sensor_fifo_ms],
@@ -368,6 +369,10 @@ class VirtualNode:
     def gap(self) -> None:
         """Samples were lost before the next ones."""
         lib.host_node_gap(self._running())
+
+    def speed(self, rpm: float) -> None:
+        """The shaft turns at this speed from now on; NaN = nobody knows."""
+        lib.host_node_speed(self._running(), shaft_mhz(rpm))
 
     def set_clock(self, unix_ms: int) -> None:
         """The wall clock is known: ms since 1970, now."""

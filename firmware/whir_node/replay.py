@@ -32,11 +32,13 @@ class Block:
     """Samples that follow each other, int16 (n, channels), in the sensor's counts.
 
     `spliced`: they do not follow the samples before them (the recording began again, or another one did).
+    rpm: the shaft's speed; NaN where the recording does not state it.
     """
 
     samples: npt.NDArray[np.int16]
     spliced: bool
     label: str
+    rpm: float
 
 
 def parse_segment(text: str) -> Segment:
@@ -104,6 +106,6 @@ class Replay:
             at = 0
             while left is None or left > 0:
                 size = min(frames, len(counts) - at, frames if left is None else left)
-                yield Block(counts[at : at + size], spliced=at == 0, label=segment.recording.label)
+                yield Block(counts[at : at + size], spliced=at == 0, label=segment.recording.label, rpm=segment.recording.rpm)
                 at = (at + size) % len(counts)
                 left = None if left is None else left - size

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 import threading
 import time
@@ -155,6 +156,8 @@ class NodeRunner:
         if self.node.powered and block.spliced:
             self.node.gap()
         if self.node.powered:
+            if math.isnan(self.config.machine.rpm):  # nobody has stated it: a tachometer would tell what was measured
+                self.node.speed(block.rpm)
             for verdict in self.node.push(block.samples):
                 self.observer.on_verdict(verdict, block.label)
 

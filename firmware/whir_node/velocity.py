@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,24 +22,28 @@ class Machine:
     Attributes:
         power_w: rated power.
         calibrated: the sensor's unit is known to be right.
+        rpm: nominal speed of the shaft, for models with order bands; NaN is not stated.
     """
 
     power_w: int = 0
     group: MachineGroup = MachineGroup.UNSET
     foundation: Foundation = Foundation.UNSET
     calibrated: bool = False
+    rpm: float = math.nan
 
     @property
     def numbers(self) -> tuple[int, int, int, int]:
-        """As the host port's structs have them."""
+        """What its zones depend on, as the host port's structs have it."""
         return self.power_w, int(self.group), int(self.foundation), int(self.calibrated)
 
     @classmethod
-    def stated(cls, power_kw: float | None, group: str | None, foundation: str | None, calibrated: bool) -> Machine:
-        """From what a command line says; None is not stated.
+    def stated(
+        cls, power_kw: float | None, group: str | None, foundation: str | None, calibrated: bool, rpm: float = math.nan
+    ) -> Machine:
+        """From what a command line says; None and NaN are not stated.
 
         Raises:
-            ValueError: no such group or foundation, or no power.
+            ValueError: no such group or foundation, no power or no speed.
         """
         kinds: dict[str, MachineGroup | Foundation] = {}
         for name, text, kind in (("group", group, MachineGroup), ("foundation", foundation, Foundation)):
@@ -48,8 +53,14 @@ class Machine:
             kinds[name] = kind.UNSET if text is None else kind[text.upper()]
         if power_kw is not None and not 0 < power_kw < 4_000_000:
             raise ValueError(f"--power-kw {power_kw}: not a rated power")
+        if not (math.isnan(rpm) or 0 < rpm < 1_000_000):
+            raise ValueError(f"--rpm {rpm}: not a speed of a shaft")
         return cls(
-            round((power_kw or 0) * 1000), MachineGroup(kinds["group"]), Foundation(kinds["foundation"]), calibrated=calibrated
+            power_w=round((power_kw or 0) * 1000),
+            group=MachineGroup(kinds["group"]),
+            foundation=Foundation(kinds["foundation"]),
+            calibrated=calibrated,
+            rpm=rpm,
         )
 
 

@@ -199,7 +199,8 @@ class _Reader:
 
     def features(self, document: Mapping[str, Any]) -> FeatureParams:
         computed = {"offset", "gain_q16", "extractor_version", "channels"}
-        table = dict(self.table(document, "features", set(contract.PARAMS) - computed))
+        optional = {name for name, spec in contract.PARAMS.items() if spec.get("optional")}
+        table = dict(self.table(document, "features", set(contract.PARAMS) - computed - optional, optional))
         for key, kind in (("unit", contract.Unit), ("kind", contract.FeatureKind), ("level", contract.Level)):
             table[key] = self.enum(f"features.{key}", table[key], kind)
         table["axes"] = self.mask("features.axes", table["axes"], ("x", "y", "z"))

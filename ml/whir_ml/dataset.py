@@ -28,6 +28,7 @@ from whir_ml.config import Config
 from whir_ml.errors import DatasetError
 from whir_node.condition import SensorInfo, condition
 from whir_node.condition import windows as cut_windows
+from whir_node.errors import FeaturesError
 from whir_node.features import extract
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
@@ -188,19 +189,32 @@ def features(
 ) -> NDArray[np.int32]:
     """int32 (k, f) of one recording, from the cache when it is there."""
     if cache is None:
-        return extract(params, windows(params, rec, hop, scale))
-    sha = hashlib.sha256(core_digest().encode() + params.to_tlv() + f"{hop} {scale!r} {rec.rate_hz!r}".encode())
+        return _extracted(params, rec, hop, scale)
+    speed = f" {rec.rpm!r}" if params.order_edges_q8 else ""
+    sha = hashlib.sha256(core_digest().encode() + params.to_tlv() + f"{hop} {scale!r} {rec.rate_hz!r}{speed}".encode())
     sha.update(rec.scale.tobytes() + rec.samples.tobytes())
     path = cache / "features" / f"{sha.hexdigest()[:32]}.npy"
     if path.is_file():
         saved: NDArray[np.int32] = np.load(path)
         return saved
-    made = extract(params, windows(params, rec, hop, scale))
+    made = _extracted(params, rec, hop, scale)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.npy")
     np.save(part, made)
     part.replace(path)
     return made
+
+
+def _extracted(params: FeatureParams, rec: Recording, hop: int, scale: float) -> NDArray[np.int32]:
+    rpm = rec.rpm * scale
+    if params.order_edges_q8 and np.isnan(rpm):
+        raise DatasetError(f"{rec.name}: order bands ask for the speed of the shaft, and the recording does not state its rpm")
+    try:
+        return extract(params, windows(params, rec, hop, scale), rpm)
+    except FeaturesError:
+        raise DatasetError(
+            f"{rec.name}: the order bands are not defined at {rpm:g} r/min (docs/SPEC.md, Order bands)"
+        ) from None
 
 
 def core_digest() -> str:

@@ -84,7 +84,7 @@ class Exported:
             model=self.model,
             params=self.params,
             golden_tensors=golden.tensors(vectors, np.asarray(Engine(self.model).run(vectors))),
-            golden_windows=golden.windows(self.params, raw, permille[shown]),
+            golden_windows=golden.windows(self.params, raw, permille[shown], [rec.rpm for rec in owner]),
             facts=self.described(),
         )
 

@@ -6,6 +6,7 @@ and permille, one window per class.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from whir_contracts.params import FeatureParams
 from whir_ml.errors import ExportError
-from whir_node.features import extract, quantize
+from whir_node.features import extract, quantize, shaft_mhz
 
 TENSORS_PER_CLASS = 4
 
@@ -40,12 +41,17 @@ def read_tensors(part: bytes) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     return rows[:, :wide].copy(), rows[:, wide:].copy()
 
 
-def windows(params: FeatureParams, raw: NDArray[np.int16], permille: NDArray[np.int64]) -> bytes:
-    """Part golden_windows of raw windows (n, samples, channels) and the permille (n, classes) that a node must arrive at."""
-    inputs = quantize(params, extract(params, raw))
+def windows(
+    params: FeatureParams, raw: NDArray[np.int16], permille: NDArray[np.int64], rpm: Sequence[float] | None = None
+) -> bytes:
+    """Part golden_windows of raw windows (n, samples, channels) and the permille (n, classes) that a node must arrive at. Order
+    bands ask for the speed of the shaft in each."""
+    speeds = [math.nan] * len(raw) if rpm is None else rpm
+    inputs = quantize(params, extract(params, raw, speeds))
+    told = [struct.pack("<I", shaft_mhz(one)) if params.order_edges_q8 else b"" for one in speeds]
     head = struct.pack("<IIHH", len(raw), raw[0].size * 2, inputs.shape[1], permille.shape[1])
-    rows = zip(raw, inputs, permille, strict=True)
-    return head + b"".join(w.astype("<i2").tobytes() + i.tobytes() + p.astype("<u2").tobytes() for w, i, p in rows)
+    rows = zip(raw, told, inputs, permille, strict=True)
+    return head + b"".join(w.astype("<i2").tobytes() + s + i.tobytes() + p.astype("<u2").tobytes() for w, s, i, p in rows)
 
 
 def choose(target: NDArray[np.int64], permille: NDArray[np.int64], classes: Sequence[str], per_class: int) -> NDArray[Any]:

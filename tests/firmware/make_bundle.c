@@ -172,7 +172,7 @@ static void put_windows(writer_t *w, const bundle_wish_t *wish, whir_inference_t
             window[k] = (int16_t)((k * k * (i + 3) * 97) % 4001) - 2000;
             put_number(w, (uint16_t)window[k], 2);
         }
-        whir_features_extract(params, window, scratch, features);
+        whir_features_extract(params, window, 0, scratch, features);
         whir_features_quantize(params, features, input);
         CHECK_EQUAL(engine->invoke(engine, input, output), 0);
         input[3] = (int8_t)(input[3] ^ (wish->wrong_window == 1 && i + 1 == WINDOWS));

@@ -7,6 +7,7 @@ layer and a softmax.
 from __future__ import annotations
 
 import json
+import struct
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -24,13 +25,15 @@ from whir_ml import golden
 from whir_node.bundle import BundleFields, build
 from whir_node.engine import Engine
 from whir_node.errors import CoreError
-from whir_node.features import extract, quantize
+from whir_node.features import extract, quantize, shaft_mhz
 from whir_node.library import ffi, lib
 from whir_node.node import NodeConfig, PowerError, VirtualNode
 
 Samples = npt.NDArray[np.int16]
 
 RATE_HZ = 1000
+RPM = 1500.0  # of the motor in every signal
+GOLDEN_HEADER_BYTES = 12
 FAR = 4_000_000_000  # s, an `exp` that does not pass
 CLASSES = ("healthy", "imbalance", "bearing")
 KEY = ec.derive_private_key(0x5EED, ec.SECP256R1())
@@ -109,13 +112,16 @@ def dense_softmax(weights: npt.NDArray[Any], bias: npt.NDArray[Any], input_scale
 
 
 @cache
-def trained(classes: tuple[str, ...] = CLASSES, seed: int = 1) -> tuple[FeatureParams, bytes]:
+def trained(
+    classes: tuple[str, ...] = CLASSES, seed: int = 1, order_edges_q8: tuple[int, ...] = ()
+) -> tuple[FeatureParams, bytes]:
     """Parameters with their scaler, and the `.tflite`."""
-    found = [extract(PARAMS, windows(signal(kind, 30, seed))) for kind in classes]
+    plain = replace(PARAMS, order_edges_q8=order_edges_q8)
+    found = [extract(plain, windows(signal(kind, 30, seed)), RPM) for kind in classes]
     features = np.concatenate(found).astype(float)
     labels = np.repeat(np.arange(len(classes)), [len(f) for f in found])
     mean, std = features.mean(axis=0), features.std(axis=0) + 1
-    params = PARAMS.with_scaler(np.rint(mean).astype(int).tolist(), np.rint(65536 * 32 / std).astype(int).tolist())
+    params = plain.with_scaler(np.rint(mean).astype(int).tolist(), np.rint(65536 * 32 / std).astype(int).tolist())
     inputs = quantize(params, features.astype(np.int32)).astype(float) / 32
     wanted = np.where(labels[:, None] == np.arange(len(classes)), 6.0, -6.0)
     x = np.column_stack([inputs, np.ones(len(inputs))])
@@ -138,24 +144,30 @@ def bundle(
     classes: tuple[str, ...] = CLASSES,
     golden_error: bool = False,
     key: int = 0x5EED,
+    order_edges_q8: tuple[int, ...] = (),
+    golden_rpm: float = RPM,
     **changes: Any,
 ) -> bytes:
     """A signed bundle of the trained model.
 
     Args:
         golden_error: one golden output byte is wrong.
+        golden_rpm: speed that stands beside the first golden window of a model with order bands, which was made at RPM.
         key: private number of the signing key; the node knows KEY only.
         changes: fields of BundleFields or FeatureParams.
     """
-    params, model = trained(classes)
+    params, model = trained(classes, order_edges_q8=order_edges_q8)
     params = replace(params, **{k: v for k, v in changes.items() if hasattr(params, k)})
     engine = Engine(model)
     raw = np.concatenate([windows(signal(kind, 1, 99))[:1] for kind in classes])
-    inputs = np.concatenate([quantize(params, extract(params, raw)), golden.saturating(engine.info.input_bytes)])
+    inputs = np.concatenate([quantize(params, extract(params, raw, RPM)), golden.saturating(engine.info.input_bytes)])
     outputs = engine.run(inputs)
     tensors = bytearray(golden.tensors(inputs, outputs))
     if golden_error:
         tensors[-1] ^= 1
+    shown = bytearray(golden.windows(params, raw, permille(outputs[: len(raw)]), [RPM] * len(raw)))
+    if order_edges_q8:
+        struct.pack_into("<I", shown, GOLDEN_HEADER_BYTES + raw[0].nbytes, shaft_mhz(golden_rpm))
     fields = BundleFields(
         model_name=name,
         model_version=version,
@@ -176,7 +188,7 @@ def bundle(
         params=params,
         model=model,
         golden_tensors=bytes(tensors),
-        golden_windows=golden.windows(params, raw, permille(outputs[: len(raw)])),
+        golden_windows=bytes(shown),
         private_key=ec.derive_private_key(key, ec.SECP256R1()),
         key_id=1,
     )

@@ -57,16 +57,22 @@ static uint32_t windows_run(void)
 
     for (uint32_t n = WHIR_WINDOW_SAMPLES_MIN; n <= WHIR_WINDOW_SAMPLES_MAX; n *= 2) {
         for (uint32_t mode = 0; mode < 4; mode++) {
-            uint8_t edges[2 * 3];
-            whir_params_t params = {.channels = CHANNELS, .window_samples = (uint16_t)n, .hop_samples = 7};
+            uint8_t edges[2 * 3], orders[2 * 3];
+            uint32_t shaft_mhz = (500000 - 500000 / n) / 6 - 1; /* so that the topmost edge is as high as it may be */
+            whir_params_t params = {.rate_hz = 1000, .channels = CHANNELS, .window_samples = (uint16_t)n, .hop_samples = 7};
             params.kind = mode < 2 ? WHIR_FEATURE_KIND_BANDS : WHIR_FEATURE_KIND_RAW;
             params.level = mode % 2;
             params.stats = mode < 2 ? 15 : 0;
             params.bands_per_axis = mode < 2 ? 2 : 0;
             params.band_edges_bins = edges;
+            params.orders_per_axis = mode < 2 ? 2 : 0;
+            params.order_edges_q8 = orders;
             params.offset = offsets;
             params.gain_q16 = gains;
             params.scalers = (uint16_t)(mode < 2 ? whir_params_feature_count(&params) : CHANNELS);
+            whir_put_le16(orders, 1);
+            whir_put_le16(orders + 2, 3 * 256);
+            whir_put_le16(orders + 4, 6 * 256);
             whir_put_le16(edges, 0);
             whir_put_le16(edges + 2, (uint16_t)(n / 4));
             whir_put_le16(edges + 4, (uint16_t)(n / 2));
@@ -76,7 +82,10 @@ static uint32_t windows_run(void)
                     window[i * CHANNELS + 1] = pattern(mix / PATTERNS, i, n);
                     window[i * CHANNELS + 2] = pattern(mix % 4, i, n);
                 }
-                whir_features_extract(&params, window, scratch, features);
+                if (!whir_features_defined(&params, shaft_mhz)) {
+                    return 0;
+                }
+                whir_features_extract(&params, window, shaft_mhz, scratch, features);
                 whir_features_quantize(&params, features, input);
                 (void)whir_features_rms(&params, window);
                 done++;

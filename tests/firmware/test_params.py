@@ -48,7 +48,7 @@ def scaled(params: FeatureParams) -> FeatureParams:
 
 
 def test_tlv_holds_every_parameter_once_in_ascending_order(make_params: Make) -> None:
-    tags = [tag for tag, _ in entries(make_params().to_tlv())]
+    tags = [tag for tag, _ in entries(make_params(order_edges_q8=(128, 256)).to_tlv())]
     assert tags == sorted(spec["tag"] for spec in PARAMS.values())
     assert len(set(tags)) == len(tags)
 
@@ -103,6 +103,10 @@ def test_a_number_outside_its_limits_is_refused_by_name_and_by_the_core(make_par
         ("band_edges_bins", {"band_edges_bins": (0, 129)}),
         ("band_edges_bins", {"band_edges_bins": tuple(range(66))}),
         ("band_edges_bins", {"kind": FeatureKind.RAW, "stats": 0}),
+        ("order_edges_q8", {"order_edges_q8": (128,)}),
+        ("order_edges_q8", {"order_edges_q8": (128, 128)}),
+        ("order_edges_q8", {"order_edges_q8": tuple(range(1, 35))}),
+        ("order_edges_q8", {"kind": FeatureKind.RAW, "stats": 0, "band_edges_bins": (), "order_edges_q8": (1, 2)}),
         ("stats", {"kind": FeatureKind.RAW, "band_edges_bins": ()}),
         ("gain_q16", {"offset": (1,)}),
         ("offset", {"offset": (1,), "gain_q16": (1,)}),
@@ -214,3 +218,22 @@ def test_junk_is_refused_by_both(junk: bytes) -> None:
     assert core_check(junk) < 0
     with pytest.raises(ParamsError):
         FeatureParams.from_tlv(junk)
+
+
+def test_parameters_without_order_bands_have_no_tag_for_them_as_before_there_were_any(make_params: Make) -> None:
+    tag = PARAMS["order_edges_q8"]["tag"]
+    plain = make_params().to_tlv()
+    assert tag not in dict(entries(plain))
+    empty = joined(sorted([*entries(plain), (tag, b"")]))
+    assert core_check(empty) == ErrorCode.BUNDLE_MANIFEST
+    with pytest.raises(ParamsError, match="left out"):
+        FeatureParams.from_tlv(empty)
+
+
+def test_order_bands_count_as_features_and_survive_the_tlv(make_params: Make) -> None:
+    params = make_params(order_edges_q8=(128, 256, 384))
+    assert params.feature_count == make_params().feature_count + 3 * 2
+    tlv = scaled(params).to_tlv()
+    assert FeatureParams.from_tlv(tlv) == scaled(params)
+    assert core_check(tlv) == 1
+    assert lib.host_params_feature_count(tlv, len(tlv)) == params.feature_count

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "firmware" / "core"
-SOURCES = ("condition", "crc32", "features", "fft", "fixed", "params", "tables", "window")
+SOURCES = ("condition", "crc32", "features", "fft", "fixed", "orders", "params", "tables", "window")
 
 
 def test_extreme_windows_and_streams_have_no_undefined_behaviour(tmp_path: Path) -> None:

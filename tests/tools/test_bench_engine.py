@@ -123,20 +123,22 @@ def test_the_smallest_model_runs_on_a_chip_of_two_kilobytes() -> None:
     assert row["notes"]["cycles_invoke"] > row["macs"]
 
 
-def test_the_whole_way_from_samples_gives_the_hosts_bytes_on_rv32(tmp_path: Path) -> None:
-    count = 3 * 9
+@pytest.mark.parametrize("target", ["rv32", "xtensa"])
+def test_the_whole_way_from_samples_gives_the_hosts_bytes(target: str, tmp_path: Path) -> None:
+    count = 3 * (8 + 3 + 1)
     net = Net(np.random.default_rng(3), (1, count))
     net.dense(4)
     net.softmax()
     params = FeatureParams(
         rate_hz=1000, bandwidth_hz=400, range_mg=4000, noise_ug_rthz_max=300, channels=3, axes=7, unit=Unit.G,
         lsb_nano=122_000, window_samples=256, hop_samples=128, verdict_windows=8, kind=FeatureKind.BANDS, level=0, stats=1,
-        band_edges_bins=(1, 2, 4, 8, 16, 32, 64, 96, 128), offset=(1500,) * count, gain_q16=(3000,) * count,
+        band_edges_bins=(1, 2, 4, 8, 16, 32, 64, 96, 128), order_edges_q8=(130, 384, 641, 900),
+        offset=(1500,) * count, gain_q16=(3000,) * count,
     )  # fmt: skip
     (tmp_path / "model.tflite").write_bytes(net.build())
     (tmp_path / "features.tlv").write_bytes(params.to_tlv())
     subject = pipeline_subject(tmp_path)
-    row = rows.Job(subject, rows.TARGETS[_target("rv32")], "default", "-O2").row()
+    row = rows.Job(subject, rows.TARGETS[_target(target)], "default", "-O2").row()
     assert row["model"] == "pipeline"
     assert row["bit_exact"] is True
     assert row["vectors"] == 6

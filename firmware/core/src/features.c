@@ -2,6 +2,7 @@
 
 #include "fft.h"
 #include "fixed.h"
+#include "orders.h"
 #include "whir/bytes.h"
 
 #define STAT_RMS 1u
@@ -163,6 +164,14 @@ static uint64_t axis_bands(const whir_params_t *params, const int32_t *z, int32_
     return total;
 }
 
+/* Order bands of one axis in Q16. */
+static void axis_orders(const whir_params_t *params, uint64_t bins_q24, const int32_t *z, int32_t scale, int32_t *out)
+{
+    for (uint32_t band = 0; band < params->orders_per_axis; band++) {
+        out[band] = power_log2(whir_orders_power(params, bins_q24, z, band), params->window_samples, scale);
+    }
+}
+
 /* Statistics of one axis in Q8, after `level_q16` is taken from the absolute ones; returns how many. */
 static uint32_t axis_stats(const whir_params_t *params, const axis_t *axis, int32_t level_q16, int32_t *out)
 {
@@ -195,7 +204,7 @@ static uint64_t total_square(const axis_t *axes, uint32_t channels)
     return total;
 }
 
-static void extract_bands(const whir_params_t *params, const axis_t *axes, int32_t *scratch, int32_t *out)
+static void extract_bands(const whir_params_t *params, const axis_t *axes, uint32_t shaft_mhz, int32_t *scratch, int32_t *out)
 {
     uint32_t channels = params->channels;
     uint32_t n = params->window_samples;
@@ -203,6 +212,8 @@ static void extract_bands(const whir_params_t *params, const axis_t *axes, int32
     int32_t level = relative ? rms_log2(total_square(axes, channels), n) : 0;
     int32_t power = 0;
     uint32_t per_axis = whir_params_feature_count(params) / channels;
+    uint32_t bands_and_orders = (uint32_t)params->bands_per_axis + params->orders_per_axis;
+    uint64_t bins_q24 = params->orders_per_axis == 0 ? 0 : whir_orders_scale(params, shaft_mhz);
     int32_t loudest = INT32_MAX; /* scale of the loudest axis: the smallest */
     uint64_t total = 0;
 
@@ -211,12 +222,13 @@ static void extract_bands(const whir_params_t *params, const axis_t *axes, int32
         uint64_t sum;
         int32_t scale;
         if (axes[c].peak == 0) {
-            for (uint32_t i = 0; i < params->bands_per_axis; i++) {
+            for (uint32_t i = 0; i < bands_and_orders; i++) {
                 bands[i] = POWER_FLOOR_Q16;
             }
         } else {
             scale = axis_spectrum(&axes[c], scratch);
             sum = axis_bands(params, scratch, scale, bands);
+            axis_orders(params, bins_q24, scratch, scale, bands + params->bands_per_axis);
             /* bring both to the louder one's scale before adding */
             if (scale < loudest) {
                 total = loudest == INT32_MAX ? 0 : total >> (2 * (loudest - scale));
@@ -224,13 +236,13 @@ static void extract_bands(const whir_params_t *params, const axis_t *axes, int32
             }
             total += sum >> (2 * (scale - loudest));
         }
-        axis_stats(params, &axes[c], level, bands + params->bands_per_axis);
+        axis_stats(params, &axes[c], level, bands + bands_and_orders);
     }
     if (relative) {
         power = power_log2(total, n, loudest);
     }
     for (uint32_t c = 0; c < channels; c++) {
-        for (uint32_t i = 0; i < params->bands_per_axis; i++) {
+        for (uint32_t i = 0; i < bands_and_orders; i++) {
             int32_t *band = out + c * per_axis + i;
             *band = q8(*band - power);
         }
@@ -273,7 +285,13 @@ static void extract_raw_relative(const axis_t *axes, uint32_t channels, int32_t 
     }
 }
 
-void whir_features_extract(const whir_params_t *params, const int16_t *window, int32_t *scratch, int32_t *out)
+int whir_features_defined(const whir_params_t *params, uint32_t shaft_mhz)
+{
+    return params->orders_per_axis == 0 || whir_orders_scale(params, shaft_mhz) != 0;
+}
+
+void whir_features_extract(const whir_params_t *params, const int16_t *window, uint32_t shaft_mhz, int32_t *scratch,
+                           int32_t *out)
 {
     axis_t axes[WHIR_WINDOW_CHANNELS_MAX];
 
@@ -281,7 +299,7 @@ void whir_features_extract(const whir_params_t *params, const int16_t *window, i
         axis_measure(&axes[c], params, window, c);
     }
     if (params->kind == WHIR_FEATURE_KIND_BANDS) {
-        extract_bands(params, axes, scratch, out);
+        extract_bands(params, axes, shaft_mhz, scratch, out);
     } else if (params->level == WHIR_LEVEL_RELATIVE) {
         extract_raw_relative(axes, params->channels, out);
     } else {

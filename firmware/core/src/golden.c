@@ -4,6 +4,7 @@
 
 #define TENSORS_HEADER_BYTES 8u
 #define WINDOWS_HEADER_BYTES 12u
+#define SPEED_BYTES 4u
 
 /* 1 when `count` entries fill the part exactly; no product that could overflow. */
 static int table_fits(const whir_bundle_part_t *part, uint32_t header_bytes, uint32_t count, uint32_t entry_bytes)
@@ -48,7 +49,8 @@ int whir_golden_windows_open(golden_windows_t *golden, const whir_bundle_t *bund
         golden->feature_bytes != whir_params_feature_count(params) || golden->classes != bundle->class_count) {
         return WHIR_ERR_BUNDLE_MANIFEST;
     }
-    golden->entry_bytes = golden->window_bytes + golden->feature_bytes + 2 * golden->classes;
+    golden->speed_bytes = params->orders_per_axis == 0 ? 0 : SPEED_BYTES;
+    golden->entry_bytes = golden->window_bytes + golden->speed_bytes + golden->feature_bytes + 2 * golden->classes;
     golden->entries = part->data + WINDOWS_HEADER_BYTES;
     return table_fits(part, WINDOWS_HEADER_BYTES, golden->count, golden->entry_bytes) ? 0 : WHIR_ERR_BUNDLE_MANIFEST;
 }

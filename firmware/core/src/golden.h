@@ -13,9 +13,10 @@ typedef struct golden_tensors {
 } golden_tensors_t;
 
 typedef struct golden_windows {
-    const uint8_t *entries; /* each: window (int16), features (int8), permille (u16) */
+    const uint8_t
+        *entries; /* each: window (int16), with order bands the shaft's speed (u32), features (int8), permille (u16) */
     uint32_t count, entry_bytes;
-    uint32_t window_bytes, feature_bytes, classes;
+    uint32_t window_bytes, speed_bytes, feature_bytes, classes;
 } golden_windows_t;
 
 /* Both check the part against the bundle's own parameters and classes: 0 or WHIR_ERR_BUNDLE_MANIFEST. */

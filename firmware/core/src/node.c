@@ -79,6 +79,7 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     node->verdict.novelty = WHIR_NOVELTY_NONE;
     node->deadline_s = WHIR_BUNDLE_TRIAL_DEADLINE_MS_DEFAULT / 1000;
     start_decide(node);
+    node->shaft_mhz = config->machine.shaft_mhz;
     (void)whir_velocity_init(&node->velocity, &config->sensor); /* a sensor that gives none: the zone's reason says so */
     node->zone_reason = whir_zone_limits_find(&config->machine, &config->sensor, node->velocity.band_hz, &node->limits);
     node->slow_since_ms = now_ms;
@@ -93,6 +94,11 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
 void whir_node_gap(whir_node_t *node)
 {
     node->gap = 1;
+}
+
+void whir_node_speed(whir_node_t *node, uint32_t shaft_mhz)
+{
+    node->shaft_mhz = shaft_mhz;
 }
 
 static void skip_gap(whir_node_t *node)

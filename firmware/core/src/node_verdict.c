@@ -129,7 +129,7 @@ static int infer(whir_node_t *node, uint16_t *permille)
     int8_t output[WHIR_VERDICT_CLASSES_MAX];
     int err;
 
-    whir_features_extract(params, node->frame, node->scratch, node->features);
+    whir_features_extract(params, node->frame, node->shaft_mhz, node->scratch, node->features);
     whir_features_quantize(params, node->features, node->input);
     err = node->ports.engine->invoke(node->ports.engine, node->input, output);
     if (err < 0) {
@@ -172,6 +172,9 @@ int whir_node_classify(whir_node_t *node, uint64_t now_ms)
     }
     if (quality == 0 && rms < node->bundle.off_rms_counts) {
         quality = WHIR_QUALITY_OFF;
+    }
+    if (quality == 0 && !whir_features_defined(&node->bundle.params, node->shaft_mhz)) {
+        quality = WHIR_QUALITY_NO_SPEED;
     }
     if (quality == 0) {
         err = infer(node, permille);

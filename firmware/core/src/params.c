@@ -11,13 +11,15 @@ typedef struct {
     uint16_t tag;
     uint8_t type;
     uint8_t offset; /* of the field in whir_params_t */
+    uint8_t optional;
     uint32_t min, max;
 } rule_t;
 
 #define RULE(NAME, field, type)                                                                                                \
-    {WHIR_PARAM_##NAME, type, offsetof(whir_params_t, field), WHIR_PARAM_##NAME##_MIN, WHIR_PARAM_##NAME##_MAX}
+    {WHIR_PARAM_##NAME, type, offsetof(whir_params_t, field), 0, WHIR_PARAM_##NAME##_MIN, WHIR_PARAM_##NAME##_MAX}
 
-/* Every parameter, ascending: the manifest must hold each of them once, in this order. */
+/* Every parameter, ascending: the manifest holds each of them once, in this order; an optional one that says nothing is left
+ * out, so that there is one way to write the same parameters. */
 static const rule_t RULES[] = {
     RULE(EXTRACTOR_VERSION, extractor_version, LIMITED_U16),
     RULE(RATE_HZ, rate_hz, LIMITED_U32),
@@ -34,11 +36,14 @@ static const rule_t RULES[] = {
     RULE(KIND, kind, LIMITED_U8),
     RULE(LEVEL, level, LIMITED_U8),
     RULE(STATS, stats, LIMITED_U8),
-    {WHIR_PARAM_BAND_EDGES_BINS, ARRAY_U16, offsetof(whir_params_t, band_edges_bins), 0, 0},
-    {WHIR_PARAM_OFFSET, ARRAY_32, offsetof(whir_params_t, offset), 0, 0},
-    {WHIR_PARAM_GAIN_Q16, ARRAY_32, offsetof(whir_params_t, gain_q16), 0, 0},
+    {WHIR_PARAM_BAND_EDGES_BINS, ARRAY_U16, offsetof(whir_params_t, band_edges_bins), 0, 0, 0},
+    {WHIR_PARAM_ORDER_EDGES_Q8, ARRAY_U16, offsetof(whir_params_t, order_edges_q8), 1, 0, 0},
+    {WHIR_PARAM_OFFSET, ARRAY_32, offsetof(whir_params_t, offset), 0, 0, 0},
+    {WHIR_PARAM_GAIN_Q16, ARRAY_32, offsetof(whir_params_t, gain_q16), 0, 0, 0},
 };
 #define RULE_COUNT ((uint32_t)(sizeof RULES / sizeof RULES[0]))
+/* The arrays are the last rules; entries of each. */
+enum { EDGES, ORDER_EDGES, OFFSETS, GAINS, ARRAYS };
 
 static uint32_t set_bits(uint32_t v)
 {
@@ -81,32 +86,38 @@ static uint32_t scalers_needed(const whir_params_t *params)
     return params->kind == WHIR_FEATURE_KIND_RAW ? params->channels : whir_params_feature_count(params);
 }
 
+/* 1 when u16 edges ascend strictly from `min` or more to `max` or less. */
+static int ascends(const uint8_t *edges, uint32_t count, uint32_t min, uint32_t max)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t edge = whir_le16(edges + 2 * i);
+        if (edge < min || edge > max) {
+            return 0;
+        }
+        min = edge + 1;
+    }
+    return 1;
+}
+
 /* What one limit cannot say. */
 static int fit_check(const whir_params_t *params, const uint16_t *counts)
 {
-    uint32_t edges = counts[0];
-    uint32_t last = 0;
+    uint32_t edges = counts[EDGES], order_edges = counts[ORDER_EDGES];
 
     if (set_bits(params->axes) != params->channels || set_bits(params->window_samples) != 1) {
         return WHIR_ERR_BUNDLE_FEATURES;
     }
     if (params->kind == WHIR_FEATURE_KIND_RAW) {
-        if (edges != 0 || params->stats != 0) {
+        if (edges != 0 || order_edges != 0 || params->stats != 0) {
             return WHIR_ERR_BUNDLE_FEATURES;
         }
-    } else {
-        if (edges < 2 || edges > WHIR_FEATURE_BANDS_PER_AXIS_MAX + 1) {
-            return WHIR_ERR_BUNDLE_FEATURES;
-        }
-        for (uint32_t i = 0; i < edges; i++) {
-            uint32_t edge = whir_le16(params->band_edges_bins + 2 * i);
-            if ((i != 0 && edge <= last) || edge > params->window_samples / 2u) {
-                return WHIR_ERR_BUNDLE_FEATURES;
-            }
-            last = edge;
-        }
+    } else if (edges < 2 || order_edges == 1 ||
+               params->bands_per_axis + params->orders_per_axis > WHIR_FEATURE_BANDS_PER_AXIS_MAX ||
+               !ascends(params->band_edges_bins, edges, 0, params->window_samples / 2u) ||
+               !ascends(params->order_edges_q8, order_edges, 1, UINT16_MAX)) {
+        return WHIR_ERR_BUNDLE_FEATURES;
     }
-    if (counts[1] != counts[2] || (counts[1] != 0 && counts[1] != scalers_needed(params))) {
+    if (counts[OFFSETS] != counts[GAINS] || (counts[OFFSETS] != 0 && counts[OFFSETS] != scalers_needed(params))) {
         return WHIR_ERR_BUNDLE_FEATURES;
     }
     return 0;
@@ -114,8 +125,8 @@ static int fit_check(const whir_params_t *params, const uint16_t *counts)
 
 int whir_params_parse(whir_params_t *params, const uint8_t *tlv, uint32_t bytes)
 {
-    uint16_t counts[3] = {0, 0, 0}; /* edges, offsets, gains */
-    uint32_t next = 0, arrays = 0;
+    uint16_t counts[ARRAYS] = {0};
+    uint32_t next = 0;
 
     memset(params, 0, sizeof *params);
     while (bytes != 0) {
@@ -131,6 +142,9 @@ int whir_params_parse(whir_params_t *params, const uint8_t *tlv, uint32_t bytes)
         if (length > bytes - 4) {
             return WHIR_ERR_BUNDLE_MANIFEST;
         }
+        while (next < RULE_COUNT && RULES[next].optional && RULES[next].tag < tag) {
+            next++;
+        }
         if (next == RULE_COUNT || tag < RULES[next].tag) {
             /* either a step back, or a parameter that this build does not know */
             return next != 0 && tag <= RULES[next - 1].tag ? WHIR_ERR_BUNDLE_MANIFEST : WHIR_ERR_BUNDLE_FEATURES;
@@ -143,10 +157,10 @@ int whir_params_parse(whir_params_t *params, const uint8_t *tlv, uint32_t bytes)
         if (rule->type == ARRAY_U16 || rule->type == ARRAY_32) {
             uint32_t size = rule->type == ARRAY_U16 ? 2 : 4;
             const uint8_t *start = tlv;
-            if (length % size != 0) {
+            if (length % size != 0 || (rule->optional && length == 0)) {
                 return WHIR_ERR_BUNDLE_MANIFEST;
             }
-            counts[arrays++] = (uint16_t)(length / size);
+            counts[rule - &RULES[RULE_COUNT - ARRAYS]] = (uint16_t)(length / size);
             memcpy((uint8_t *)params + rule->offset, &start, sizeof start);
         } else {
             err = number_store(params, rule, tlv, length);
@@ -160,8 +174,9 @@ int whir_params_parse(whir_params_t *params, const uint8_t *tlv, uint32_t bytes)
     if (next != RULE_COUNT) {
         return WHIR_ERR_BUNDLE_FEATURES;
     }
-    params->bands_per_axis = (uint16_t)(counts[0] == 0 ? 0 : counts[0] - 1);
-    params->scalers = counts[1];
+    params->bands_per_axis = (uint16_t)(counts[EDGES] == 0 ? 0 : counts[EDGES] - 1);
+    params->orders_per_axis = (uint16_t)(counts[ORDER_EDGES] == 0 ? 0 : counts[ORDER_EDGES] - 1);
+    params->scalers = counts[OFFSETS];
     return fit_check(params, counts);
 }
 
@@ -170,7 +185,7 @@ uint32_t whir_params_feature_count(const whir_params_t *params)
     if (params->kind == WHIR_FEATURE_KIND_RAW) {
         return (uint32_t)params->window_samples * params->channels;
     }
-    return params->channels * (params->bands_per_axis + set_bits(params->stats));
+    return params->channels * (params->bands_per_axis + params->orders_per_axis + set_bits(params->stats));
 }
 
 int whir_params_complete(const whir_params_t *params)
@@ -183,10 +198,12 @@ uint32_t whir_params_extraction(const whir_params_t *params)
     const uint32_t numbers[] = {params->extractor_version, params->rate_hz, params->axes,  params->unit, params->lsb_nano,
                                 params->window_samples,    params->kind,    params->level, params->stats};
     uint8_t bytes[sizeof numbers];
+    uint32_t crc;
 
     for (uint32_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         whir_put_le32(bytes + 4 * i, numbers[i]);
     }
-    return whir_crc32(whir_crc32(0, bytes, sizeof bytes), params->band_edges_bins,
-                      params->bands_per_axis == 0 ? 0 : 2u * (params->bands_per_axis + 1u));
+    crc = whir_crc32(0, bytes, sizeof bytes);
+    crc = whir_crc32(crc, params->band_edges_bins, params->bands_per_axis == 0 ? 0 : 2u * (params->bands_per_axis + 1u));
+    return whir_crc32(crc, params->order_edges_q8, params->orders_per_axis == 0 ? 0 : 2u * (params->orders_per_axis + 1u));
 }

@@ -46,15 +46,20 @@ static int window_prove(whir_update_t *u, const golden_windows_t *golden, uint32
                         const whir_bundle_t *bundle, whir_inference_t *engine, const whir_model_info_t *info,
                         const whir_update_scratch_t *scratch)
 {
-    const uint8_t *features = entry + golden->window_bytes;
+    const uint8_t *speed = entry + golden->window_bytes;
+    const uint8_t *features = speed + golden->speed_bytes;
+    uint32_t shaft_mhz = golden->speed_bytes == 0 ? 0 : whir_le32(speed);
     const uint8_t *permille = features + golden->feature_bytes;
     int8_t output[WHIR_VERDICT_CLASSES_MAX];
     int err;
 
+    if (!whir_features_defined(&bundle->params, shaft_mhz)) {
+        return WHIR_ERR_BUNDLE_MANIFEST;
+    }
     for (uint32_t i = 0; i < golden->window_bytes / 2; i++) {
         scratch->window[i] = (int16_t)whir_le16(entry + 2 * i);
     }
-    whir_features_extract(&bundle->params, scratch->window, scratch->fft, scratch->features);
+    whir_features_extract(&bundle->params, scratch->window, shaft_mhz, scratch->fft, scratch->features);
     whir_features_quantize(&bundle->params, scratch->features, scratch->input);
     err = bytes_compare(u, vector, 0, scratch->input, features, golden->feature_bytes);
     if (err == 0) {

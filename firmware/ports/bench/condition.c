@@ -9,7 +9,7 @@
 #include "bench.h"
 #include "whir/whir.h"
 
-#define SENSOR_BYTES 24u /* in front of the parameters */
+#define HEAD_BYTES 28u /* sensor and shaft speed, in front of the parameters */
 
 static struct {
     whir_params_t params;
@@ -24,7 +24,7 @@ int subject_setup(subject_facts_t *facts)
     whir_sensor_info_t sensor = {
         "bench",  whir_le32(from), whir_le32(from + 4), whir_le32(from + 8), whir_le32(from + 12), whir_le32(from + 16),
         from[20], from[21]};
-    int err = whir_params_parse(&state.params, from + SENSOR_BYTES, (uint32_t)(bench_params_end - from) - SENSOR_BYTES);
+    int err = whir_params_parse(&state.params, from + HEAD_BYTES, (uint32_t)(bench_params_end - from) - HEAD_BYTES);
 
     facts->arena_bytes = 0;
     facts->input_bytes = sizeof in[0];

@@ -11,7 +11,7 @@
 #include "whir/whir.h"
 
 #define ARENA_MAX 131072u
-#define SENSOR_BYTES 24u /* in front of the parameters */
+#define HEAD_BYTES 28u /* sensor and shaft speed, in front of the parameters */
 
 /* What a node keeps, but for the arena. */
 static struct {
@@ -31,6 +31,7 @@ static struct {
 } state;
 static uint8_t arena[ARENA_MAX] __attribute__((aligned(16)));
 static const uint8_t *sample; /* the sensor's next */
+static uint32_t shaft_mhz;
 static uint32_t sample_bytes;
 
 int subject_setup(subject_facts_t *facts)
@@ -39,7 +40,7 @@ int subject_setup(subject_facts_t *facts)
     whir_sensor_info_t sensor = {
         "bench",  whir_le32(from), whir_le32(from + 4), whir_le32(from + 8), whir_le32(from + 12), whir_le32(from + 16),
         from[20], from[21]};
-    int err = whir_params_parse(&state.params, from + SENSOR_BYTES, (uint32_t)(bench_params_end - from) - SENSOR_BYTES);
+    int err = whir_params_parse(&state.params, from + HEAD_BYTES, (uint32_t)(bench_params_end - from) - HEAD_BYTES);
 
     if (err == 0) {
         err = whir_condition_init(&state.condition, &state.params, &sensor);
@@ -50,6 +51,7 @@ int subject_setup(subject_facts_t *facts)
         err = state.engine.load(&state.engine, bench_model, (uint32_t)(bench_model_end - bench_model), arena, ARENA_MAX,
                                 &state.info);
     }
+    shaft_mhz = whir_le32(from + 24);
     sample = bench_input;
     sample_bytes = 2u * sensor.channels;
     facts->arena_bytes = state.info.arena_bytes;
@@ -97,7 +99,7 @@ int subject_run(uint32_t i)
     if (err < 0 || whir_window_read(&state.window, state.frame) != 0) {
         return WHIR_ERR_STATE;
     }
-    whir_features_extract(&state.params, state.frame, state.scratch, state.features);
+    whir_features_extract(&state.params, state.frame, shaft_mhz, state.scratch, state.features);
     whir_features_quantize(&state.params, state.features, state.input);
     extracted = target_clock();
     err = state.engine.invoke(&state.engine, state.input, state.output);

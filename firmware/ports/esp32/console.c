@@ -23,7 +23,8 @@ static int on_set(int argc, char **argv)
 {
     int err = argc == 3 ? whir_esp32_settings_set(argv[1], argv[2]) : WHIR_ERR_ARG;
 
-    printf(err < 0 ? "refused (%d): set wifi_ssid|wifi_password|broker|axes|range_mg|address VALUE\n" : "stored (%d), reboot\n",
+    printf(err < 0 ? "refused (%d): set wifi_ssid|wifi_password|broker|axes|range_mg|address|rpm VALUE\n"
+                   : "stored (%d), reboot\n",
            err);
     return err < 0;
 }

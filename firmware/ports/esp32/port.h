@@ -23,9 +23,10 @@ typedef struct whir_esp32_settings {
     char hardware[WHIR_NAME_HARDWARE_CLASS_MAX_BYTES + 1];
     uint8_t development;
     whir_esp32_blob_t certificate, private_key, broker_ca, bundle_keys;
-    int8_t axes[3];    /* mounting; the board's own axes when not set */
-    uint32_t range_mg; /* 0: the smallest */
-    uint8_t address;   /* of the sensor on I2C; the board's when not set */
+    int8_t axes[3];     /* mounting; the board's own axes when not set */
+    uint32_t range_mg;  /* 0: the smallest */
+    uint8_t address;    /* of the sensor on I2C; the board's when not set */
+    uint32_t shaft_mhz; /* nominal speed, 1e-3 turns a second; 0: not set */
 } whir_esp32_settings_t;
 
 int whir_esp32_settings_load(whir_esp32_settings_t *s);

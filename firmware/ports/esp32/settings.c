@@ -8,10 +8,11 @@
 #include "whir_board.h"
 
 #define FACTORY "fctry"
-/* Of the mounting, beside the factory's keys: "+x-z+y", mg, 7-bit address. */
+/* Of the measuring point, beside the factory's keys: "+x-z+y", mg, 7-bit address, r/min. */
 #define KEY_AXES "axes"
 #define KEY_RANGE_MG "range_mg"
 #define KEY_ADDRESS "address"
+#define KEY_RPM "rpm" /* nominal speed of the shaft */
 
 static int open_factory(void)
 {
@@ -61,7 +62,7 @@ static int load_factory(whir_esp32_settings_t *s)
     return err;
 }
 
-static void load_mounting(nvs_handle_t nvs, whir_esp32_settings_t *s)
+static void load_point(nvs_handle_t nvs, whir_esp32_settings_t *s)
 {
     char text[12];
 
@@ -73,6 +74,9 @@ static void load_mounting(nvs_handle_t nvs, whir_esp32_settings_t *s)
     }
     if (read_text(nvs, KEY_ADDRESS, text, sizeof text) == 0) {
         s->address = (uint8_t)strtoul(text, NULL, 0);
+    }
+    if (read_text(nvs, KEY_RPM, text, sizeof text) == 0) {
+        s->shaft_mhz = (uint32_t)(strtoul(text, NULL, 10) * 1000u / 60u);
     }
 }
 
@@ -92,7 +96,7 @@ int whir_esp32_settings_load(whir_esp32_settings_t *s)
         (void)read_text(nvs, WHIR_NVS_WIFI_SSID, s->wifi_ssid, sizeof s->wifi_ssid);
         (void)read_text(nvs, WHIR_NVS_WIFI_PASSWORD, s->wifi_password, sizeof s->wifi_password);
         (void)read_text(nvs, WHIR_NVS_BROKER, s->broker, sizeof s->broker);
-        load_mounting(nvs, s);
+        load_point(nvs, s);
         nvs_close(nvs);
     }
     return load_factory(s);
@@ -107,8 +111,8 @@ static int stored(nvs_handle_t nvs, esp_err_t err)
 
 int whir_esp32_settings_set(const char *key, const char *value)
 {
-    static const char *const KEYS[] = {WHIR_NVS_WIFI_SSID, WHIR_NVS_WIFI_PASSWORD, WHIR_NVS_BROKER,
-                                       KEY_AXES,           KEY_RANGE_MG,           KEY_ADDRESS};
+    static const char *const KEYS[] = {
+        WHIR_NVS_WIFI_SSID, WHIR_NVS_WIFI_PASSWORD, WHIR_NVS_BROKER, KEY_AXES, KEY_RANGE_MG, KEY_ADDRESS, KEY_RPM};
     nvs_handle_t nvs;
     unsigned i = 0;
 

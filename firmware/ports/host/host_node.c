@@ -202,6 +202,7 @@ static void configure(host_node_t *node, const host_node_setup_t *setup, whir_no
     config->machine.group = setup->group;
     config->machine.foundation = setup->foundation;
     config->machine.calibrated = setup->calibrated;
+    config->machine.shaft_mhz = setup->shaft_mhz;
     config->profile = setup->profile;
     config->layout = layout();
     config->telemetry_interval_ms = setup->telemetry_interval_ms;
@@ -339,6 +340,11 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
 int host_node_proven(const host_node_t *node)
 {
     return whir_node_proven(&node->core);
+}
+
+void host_node_speed(host_node_t *node, uint32_t shaft_mhz)
+{
+    whir_node_speed(&node->core, shaft_mhz);
 }
 
 void host_node_gap(host_node_t *node)

@@ -19,6 +19,7 @@ typedef struct host_node_setup {
     uint32_t arena_bytes;
     uint32_t power_w; /* of the machine; 0 = not known */
     uint8_t group, foundation, calibrated;
+    uint32_t shaft_mhz; /* nominal speed; 0 = not known */
     uint8_t profile;
     uint32_t fifo_ms; /* how long the sensor keeps samples while an erase stops everything */
 } host_node_setup_t;
@@ -81,6 +82,7 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
 /* whir_node_proven: a port keeps the application now. */
 int host_node_proven(const host_node_t *node);
 void host_node_gap(host_node_t *node);
+void host_node_speed(host_node_t *node, uint32_t shaft_mhz);
 void host_node_clock(host_node_t *node, uint64_t unix_ms, uint64_t now_ms);
 void host_node_connected(host_node_t *node, int connected, uint64_t now_ms);
 /* Length of the last will for the next connection. */

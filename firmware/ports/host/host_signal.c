@@ -1,5 +1,7 @@
 #include "host_signal.h"
 
+#include <stddef.h>
+
 #include "whir/condition.h"
 #include "whir/features.h"
 #include "whir/window.h"
@@ -20,7 +22,8 @@ int32_t host_params_feature_count(const uint8_t *tlv, uint32_t bytes)
     return err < 0 ? err : (int32_t)whir_params_feature_count(&params);
 }
 
-int32_t host_features_extract(const uint8_t *tlv, uint32_t bytes, const int16_t *windows, uint32_t count, int32_t *out)
+int32_t host_features_extract(const uint8_t *tlv, uint32_t bytes, const int16_t *windows, const uint32_t *shaft_mhz,
+                              uint32_t count, int32_t *out)
 {
     int32_t scratch[WHIR_FEATURES_SCRATCH_WORDS];
     whir_params_t params;
@@ -33,7 +36,11 @@ int32_t host_features_extract(const uint8_t *tlv, uint32_t bytes, const int16_t 
     words = (uint32_t)params.window_samples * params.channels;
     features = whir_params_feature_count(&params);
     for (uint32_t i = 0; i < count; i++) {
-        whir_features_extract(&params, windows + (uint64_t)i * words, scratch, out + (uint64_t)i * features);
+        uint32_t speed = shaft_mhz == NULL ? 0 : shaft_mhz[i];
+        if (!whir_features_defined(&params, speed)) {
+            return WHIR_ERR_BUNDLE_FEATURES;
+        }
+        whir_features_extract(&params, windows + (uint64_t)i * words, speed, scratch, out + (uint64_t)i * features);
     }
     return 0;
 }

@@ -13,7 +13,9 @@ int32_t host_params_check(const uint8_t *tlv, uint32_t bytes);
 /* Features per window. */
 int32_t host_params_feature_count(const uint8_t *tlv, uint32_t bytes);
 
-int32_t host_features_extract(const uint8_t *tlv, uint32_t bytes, const int16_t *windows, uint32_t count, int32_t *out);
+/* shaft_mhz: the shaft's speed for each window, or NULL. WHIR_ERR_BUNDLE_FEATURES where the features are not defined at it. */
+int32_t host_features_extract(const uint8_t *tlv, uint32_t bytes, const int16_t *windows, const uint32_t *shaft_mhz,
+                              uint32_t count, int32_t *out);
 int32_t host_features_quantize(const uint8_t *tlv, uint32_t bytes, const int32_t *features, uint32_t count, int8_t *out);
 int32_t host_features_rms(const uint8_t *tlv, uint32_t bytes, const int16_t *windows, uint32_t count, uint32_t *out);
 

@@ -49,7 +49,7 @@ uint32_t host_velocity_state_bytes(void)
 uint8_t host_zone(const host_machine_t *machine, const host_sensor_t *sensor, uint32_t band_hz, uint32_t um_s, uint8_t *zone,
                   uint32_t *limits)
 {
-    whir_machine_t core = {machine->power_w, machine->group, machine->foundation, machine->calibrated};
+    whir_machine_t core = {machine->power_w, machine->group, machine->foundation, machine->calibrated, 0};
     whir_sensor_info_t info = info_of(sensor);
     whir_zone_limits_t found;
     uint8_t reason = whir_zone_limits_find(&core, &info, (uint16_t)band_hz, &found);

@@ -115,7 +115,7 @@ int wasm_boot(uint32_t rate_mhz, uint32_t bandwidth_hz, uint32_t range_milli, ui
         .firmware_version = FIRMWARE_VERSION,
         .reset_reason = "power_on",
         .sensor = {"virtual", rate_mhz, bandwidth_hz, range_milli, noise_ug_rthz, lsb_nano, (uint8_t)unit, (uint8_t)channels},
-        .machine = {power_w, (uint8_t)group, (uint8_t)foundation, (uint8_t)calibrated},
+        .machine = {power_w, (uint8_t)group, (uint8_t)foundation, (uint8_t)calibrated, 0},
         .layout = {.state_base = 0,
                    .slot_base = {SLOT_BASE, SLOT_BASE + WHIR_BUNDLE_SLOT_BYTES},
                    .slot_bytes = WHIR_BUNDLE_SLOT_BYTES,

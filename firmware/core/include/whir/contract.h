@@ -213,6 +213,7 @@
 #define WHIR_PARAM_STATS_MIN 0
 #define WHIR_PARAM_STATS_MAX 15
 #define WHIR_PARAM_BAND_EDGES_BINS 0x0123 /* u16[]: n + 1 ascending FFT bins; band i is the bins edge[i] .. edge[i+1]-1 (kind bands; empty for raw) */
+#define WHIR_PARAM_ORDER_EDGES_Q8 0x0124 /* u16[]: n + 1 ascending edges in orders, turns of the shaft, 256 = 1: order band i lies from edge[i] to edge[i+1] (kind bands; without order bands the tag is left out) */
 #define WHIR_PARAM_OFFSET 0x0130 /* i32[]: per feature (bands: axis-major; raw: per channel): input = clamp8(((feature - offset) * gain_q16 + 2^15) >> 16) */
 #define WHIR_PARAM_GAIN_Q16 0x0131 /* u32[]: see `offset` */
 
@@ -401,6 +402,7 @@
 #define WHIR_QUALITY_OFF 16
 #define WHIR_QUALITY_NO_MODEL 32
 #define WHIR_QUALITY_STARTING 64
+#define WHIR_QUALITY_NO_SPEED 128
 #define WHIR_QUALITY_NAMES(X) \
     X(WHIR_QUALITY_STUCK, "stuck") \
     X(WHIR_QUALITY_CLIPPED, "clipped") \
@@ -408,7 +410,8 @@
     X(WHIR_QUALITY_SLOW, "slow") \
     X(WHIR_QUALITY_OFF, "off") \
     X(WHIR_QUALITY_NO_MODEL, "no_model") \
-    X(WHIR_QUALITY_STARTING, "starting")
+    X(WHIR_QUALITY_STARTING, "starting") \
+    X(WHIR_QUALITY_NO_SPEED, "no_speed")
 
 /* machine_group */
 #define WHIR_MACHINE_GROUP_UNSET 0

@@ -49,6 +49,7 @@ struct whir_node {
     whir_velocity_t velocity; /* of the sensor's own stream, with a model or without */
     whir_zone_limits_t limits;
     uint8_t zone_reason; /* why there are no limits */
+    uint32_t shaft_mhz;  /* speed of the shaft, 1e-3 turns a second; 0 = unknown */
 
     whir_baseline_t baseline; /* of the machine, on flash */
     uint8_t known;            /* it is one of the features of the model in service */

@@ -6,12 +6,13 @@
 #include "whir/contract.h"
 #include "whir/port/sensor.h"
 
-/* The machine that the sensor sits on, as far as its severity zones ask. All zeros: nobody has said. */
+/* The machine that the sensor sits on. All zeros: nobody has said. */
 typedef struct whir_machine {
     uint32_t power_w;   /* rated */
     uint8_t group;      /* WHIR_MACHINE_GROUP_… */
     uint8_t foundation; /* WHIR_FOUNDATION_… */
     uint8_t calibrated; /* the sensor's unit is known to be right */
+    uint32_t shaft_mhz; /* nominal speed, 1e-3 turns a second: for models with order bands */
 } whir_machine_t;
 
 /* Limits of velocity RMS, from contracts/zones.toml. */

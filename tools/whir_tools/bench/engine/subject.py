@@ -19,7 +19,7 @@ from whir_contracts.params import FeatureParams, ParamsError
 from whir_node.accel import Accelerometer
 from whir_node.condition import SensorInfo, condition, windows
 from whir_node.engine import Engine
-from whir_node.features import extract, quantize
+from whir_node.features import extract, quantize, shaft_mhz
 from whir_node.library import ffi, lib
 from whir_tools.bench.engine.errors import ModelError
 from whir_tools.bench.engine.model import ROOT, Model
@@ -30,7 +30,8 @@ PIPELINE_WINDOWS = 6
 CONDITION_SAMPLES = 256  # of a run
 CONDITION_RUNS = 12
 Samples = np.ndarray[Any, np.dtype[np.int16]]
-PIPELINE_SOURCES = ("condition", "window", "features", "fft", "fixed", "tables", "params", "permille")
+PIPELINE_SOURCES = ("condition", "window", "features", "orders", "fft", "fixed", "tables", "params", "permille")
+SHAFT_HZ = 29.2  # of the rotor
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,7 @@ def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Sa
     if samples is None:
         samples = _signal(params, sensor)
     conditioned = windows(params, condition(params, sensor, samples))[1 : 1 + PIPELINE_WINDOWS]
-    inputs = quantize(params, extract(params, conditioned))
+    inputs = quantize(params, extract(params, conditioned, 60 * SHAFT_HZ))
     engine = Engine(model.data)
     outputs = np.asarray(engine.run(inputs))
     table = np.empty(256, np.uint16)
@@ -104,10 +105,7 @@ def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Sa
         source="pipeline.c",
         core=[
             *sorted((CORE / "src").glob("nn*.c")),
-            *(
-                CORE / "src" / f"{n}.c"
-                for n in ("condition", "window", "features", "fft", "fixed", "tables", "params", "permille")
-            ),
+            *(CORE / "src" / f"{n}.c" for n in PIPELINE_SOURCES),
         ],
         files={"MODEL": model.data, "PARAMS": _head(sensor) + params.to_tlv(), "INPUT": samples.tobytes(), "OUTPUT": expected},
         defines={
@@ -164,10 +162,10 @@ def condition_subject(part: Accelerometer) -> Subject:
 
 
 def _head(sensor: SensorInfo) -> bytes:
-    """The sensor, as the C reads it in front of the parameters."""
+    """Sensor and shaft speed, as the C reads them in front of the parameters."""
     return struct.pack(
-        "<5I2BH", sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano,
-        sensor.unit, sensor.channels, 0,
+        "<5I2BHI", sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano,
+        sensor.unit, sensor.channels, 0, shaft_mhz(60 * SHAFT_HZ),
     )  # fmt: skip
 
 
@@ -176,5 +174,5 @@ def _signal(params: FeatureParams, sensor: SensorInfo) -> Samples:
     seconds = (params.window_samples + (PIPELINE_WINDOWS + 1) * params.hop_samples) / params.rate_hz
     t = np.arange(round(seconds * sensor.rate_hz) + 64) / sensor.rate_hz
     rng = np.random.default_rng(1)
-    tones = sum(800 / k * np.sin(2 * np.pi * (29.2 * k * t[:, None] + rng.random(sensor.channels))) for k in range(1, 6))
+    tones = sum(800 / k * np.sin(2 * np.pi * (SHAFT_HZ * k * t[:, None] + rng.random(sensor.channels))) for k in range(1, 6))
     return np.rint(tones + 120 * rng.standard_normal((len(t), sensor.channels))).astype(np.int16)
