@@ -421,7 +421,7 @@ TOPICS: Final[dict[str, dict[str, Any]]] = {
         "qos": 1,
         "retained": True,
         "doc": "who the node is and how it is; the last will uses it too (state lost, with conn, without seq and ts)",
-        "fields": ["v", "site", "node", "boot", "conn", "seq", "ts", "synced", "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz", "dropped", "reset"],
+        "fields": ["v", "site", "node", "boot", "conn", "seq", "ts", "synced", "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz", "dropped", "captures_dropped", "reset"],
         "required": ["v", "boot", "conn", "state"],
     },
     "telemetry": {
@@ -507,6 +507,7 @@ FIELD_TYPES: Final[dict[str, str]] = {
     "sensor": "str?",
     "rate_mhz": "u32?",
     "dropped": "u32",
+    "captures_dropped": "u32",
     "reset": "str?",
     "verdict": "str",
     "p": "u32",
@@ -549,6 +550,7 @@ COMMANDS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "rollback": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
     "measure": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
     "commission": {"required": {"id": "str", "exp": "u64"}, "optional": {"seconds": "u32"}},
+    "capture": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
 }
 
 NVS: Final[dict[str, tuple[str, dict[str, str]]]] = {

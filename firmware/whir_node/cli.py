@@ -171,6 +171,15 @@ def _read_keys(folder: Path) -> dict[int, Any]:
     return found
 
 
+def _chunk(payload: bytes) -> dict[str, Any]:
+    """A chunk's facts, without its samples."""
+    from whir_contracts.capture import Chunk
+
+    facts = vars(Chunk.read(payload)).copy()
+    del facts["frames"]
+    return {**facts, "trigger": facts["trigger"].name.lower(), "unit": facts["unit"].name.lower()}
+
+
 def _printer(as_json: bool) -> Observer:
     from whir_node.runner import Observer
 
@@ -184,7 +193,10 @@ def _printer(as_json: bool) -> Observer:
             self._line(link="up" if up else "down", reason=reason)
 
         def on_message(self, topic: str, payload: bytes) -> None:
-            self._line(topic=topic, message=json.loads(payload))
+            if topic == "capture":
+                self._line(topic=topic, **_chunk(payload))
+            else:
+                self._line(topic=topic, message=json.loads(payload))
 
         def on_verdict(self, verdict: Verdict, label: str) -> None:
             fields = {
@@ -212,6 +224,14 @@ def _printer(as_json: bool) -> Observer:
             print("link up" if up else f"link down: {reason}", file=sys.stderr, flush=True)
 
         def on_message(self, topic: str, payload: bytes) -> None:
+            if topic == "capture":
+                chunk = _chunk(payload)
+                if chunk["chunk"] + 1 == chunk["chunks"]:
+                    print(
+                        f"capture  {chunk['trigger']}, {chunk['samples']} samples at {chunk['rate_mhz'] / 1000:g} Hz",
+                        flush=True,
+                    )
+                return
             body = json.loads(payload)
             if topic == "alert":
                 print(

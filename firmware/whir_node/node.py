@@ -83,7 +83,8 @@ class Link(Protocol):
 class NodeConfig:
     """Who the node is, what it hears, how often it talks. Intervals in ms of the node's clock.
 
-    An erase (`flash_erase_ms` a sector) stops a node; what goes by beyond `sensor_fifo_ms` is lost.
+    An erase (`flash_erase_ms` a sector) stops a node; what goes by beyond `sensor_fifo_ms` is lost. `capture_slots` is how many
+    captures the flash has room for until they are delivered, 0 to 2.
     """
 
     site: str
@@ -99,6 +100,7 @@ class NodeConfig:
     flash_write_bytes: int = 16
     flash_erase_ms: int = 45
     sensor_fifo_ms: int = 100
+    capture_slots: int = 2
     engine: str = "whir_nn"
 
     @property
@@ -138,6 +140,9 @@ class NodeView:
     security_counter: int
     severity: Severity
     updating: bool
+    capturing: bool
+    captures_waiting: int
+    captures_dropped: int
     pending_alerts: int
     pending_telemetry: int
     dropped: int
@@ -263,7 +268,7 @@ class VirtualNode:
         machine = (*config.machine.numbers, shaft_mhz(config.machine.rpm), int(config.profile))
         setup = ffi.new(
             "host_node_setup_t *",
-            [*texts, *numbers, *intervals, config.arena_bytes, *machine, config.sensor_fifo_ms],
+            [*texts, *numbers, *intervals, config.arena_bytes, *machine, config.capture_slots, config.sensor_fifo_ms],
         )
         calls = ffi.new("host_node_calls_t *", self._callbacks)
         error: Any = ffi.new("int32_t *")
@@ -435,6 +440,9 @@ class VirtualNode:
             security_counter=view.security_counter,
             severity=Severity(view.severity),
             updating=bool(view.updating),
+            capturing=bool(view.capturing),
+            captures_waiting=view.captures_waiting,
+            captures_dropped=view.captures_dropped,
             pending_alerts=view.pending_alerts,
             pending_telemetry=view.pending_telemetry,
             dropped=view.dropped,

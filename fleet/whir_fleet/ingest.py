@@ -1,8 +1,8 @@
 """Ingest: from the broker into the database. A message is acknowledged to the broker only after its commit.
 
 Each process has a session of its own for telemetry, which the broker deals out among all of them (`$share`). What changes
-the state of a node, an alert or a rollout (`status`, `alert`, `event`, `ack`) goes through one more session, read by one
-elected process: it overtakes any queue of telemetry, and one node's messages stay in order. docs/adr/0004 says why.
+the state of a node, an alert or a rollout (`status`, `alert`, `event`, `ack`), and `capture`, go through one more session, read
+by one elected process: it overtakes any queue of telemetry, and one node's messages stay in order. docs/adr/0004 says why.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
 from whir_fleet.errors import BrokerError, LeaseLostError
 from whir_fleet.link import CONNECT_TRIES_S, BrokerAddress
-from whir_fleet.messages import TOPICS, Inbound, receipts, topic
+from whir_fleet.messages import CAPTURE, TOPICS, Inbound, receipts, topic
 from whir_fleet.mqtt_session import RefusedError, Session, SessionError
 from whir_fleet.settings import Settings
 from whir_fleet.store import Name, Stored, bury, store
@@ -30,7 +30,7 @@ log = logging.getLogger("whir.fleet.ingest")
 
 LEASE = "ingest"
 STATE_SESSION = "whir-fleet-ingest"  # one name for whoever is elected: the successor finds what was queued for its predecessor
-STATE_FILTERS = [f"{contract.TOPIC_PREFIX}/+/+/{name}" for name in TOPICS if name != "telemetry"]
+STATE_FILTERS = [f"{contract.TOPIC_PREFIX}/+/+/{name}" for name in [*TOPICS, CAPTURE] if name != "telemetry"]
 TELEMETRY_FILTERS = [f"$share/ingest/{contract.TOPIC_PREFIX}/+/+/telemetry"]
 _RETRY_S = 0.5
 _RECONNECT_S = 1.0

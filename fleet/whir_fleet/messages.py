@@ -12,10 +12,12 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 import msgspec
 
 from whir_contracts import contract
+from whir_contracts.capture import CaptureError, Chunk
 
-TOPICS: Final = ("status", "telemetry", "alert", "event", "ack")  # what ingest reads
+TOPICS: Final = ("status", "telemetry", "alert", "event", "ack")  # what ingest reads, in JSON
+CAPTURE: Final = "capture"  # and this, binary
 _NAME = contract.NAME_SITE_NODE_PATTERN
-_TOPIC: Final = re.compile(rf"{contract.TOPIC_PREFIX}/({_NAME})/({_NAME})/({'|'.join(TOPICS)})")
+_TOPIC: Final = re.compile(rf"{contract.TOPIC_PREFIX}/({_NAME})/({_NAME})/({'|'.join([*TOPICS, CAPTURE])})")
 
 # (topic, field) → the names allowed on the wire
 _ENUMS: Final[dict[tuple[str, str], type[IntEnum]]] = {
@@ -96,6 +98,8 @@ def parse(message: Inbound) -> Parsed:
     if address is None:
         raise UnreadableError("topic is not one of the contract's")
     site, node, topic = address
+    if topic == CAPTURE:
+        return _capture(site, node, message)
     body = _body(topic, message.payload)
     if body.get("site", site) != site or body.get("node", node) != node:
         raise UnreadableError("site or node differs from the topic")
@@ -106,6 +110,15 @@ def parse(message: Inbound) -> Parsed:
         raise UnreadableError("field conn is missing")
     at_ms = body["ts"] if body.get("synced") and "ts" in body else message.received_ms
     return Parsed(site, node, topic, body["boot"], seq, at_ms, message.received_ms, body)
+
+
+def _capture(site: str, node: str, message: Inbound) -> Parsed:
+    try:
+        chunk = Chunk.read(message.payload)
+    except CaptureError as error:
+        raise UnreadableError(str(error)) from error
+    at_ms = chunk.ts if chunk.synced else message.received_ms
+    return Parsed(site, node, CAPTURE, chunk.boot, chunk.seq, at_ms, message.received_ms, {"chunk": chunk})
 
 
 def _body(topic: str, payload: bytes) -> dict[str, Any]:

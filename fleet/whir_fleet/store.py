@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 from whir_contracts import contract
 from whir_fleet import alerts, commands, devices, enrolment, rollouts
 from whir_fleet.db import insert_rows, raise_numbers, upsert_rows
-from whir_fleet.messages import Inbound, Parsed, UnreadableError, parse
+from whir_fleet.messages import CAPTURE, Inbound, Parsed, UnreadableError, parse
 from whir_fleet.models import BootCount, DeadLetter, Event, Message, Node, Telemetry, table
 
-RECEIPTED = ("alert", "event")  # the node keeps these until the receipt
+RECEIPTED = ("alert", "event", CAPTURE)  # the node keeps these until the receipt
 _TOPIC_CHARS, _PAYLOAD_BYTES = 512, 2048  # of a dead letter
 
 _KEY = ("node_id", "boot", "seq")
@@ -172,7 +172,7 @@ def _enter(session: Session, messages: dict[Key, Parsed], wills: list[tuple[int,
     for key, message in others.items():
         if key in fresh:
             _apply(session, key, message)
-            done.wake_worker = True
+            done.wake_worker |= message.topic != CAPTURE
 
 
 def _insert_new(session: Session, model: type[Message | Telemetry], columns: Sequence[str], rows: dict[Key, Row]) -> set[Key]:

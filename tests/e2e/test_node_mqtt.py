@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from paho.mqtt.enums import CallbackAPIVersion
 from rig import KEYS, bundle, signal
 
-from whir_contracts.contract import Profile
+from whir_contracts.capture import Chunk
+from whir_contracts.contract import CAPTURE_SAMPLES, CaptureTrigger, Profile
 from whir_contracts.recording import Recording, save
 from whir_node.mqtt import BrokerAddress, BrokerRefusedError
 from whir_node.node import NodeConfig
@@ -55,6 +56,7 @@ class Fleet:
     def __init__(self, broker: Any, receipts: bool = True) -> None:
         self.receipts = receipts
         self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.chunks: list[Chunk] = []
         self._news = threading.Condition()
         self._subscribed = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
@@ -75,12 +77,22 @@ class Fleet:
         topic = message.topic.rpartition("/")[2]
         if topic == "cmd":
             return
+        if topic == "capture":
+            self._on_chunk(Chunk.read(message.payload))
+            return
         body = json.loads(message.payload)
         with self._news:
             self.heard.append((topic, body))
             self._news.notify_all()
         if self.receipts and topic in ("alert", "event"):
             self.send("receipt", boot=body["boot"], seq=[body["seq"]])
+
+    def _on_chunk(self, chunk: Chunk) -> None:
+        with self._news:
+            self.chunks.append(chunk)
+            self._news.notify_all()
+        if self.receipts and chunk.chunk + 1 == chunk.chunks:
+            self.send("receipt", boot=chunk.boot, seq=[chunk.seq])
 
     def send(self, c: str, **fields: Any) -> None:
         self._client.publish(BASE + "cmd", json.dumps({"v": 1, "c": c, **fields}), 1)
@@ -221,6 +233,14 @@ class TestMessages:
         late = Fleet(broker)
         assert late.wait_for("status")["model"] == "rig"
         late.close()
+
+    def test_an_alert_s_capture_arrives_whole_and_its_receipt_ends_it(self, fleet: Fleet, play: Callable[..., Running]) -> None:
+        node = play(("healthy", 4), ("bearing", None)).runner.node
+        fleet.wait_until(lambda: bool(fleet.chunks) and len(fleet.chunks) == fleet.chunks[0].chunks)
+        fleet.wait_until(lambda: node.look().captures_waiting == 0)
+        assert [chunk.chunk for chunk in fleet.chunks] == list(range(len(fleet.chunks)))
+        assert {chunk.trigger for chunk in fleet.chunks} == {CaptureTrigger.ALERT}
+        assert sum(len(chunk.frames) for chunk in fleet.chunks) == fleet.chunks[0].samples == CAPTURE_SAMPLES
 
     def test_a_fault_that_sets_in_is_alerted_and_clears_when_it_is_gone(
         self, fleet: Fleet, play: Callable[..., Running]

@@ -189,6 +189,7 @@ def on_host(bundle: bytes, samples: Any) -> tuple[list[dict[str, Any]], list[lis
         firmware_version="browser",
         telemetry_interval_ms=5000,
         flash_erase_ms=0,
+        capture_slots=0,
     )
     fleet, verdicts = Fleet(), []
     with VirtualNode(config, public_keys={KEY_ID: KEY.public_key()}, link=fleet, first_bundle=bundle) as node:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric import ec
 from tflite_nets import NO_ACTIVATION, OPERATORS, OPTIONS, Net, schema
 
+from whir_contracts.capture import Chunk
 from whir_contracts.contract import FeatureKind, KernelSet, Level, Profile, Scope, Unit
 from whir_contracts.params import FeatureParams
 from whir_contracts.recording import SensorFacts
@@ -199,11 +200,14 @@ class Broker:
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, dict[str, Any], bool]] = []
+        self.chunks: list[Chunk] = []
         self.fetches: list[tuple[str, int]] = []
         self.up = True
 
     def publish(self, topic: str, payload: bytes, retained: bool) -> bool:
-        if self.up:
+        if self.up and topic == "capture":
+            self.chunks.append(Chunk.read(payload))
+        elif self.up:
             self.messages.append((topic, json.loads(payload), retained))
         return self.up
 

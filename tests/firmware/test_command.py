@@ -18,7 +18,7 @@ from whir_contracts.contract import COMMANDS, ErrorCode
 from whir_node.library import ffi, lib
 
 ROOT = Path(__file__).parents[2]
-KINDS = ["receipt", "update", "rollback", "measure", "commission"]
+KINDS = ["receipt", "update", "rollback", "measure", "commission", "capture"]
 UPDATE = {"v": 1, "c": "update", "id": "u-1", "exp": 2_000_000_000, "url": "http://fleet/a.whir", "bytes": 4096}
 VALUES: dict[str, Any] = {
     "boot": 3,

@@ -134,6 +134,7 @@ int whir_message_status(const whir_stamp_t *stamp, const whir_status_t *status, 
     whir_json_string(&j, "sensor", status->sensor);
     whir_json_u64(&j, "rate_mhz", status->rate_mhz);
     whir_json_u64(&j, "dropped", status->dropped);
+    whir_json_u64(&j, "captures_dropped", status->captures_dropped);
     whir_json_string(&j, "reset", status->reset);
     return whir_json_end(&j);
 }

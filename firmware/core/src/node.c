@@ -26,6 +26,10 @@ static int mount(whir_node_t *node)
         err = whir_spool_mount(&node->telemetry, flash, layout->telemetry_base, layout->telemetry_sectors,
                                node->slots.state.boot);
     }
+    if (err == 0) {
+        err = whir_capture_mount(&node->capture, flash, layout->capture_base, layout->capture_slots, &node->config.sensor,
+                                 node->ports.capture_ring, node->ports.capture_ring_bytes, node->slots.state.boot);
+    }
     return err;
 }
 
@@ -84,6 +88,8 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     node->zone_reason = whir_zone_limits_find(&config->machine, &config->sensor, node->velocity.band_hz, &node->limits);
     node->slow_since_ms = now_ms;
     node->telemetry_ms = now_ms;
+    node->daily_ms = now_ms;
+    node->sending = -1;
     int opened = whir_node_open(node);
     node->told_state = whir_node_state(node);
     ports->output->set(ports->output, WHIR_SEVERITY_NONE);
@@ -107,6 +113,7 @@ static void skip_gap(whir_node_t *node)
     node->received = 0;
     node->slow_since_ms = node->now_ms;
     whir_velocity_reset(&node->velocity);
+    whir_capture_gap(&node->capture);
     if (!node->serving) {
         return;
     }
@@ -129,6 +136,7 @@ int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
         skip_gap(node);
     }
     node->received++;
+    whir_capture_push(&node->capture, sample);
     if (whir_velocity_push(&node->velocity, sample)) {
         whir_node_second(node, now_ms);
     }
@@ -153,6 +161,7 @@ void whir_node_step(whir_node_t *node, uint64_t now_ms)
     whir_node_watch_sensor(node, now_ms);
     whir_node_update_step(node, now_ms);
     whir_node_link_step(node, now_ms);
+    whir_node_capture_step(node, now_ms);
 }
 
 void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms)

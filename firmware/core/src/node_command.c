@@ -42,6 +42,9 @@ static void on_receipt(whir_node_t *node, const whir_command_t *command, uint64_
             confirms = 1;
         }
     }
+    for (uint32_t i = 0; i < command->seq_count && command->boot == node->slots.state.boot; i++) {
+        whir_node_capture_receipt(node, command->seq[i]);
+    }
     if (confirms) {
         whir_node_trial_receipt(node, now_ms);
     }
@@ -71,6 +74,10 @@ static int execute(whir_node_t *node, const whir_command_t *command, uint64_t no
     case WHIR_COMMAND_KIND_COMMISSION:
         *result = WHIR_ACK_RESULT_ACCEPTED;
         err = whir_node_commission(node, command);
+        break;
+    case WHIR_COMMAND_KIND_CAPTURE:
+        *result = WHIR_ACK_RESULT_ACCEPTED;
+        err = whir_node_capture_command(node, command, now_ms);
         break;
     default: /* measure */
         node->status_due = 1;

@@ -131,6 +131,7 @@ int whir_node_send_status(whir_node_t *node, uint8_t state, uint32_t next_s, uin
         .next_s = next_s,
         .rate_mhz = node->config.sensor.rate_mhz,
         .dropped = dropped(node),
+        .captures_dropped = node->capture.dropped,
     };
 
     return whir_node_publish(node, WHIR_TOPIC_STATUS,
@@ -242,6 +243,7 @@ void whir_node_connected(whir_node_t *node, int connected, uint64_t now_ms)
     node->sent_any = 0; /* a clean session: the broker has forgotten what was under way */
     node->pass_ms = now_ms;
     node->resend_doublings = 0;
+    whir_node_capture_connected(node);
     if (connected) {
         status_step(node, now_ms);
     }

@@ -43,6 +43,15 @@ uint8_t whir_node_state(const whir_node_t *node);
 whir_stamp_t whir_node_stamp(const whir_node_t *node, uint64_t now_ms);
 whir_service_t whir_node_service(const whir_node_t *node);
 
+/* node_capture.c */
+/* An alert has been raised: the signal that did it. */
+void whir_node_capture_alert(whir_node_t *node, uint32_t occurrence, uint64_t now_ms);
+int whir_node_capture_command(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);
+/* The fleet has received the message `seq` of this boot. */
+void whir_node_capture_receipt(whir_node_t *node, uint32_t seq);
+void whir_node_capture_connected(whir_node_t *node);
+void whir_node_capture_step(whir_node_t *node, uint64_t now_ms);
+
 /* node_update.c */
 int whir_node_update_start(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);
 int whir_node_rollback(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);

@@ -107,6 +107,9 @@ void whir_node_tell_decisions(whir_node_t *node, const whir_decision_t *decision
             node->occurrence[at] = node->seq;
         }
         whir_node_tell_alert(node, &decisions[i], name, permille, 0, now_ms);
+        if (decisions[i].raised) {
+            whir_node_capture_alert(node, node->occurrence[at], now_ms);
+        }
     }
     whir_node_show_severity(node);
 }
@@ -204,6 +207,9 @@ void whir_node_watch_sensor(whir_node_t *node, uint64_t now_ms)
         (uint64_t)node->received * 100000000u < (uint64_t)node->config.sensor.rate_mhz * elapsed_ms * WHIR_SENSOR_SLOW_PERCENT;
     node->received = 0;
     node->slow_since_ms = now_ms;
+    if (node->slow) {
+        whir_capture_gap(&node->capture);
+    }
     if (node->slow && node->serving) {
         whir_verdict_t verdict;
         memset(&verdict, 0, sizeof verdict);

@@ -17,7 +17,7 @@
 #define TELEMETRY_SECTORS 14u
 #define BASELINE_BASE (TELEMETRY_BASE + TELEMETRY_SECTORS * SECTOR)
 #define SLOT_BASE (2u * WHIR_BUNDLE_SLOT_ALIGN_BYTES)
-#define FLASH_BYTES (SLOT_BASE + 2u * WHIR_BUNDLE_SLOT_BYTES)
+#define CAPTURE_BASE (SLOT_BASE + 2u * WHIR_BUNDLE_SLOT_BYTES)
 #define STEP_US 20000u
 #define NAMES 6
 #define NAME_BYTES 64
@@ -38,6 +38,7 @@ struct host_node {
     uint8_t severity;
     char names[NAMES][NAME_BYTES];
     uint8_t *arena; /* with room to align it */
+    int16_t *capture_ring;
 };
 
 /* Nothing leaves a node without power, whatever its code still does before it is stopped. */
@@ -112,7 +113,7 @@ static void engine_choose(host_node_t *node)
     node->engine.invoke = other_invoke;
 }
 
-static whir_node_layout_t layout(void)
+static whir_node_layout_t layout(uint8_t capture_slots)
 {
     whir_node_layout_t l;
 
@@ -126,12 +127,14 @@ static whir_node_layout_t layout(void)
     l.slot_base[0] = SLOT_BASE;
     l.slot_base[1] = SLOT_BASE + WHIR_BUNDLE_SLOT_BYTES;
     l.slot_bytes = WHIR_BUNDLE_SLOT_BYTES;
+    l.capture_base = CAPTURE_BASE;
+    l.capture_slots = capture_slots;
     return l;
 }
 
 uint32_t host_node_flash_bytes(void)
 {
-    return FLASH_BYTES;
+    return CAPTURE_BASE + WHIR_CAPTURE_SLOTS_MAX * whir_capture_slot_sectors(SECTOR) * SECTOR;
 }
 
 static int slot_write(whir_flash_t *flash, uint32_t base, const uint8_t *data, uint32_t bytes)
@@ -204,7 +207,7 @@ static void configure(host_node_t *node, const host_node_setup_t *setup, whir_no
     config->machine.calibrated = setup->calibrated;
     config->machine.shaft_mhz = setup->shaft_mhz;
     config->profile = setup->profile;
-    config->layout = layout();
+    config->layout = layout(setup->capture_slots);
     config->telemetry_interval_ms = setup->telemetry_interval_ms;
     config->status_interval_ms = setup->status_interval_ms;
     config->resend_interval_ms = setup->resend_interval_ms;
@@ -215,8 +218,11 @@ static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_s
     whir_node_config_t config;
     whir_node_ports_t ports;
 
+    configure(node, setup, &config);
+    ports.capture_ring_bytes = whir_capture_ring_bytes(&config.sensor);
+    ports.capture_ring = node->capture_ring = malloc(ports.capture_ring_bytes);
     node->arena = malloc((size_t)setup->arena_bytes + 15);
-    if (node->arena == NULL) {
+    if (node->arena == NULL || node->capture_ring == NULL) {
         return WHIR_ERR_SPACE;
     }
     node->fifo_ms = setup->fifo_ms;
@@ -227,7 +233,6 @@ static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_s
     node->link.fetch = link_fetch;
     node->output.ctx = node;
     node->output.set = output_set;
-    configure(node, setup, &config);
     ports.flash = host_flash_seam(node->flash);
     ports.crypto = host_crypto_seam(crypto);
     ports.engine = &node->engine;
@@ -261,6 +266,7 @@ void host_node_free(host_node_t *node)
 {
     if (node != NULL) {
         free(node->arena);
+        free(node->capture_ring);
         free(node);
     }
 }
@@ -310,8 +316,10 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
     uint32_t rate_mhz = node->core.config.sensor.rate_mhz;
     uint8_t channels = node->core.config.sensor.channels;
     uint32_t count = 0;
+    /* without samples there is nothing to do between two steps */
+    uint32_t stride = samples != NULL ? 1 : (uint32_t)(((uint64_t)rate_mhz * STEP_US + 999999999u) / 1000000000u);
 
-    for (uint32_t i = 0; i < frames && has_power(node); i++) {
+    for (uint32_t i = 0; i < frames && has_power(node); i += stride) {
         uint32_t lost = samples_lost(node);
 
         if (lost != 0) {
@@ -319,7 +327,7 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
             node->losing += lost;
         }
         if (node->losing != 0) {
-            node->losing--;
+            node->losing -= node->losing < stride ? node->losing : stride;
             continue;
         }
         uint64_t now_us = start_us + (uint64_t)i * 1000000000u / rate_mhz;
@@ -403,6 +411,11 @@ void host_node_look(const host_node_t *node, host_node_view_t *view)
     view->severity = node->severity;
     view->updating = core->updating;
     view->security_counter = core->slots.state.security_counter;
+    view->capturing = core->capture.recording >= 0;
+    for (int i = 0; i < core->capture.slot_count; i++) {
+        view->captures_waiting += core->capture.slots[i].state == WHIR_CAPTURE_FULL;
+    }
+    view->captures_dropped = core->capture.dropped;
     view->pending_alerts = core->alerts.pending;
     view->pending_telemetry = core->telemetry.pending;
     view->dropped = core->alerts.dropped + core->telemetry.dropped + core->lost;

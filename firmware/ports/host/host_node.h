@@ -21,6 +21,7 @@ typedef struct host_node_setup {
     uint8_t group, foundation, calibrated;
     uint32_t shaft_mhz; /* nominal speed; 0 = not known */
     uint8_t profile;
+    uint8_t capture_slots;
     uint32_t fifo_ms; /* how long the sensor keeps samples while an erase stops everything */
 } host_node_setup_t;
 
@@ -57,6 +58,8 @@ typedef struct host_node_view {
     uint8_t severity;          /* on the local output */
     uint8_t updating;          /* a bundle is being fetched or proven */
     uint32_t security_counter; /* the least that is accepted */
+    uint8_t capturing; /* a capture is being recorded */
+    uint32_t captures_waiting, captures_dropped;
     uint32_t pending_alerts, pending_telemetry, dropped;
     uint32_t state_bytes; /* RAM of struct whir_node */
     char model[32], model_version[16];

@@ -13,6 +13,7 @@ typedef enum whir_command_kind {
     WHIR_COMMAND_KIND_ROLLBACK,
     WHIR_COMMAND_KIND_MEASURE,
     WHIR_COMMAND_KIND_COMMISSION,
+    WHIR_COMMAND_KIND_CAPTURE,
 } whir_command_kind_t;
 
 /* A command of contracts/messages.toml. Fields that it does not have are 0. */

@@ -518,6 +518,7 @@
 #define WHIR_COMMAND_ROLLBACK "rollback"
 #define WHIR_COMMAND_MEASURE "measure"
 #define WHIR_COMMAND_COMMISSION "commission"
+#define WHIR_COMMAND_CAPTURE "capture"
 
 /* What the factory writes into NVS, and the serial console. */
 #define WHIR_NVS_NVS_NAMESPACE "whir"

@@ -5,6 +5,7 @@
 
 #include "whir/baseline.h"
 #include "whir/bundle.h"
+#include "whir/capture.h"
 #include "whir/condition.h"
 #include "whir/decide.h"
 #include "whir/features.h"
@@ -30,6 +31,8 @@ typedef struct whir_node_layout {
     uint32_t slot_bytes;
     uint32_t alert_base, alert_sectors;         /* spool of alerts and events */
     uint32_t telemetry_base, telemetry_sectors; /* spool of telemetry */
+    uint32_t capture_base;                      /* capture_slots times whir_capture_slot_sectors; none: no captures */
+    uint8_t capture_slots;
 } whir_node_layout_t;
 
 typedef struct whir_node_config {
@@ -55,6 +58,8 @@ typedef struct whir_node_ports {
     whir_output_t *output;
     uint8_t *arena; /* 16-byte aligned, for the engine */
     uint32_t arena_bytes;
+    int16_t *capture_ring; /* whir_capture_ring_bytes of the sensor, or fewer; none: no captures */
+    uint32_t capture_ring_bytes;
 } whir_node_ports_t;
 
 typedef struct whir_node whir_node_t;

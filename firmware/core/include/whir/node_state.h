@@ -78,6 +78,15 @@ struct whir_node {
     uint8_t resend_doublings;
     uint32_t told_dropped;
 
+    whir_capture_t capture;
+    uint8_t daily;      /* one has been taken since boot */
+    uint64_t daily_ms;  /* when, else of the boot */
+    int8_t sending;     /* slot, or -1 */
+    uint8_t sends;      /* times that all its chunks went out */
+    uint32_t chunk;     /* next of its chunks */
+    uint32_t chunk_seq; /* of the last one */
+    uint64_t chunk_ms;  /* when it went out */
+
     uint8_t updating; /* a fetch or its proof is under way */
     uint8_t fetched;  /* the link has delivered everything */
     uint8_t trial_told;

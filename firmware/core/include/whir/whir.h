@@ -23,6 +23,7 @@
 #include "whir/baseline.h"
 #include "whir/bundle.h"
 #include "whir/bytes.h"
+#include "whir/capture.h"
 #include "whir/command.h"
 #include "whir/condition.h"
 #include "whir/contract.h"
