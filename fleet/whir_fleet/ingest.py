@@ -35,7 +35,7 @@ TELEMETRY_FILTERS = [f"$share/ingest/{contract.TOPIC_PREFIX}/+/+/telemetry"]
 _RETRY_S = 0.5
 _RECONNECT_S = 1.0
 _WAIT_S = 0.5
-_DRAINED_S = 2.0  # the broker has nothing more when it has been silent for so long
+_DRAINED_S = 4.0  # silent for so long, the broker has nothing more; a process that still runs has long been back
 
 
 def telemetry_session(instance: str) -> str:

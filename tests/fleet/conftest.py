@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,19 +42,24 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    first = Database(f"sqlite:///{path}")
+    first.migrate()
+    first.close()
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of an empty database, on either engine in turn."""
+def database(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> Iterator[Database]:
+    """Migrated and empty, on either engine in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'fleet.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.create(f"test_{next(_numbers)}", template="migrated")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    made = Database(database_url)
-    made.migrate()
+        made = Database(f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'fleet.db')}")
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        made = Database(server.create(f"test_{next(_numbers)}", template="migrated"))
     yield made
     made.close()
 

@@ -39,11 +39,14 @@ from whir_fleet.store import store
 
 Says = Callable[..., Inbound]
 MakeBundle = Callable[..., bytes]
+T0 = 1_790_000_000_000  # ms since 1970
 
 
 @pytest.fixture
 def service(tmp_path: Path, keys: Path) -> Iterator[FleetService]:
-    settings = Settings.load(data_dir=tmp_path / "data", keys_dir=keys, api_port=0, broker_port=0, sign_in_failures=1000)
+    """It keeps telemetry for ten years: its worker clears away by today's date, and these tests' messages have their own."""
+    data = tmp_path / "data"
+    settings = Settings.load(data_dir=data, keys_dir=keys, api_port=0, broker_port=0, sign_in_failures=1000, raw_days=3650)
     with FleetService(settings) as started:
         yield started
 
@@ -54,7 +57,7 @@ def client(service: FleetService) -> Iterator[Callable[[Role | None], httpx.Clie
 
     def make(role: Role | None) -> httpx.Client:
         headers = {} if role is None else {"Authorization": f"Bearer {service.create_token(role.name, role)}"}
-        made.append(httpx.Client(base_url=f"{service.url}/api/v1", headers=headers, timeout=10))
+        made.append(httpx.Client(base_url=f"{service.url}/api/v1", headers=headers, timeout=60))
         return made[-1]
 
     yield make
@@ -127,28 +130,26 @@ def test_tokens_are_for_admins_and_a_revoked_one_stops_working_at_once(client: C
 def test_pages_neither_repeat_nor_skip_while_rows_come_in(
     service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says
 ) -> None:
-    put(service, *(says("telemetry", seq=seq, received_ms=1000 + seq // 3) for seq in range(1, 51)))
+    put(service, *(says("telemetry", seq=seq, received_ms=T0 + seq // 3) for seq in range(1, 51)))
     http = client(Role.VIEWER)
     seen: list[int] = []
     cursor = None
     while True:
         answer = http.get("/telemetry", params={"limit": 7, **({"cursor": cursor} if cursor else {})}).json()
         seen += [item["seq"] for item in answer["items"]]
-        put(service, says("telemetry", seq=100 + len(seen), received_ms=5000))
+        put(service, says("telemetry", seq=100 + len(seen), received_ms=T0 + 4000))
         cursor = answer["next"]
         if cursor is None:
             break
     assert seen == list(range(50, 0, -1))
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["limit=0", "limit=1001", "limit=x", "cursor=%00", "cursor=W10", "cursor=WyJhIiwxLDEsMV0", "cursor=!!", "since_ms=-1"],
-)
-def test_a_wrong_query_is_a_4xx_in_one_shape(client: Callable[[Role | None], httpx.Client], query: str) -> None:
-    answer = client(Role.VIEWER).get(f"/telemetry?{query}")
-    assert answer.status_code == 422
-    assert set(answer.json()) == {"code", "text"}
+def test_a_wrong_query_is_a_4xx_in_one_shape(client: Callable[[Role | None], httpx.Client]) -> None:
+    http = client(Role.VIEWER)
+    cursors = ("%00", "W10", "WyJhIiwxLDEsMV0", "!!")
+    for query in ("limit=0", "limit=1001", "limit=x", "since_ms=-1", *(f"cursor={cursor}" for cursor in cursors)):
+        answer = http.get(f"/telemetry?{query}")
+        assert (answer.status_code, set(answer.json())) == (422, {"code", "text"}), query
 
 
 def test_text_that_no_database_holds_is_a_4xx(client: Callable[[Role | None], httpx.Client]) -> None:
@@ -163,11 +164,11 @@ def test_text_that_no_database_holds_is_a_4xx(client: Callable[[Role | None], ht
 def test_telemetry_and_events_are_filtered_by_node_and_time(
     service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says
 ) -> None:
-    put(service, *(says("telemetry", node=node, seq=seq, ts=seq * 10) for node in ("n1", "n2") for seq in range(1, 6)))
+    put(service, *(says("telemetry", node=node, seq=seq, ts=T0 + seq) for node in ("n1", "n2") for seq in range(1, 6)))
     put(service, says("event", seq=6, kind="update_refused", code="bundle_golden", vector=3, byte=7, got=-1, wanted=2))
     http = client(Role.VIEWER)
-    found = http.get("/telemetry", params={"site": "lab", "node": "n2", "since_ms": 20, "until_ms": 40}).json()["items"]
-    assert [(item["node"], item["at_ms"]) for item in found] == [("n2", 30), ("n2", 20)]
+    found = http.get("/telemetry", params={"site": "lab", "node": "n2", "since_ms": T0 + 2, "until_ms": T0 + 4}).json()["items"]
+    assert [(item["node"], item["at_ms"]) for item in found] == [("n2", T0 + 3), ("n2", T0 + 2)]
     (event,) = http.get("/events", params={"node": "n1"}).json()["items"]
     assert (event["kind"], event["code"], event["vector"], event["byte"], event["got"], event["wanted"]) == (
         "update_refused", "bundle_golden", 3, 7, -1, 2,
@@ -204,25 +205,21 @@ def artifacts_url(secret: str, url: str, sha256: str) -> str:
     return Signer(secret, url, 60).url(sha256)
 
 
-@pytest.mark.parametrize(
-    ("code", "of"),
-    [
-        ("bundle_truncated", lambda good, make: good[:-1]),
-        ("bundle_signature", lambda good, make: good[:60] + bytes([good[60] ^ 1]) + good[61:]),
-        ("bundle_signature", lambda good, make: make(key=signed_bundle.OTHER_KEY)),
-        ("bundle_features", lambda good, make: signed_bundle.of_extractor(2, good)),
-        ("bundle_counter", lambda good, make: make(security_counter=1)),
-    ],
-    ids=["truncated", "bit flipped", "wrong key", "foreign features", "older counter"],
-)
 def test_a_refused_bundle_is_a_4xx_with_the_cores_name(
-    client: Callable[[Role | None], httpx.Client], make_bundle: MakeBundle, code: str, of: Callable[[bytes, MakeBundle], bytes]
+    client: Callable[[Role | None], httpx.Client], make_bundle: MakeBundle
 ) -> None:
     http, good = client(Role.OPERATOR), make_bundle()
     upload(http, good)
-    answer = http.post("/artifacts", content=of(good, make_bundle))
-    assert (answer.status_code, answer.json()["code"]) == (422, code)
-    assert answer.json()["text"]
+    for what, code, bundle in (
+        ("truncated", "bundle_truncated", good[:-1]),
+        ("bit flipped", "bundle_signature", good[:60] + bytes([good[60] ^ 1]) + good[61:]),
+        ("wrong key", "bundle_signature", make_bundle(key=signed_bundle.OTHER_KEY)),
+        ("foreign features", "bundle_features", signed_bundle.of_extractor(2, good)),
+        ("older counter", "bundle_counter", make_bundle(security_counter=1)),
+    ):
+        answer = http.post("/artifacts", content=bundle)
+        assert (answer.status_code, answer.json()["code"]) == (422, code), what
+        assert answer.json()["text"]
     assert len(http.get("/artifacts").json()["items"]) == 1
 
 
@@ -308,7 +305,7 @@ def test_the_stream_gives_changes_as_they_come_and_goes_on_where_it_was_left(
 
 def stream(http: httpx.Client, count: int, headers: dict[str, str] | None = None) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     with http.stream("GET", "/alerts/stream", headers=headers or {}) as answer:
         for line in answer.iter_lines():
             if line.startswith("data:"):
@@ -357,7 +354,7 @@ def test_machines_by_http_and_by_file(service: FleetService, client: Callable[[R
 def confined(service: FleetService, role: Role, sites: list[str] | None, areas: list[str] | None = None) -> httpx.Client:
     with service.database.write() as session:
         _, token = auth.create(session, "confined", role, time.time_ns() // 1_000_000, sites=sites, areas=areas)
-    return httpx.Client(base_url=f"{service.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=10)
+    return httpx.Client(base_url=f"{service.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
 
 def test_a_token_of_one_site_sees_and_changes_nothing_of_another(
@@ -380,13 +377,10 @@ def test_a_token_of_one_site_sees_and_changes_nothing_of_another(
             assert http.get(path).json()["items"] == [], path
         assert [p["alerts"] for p in http.get("/alerts/precision").json()] == [1]
         assert http.post(f"/alerts/{theirs['lab']}/acknowledge").status_code == 200
-        with pytest.raises(httpx.ReadTimeout):  # the plant's change does not come
-            whole.post(f"/alerts/{theirs['plant']}/assign", json={"to": "ben"})
-            whole.post(f"/alerts/{theirs['plant']}/acknowledge")
-            http.timeout = httpx.Timeout(2)
-            messages = stream(http, 4, {"Last-Event-ID": "0"})
-            raise AssertionError(messages)
-        http.timeout = httpx.Timeout(10)
+        whole.post(f"/alerts/{theirs['plant']}/acknowledge")
+        whole.post(f"/alerts/{theirs['lab']}/resolve")
+        messages = stream(http, 3, {"Last-Event-ID": "0"})
+        assert [(m["site"], m["state"]) for m in messages] == [("lab", s) for s in ("open", "acknowledged", "resolved")]
         plan = {"site": "plant", "until_ms": 2**50, "why": "x"}
         table = {"Content-Type": "text/csv"}
         refused = [
@@ -482,7 +476,7 @@ def test_a_command_is_queued_listed_and_given_up_when_it_is_too_late(
     put(service, says("ack", seq=2, id=made["id"], c="measure", result="ok"))
     assert [(c["id"], c["result"]) for c in http.get("/nodes/lab/n1/commands").json()["items"]] == [(made["id"], "ok")]
     late = http.post("/nodes/lab/n1/commands", json={"c": "rollback", "ttl_s": 1}).json()["id"]
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while (last := http.get("/nodes/lab/n1/commands").json()["items"][0])["state"] != "done" and time.monotonic() < give_up:
         time.sleep(0.1)
     assert (last["id"], last["state"], last["result"], last["code"]) == (late, "done", "expired", "silent")
@@ -514,7 +508,7 @@ def test_channels_are_for_admins_of_their_sites_and_a_test_message_shows_what_is
         ]
         assert {answer.status_code for answer in answers} == {403}
     assert http.post(f"/channels/{made['id']}/test").status_code == 201
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while not (last := http.get("/deliveries").json()["items"][0])["error"] and time.monotonic() < give_up:
         time.sleep(0.1)
     assert "ConnectError" in last["error"]
