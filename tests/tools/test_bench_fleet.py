@@ -16,10 +16,11 @@ from typing import Any
 import psutil
 import pytest
 from rich.console import Console
+from rig import bundle
 
 from whir_fleet.messages import Inbound, parse, receipts
 from whir_fleet.rollout_plans import group_sizes
-from whir_tools.bench.fleet import command, drain, load, queries, rollout
+from whir_tools.bench.fleet import command, drain, load, provisioning, queries, rollout
 from whir_tools.bench.fleet.errors import TooLongError
 from whir_tools.bench.fleet.node import RESEND_S, Outgoing, ProtocolNode
 
@@ -135,6 +136,16 @@ def test_a_rollout_that_halts_is_not_as_expected(tmp_path: Path, nothing_is_left
     assert result["reason"] == "group 1: 3 of 4 confirmed"
 
 
+@pytest.mark.long
+def test_boards_go_through_the_line_and_their_time_is_told_apart(tmp_path: Path, nothing_is_left: None) -> None:
+    result = provisioning.measure(tmp_path, bundle(hardware_class="esp32"), 2, 20_000, 1, silent)
+    parts = ("write_s", "read_back_s", "selftest_s", "rest_s")
+    assert all(result[name] > 0 for name in parts)
+    assert sum(result[name] for name in parts) == pytest.approx(result["board_s"], abs=0.05)
+    assert result["times_the_rate"] == pytest.approx(2 * result["board_s"] / result["together_s"], rel=0.05)
+    assert result["plan_s"] > 0
+
+
 def _result(**parts: Any) -> dict[str, Any]:
     ingest = {"rate": 123456, "null_rate": 234567, "ratio": 0.526, "cpu_s": 123.45, "rss_mb": 1234.5, "messages": 200_000}
     beside = {"two_processes_rate": 123456, "sqlite_rate": 123456, "row_by_row_rate": 123456}
@@ -146,8 +157,10 @@ def _result(**parts: Any) -> dict[str, Any]:
         "queries": [{"name": "telemetry of a node, 1,000 a page", "rows": 10_000_000, "ms": 12345.6}],
         "rollout": {"nodes": 10_000, "seconds": 123.4, "outcome": "finished", "as_expected": True, "actions": done}
         | {"expected": done, "last_confirmed_s": 100.1, "silence_s": 60},
-        "provisioning": None,
-        "reason": {"provisioning": "not there"},
+        "provisioning": {"baud": 921_600, "image_bytes": 1_234_567, "board_s": 12.34, "write_s": 12.34, "read_back_s": 12.34}
+        | {"selftest_s": 12.34, "rest_s": 12.34, "boards": 8, "together_s": 123.45, "times_the_rate": 7.89, "runs": 3}
+        | {"plan_rows": 500, "plan_s": 12.34},
+        "reason": {},
     }
     return {name: value | parts.get(name, {}) if isinstance(value, dict) else value for name, value in whole.items()}
 
@@ -158,7 +171,7 @@ def test_tables_of_large_figures_fit_80_columns() -> None:
         assert console.measure(table).minimum <= 80
         console.print(table)
     text = console.export_text()
-    for figure in ("123,456", "1,234.5", "600,000", "12,345.6", "10,000,000", "finished"):
+    for figure in ("123,456", "1,234.5", "600,000", "12,345.6", "10,000,000", "finished", "123.45", "7.89"):
         assert figure in text
     assert "…" not in text
 
@@ -176,9 +189,10 @@ def test_a_part_that_breaks_down_is_null_with_its_reason_and_the_others_go_on() 
         raise TooLongError("ingest stores the queue: not within 300 s")
 
     parts: dict[str, Callable[[Path], Any]] = {"ingest": broken, "swarm": lambda folder: None, "rollout": lambda folder: None}
-    result = command.measure(parts | {"queries": lambda folder: [folder.is_dir()]})
-    assert (result["ingest"], result["queries"], result["provisioning"]) == (None, [True], None)
-    assert result["reason"].keys() == {"ingest", "provisioning"}
+    parts |= {"queries": lambda folder: [folder.is_dir()], "provisioning": lambda folder: {"good": 1}}
+    result = command.measure(parts)
+    assert (result["ingest"], result["queries"], result["provisioning"]) == (None, [True], {"good": 1})
+    assert result["reason"].keys() == {"ingest"}
     assert command.failures(result) == ["ingest: ingest stores the queue: not within 300 s"]
     json.dumps(result)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ def demo(
     if broken is not None and broken not in BREAKS:
         console.print(f"error: --break takes {', '.join(BREAKS)}, not {broken!r}")
         raise typer.Exit(2)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what runs is stopped on the way out
     program = mosquitto() if keep else None
     try:
         shutil.rmtree(folder, ignore_errors=True)
@@ -93,6 +95,7 @@ def _keep(console: Console, service: FleetService, users: dict[str, str]) -> Non
     console.print(f"   subscribe  {sys.executable} examples/alert_subscriber.py {address}")
     if service.embedded is not None:
         console.print("   boards     none can join: that takes mosquitto, apt-get install mosquitto", highlight=False)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has started it in the background
     try:
         while True:
             time.sleep(1)

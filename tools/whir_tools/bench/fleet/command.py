@@ -35,14 +35,18 @@ class Size:
     rows: tuple[int, ...]
     rollout_nodes: int
     silence_s: int
+    boards: int
+    app_bytes: int
+    board_runs: int
 
 
-FULL = Size(200_000, 5, 300, 60.0, (100_000, 1_000_000), 200, 60)
-QUICK = Size(20_000, 3, 50, 15.0, (100_000,), 30, 15)
+FULL = Size(200_000, 5, 300, 60.0, (100_000, 1_000_000), 200, 60, 8, 1_200_000, 3)
+QUICK = Size(20_000, 3, 50, 15.0, (100_000,), 30, 15, 2, 300_000, 1)
+BOARD_MODEL = "synth12k-linear"  # what the boards are given; trained when it is not in the cache
 
 
 def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
-    """Ingest against a null subscriber, many nodes, queries, a rollout: on mosquitto, PostgreSQL and SQLite, on loopback only.
+    """Ingest against a null subscriber, nodes, queries, a rollout, a factory line; on mosquitto, PostgreSQL, SQLite, loopback.
 
     Example: whir bench fleet --quick --json
     """
@@ -78,18 +82,28 @@ def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
 
 def parts(size: Size, say: Callable[[str, float, float], None]) -> dict[str, Callable[[Path], Any]]:
     """What is measured, in this order; each is called with an empty folder."""
-    from whir_tools.bench.fleet import drain, load, queries, rollout
+    from whir_tools.bench.fleet import drain, load, provisioning, queries, rollout
+
+    def line(folder: Path) -> dict[str, Any]:
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        from whir_ml.pipeline import build_bundle
+
+        say(f"provisioning: {BOARD_MODEL}", 0, 0)
+        made = build_bundle(BOARD_MODEL, key=ec.generate_private_key(ec.SECP256R1()), key_id=1, version="1.0.0", counter=1)
+        return provisioning.measure(folder, made.path.read_bytes(), size.boards, size.app_bytes, size.board_runs, say)
 
     return {
         "ingest": lambda folder: drain.measure(folder, size.messages, size.runs, say),
         "swarm": lambda folder: load.measure(folder, size.swarm_nodes, size.swarm_s, say),
         "queries": lambda folder: queries.measure(folder, size.rows, say),
         "rollout": lambda folder: rollout.measure(folder, size.rollout_nodes, size.silence_s, say),
+        "provisioning": line,
     }
 
 
 def measure(measured: dict[str, Callable[[Path], Any]]) -> dict[str, Any]:
-    """The results by part. A part that fails is null, with why under `reason`; so is what cannot be measured yet."""
+    """The results by part. A part that fails is null, with why under `reason`."""
     from whir_fleet.errors import FleetError
     from whir_tools.bench.fleet.errors import FleetBenchError
 
@@ -102,8 +116,6 @@ def measure(measured: dict[str, Callable[[Path], Any]]) -> dict[str, Any]:
                 result[name] = part(Path(folder))
             except (FleetBenchError, FleetError) as error:
                 result[name], reason[name] = None, str(error)
-    result["provisioning"] = None
-    reason["provisioning"] = "there is no `whir provision` yet"
     loads = [round(load_before, 1), round(os.getloadavg()[0], 1)]
     machine = {"cpus": os.cpu_count(), "load": loads, "seconds": round(time.monotonic() - begun)}
     return {**result, "reason": reason, "machine": machine}
@@ -111,7 +123,7 @@ def measure(measured: dict[str, Callable[[Path], Any]]) -> dict[str, Any]:
 
 def failures(result: dict[str, Any]) -> list[str]:
     """What may not be: a part that broke down, a message lost or stored twice, a rollout that went another way."""
-    found = [f"{name}: {why}" for name, why in result["reason"].items() if name != "provisioning"]
+    found = [f"{name}: {why}" for name, why in result["reason"].items()]
     swarm, rollout = result["swarm"], result["rollout"]
     if swarm and (swarm["lost"] or swarm["duplicates"] or swarm["unreceipted"]):
         found.append(f"swarm: {swarm['lost']} lost, {swarm['duplicates']} twice, {swarm['unreceipted']} without a receipt")
@@ -122,7 +134,7 @@ def failures(result: dict[str, Any]) -> list[str]:
 
 def tables(result: dict[str, Any]) -> Iterator[Table]:
     """One for each part that was measured; none is wider than 80 columns."""
-    ingest, swarm, rollout = result["ingest"], result["swarm"], result["rollout"]
+    ingest, swarm, rollout, line = (result[name] for name in ("ingest", "swarm", "rollout", "provisioning"))
     if ingest:
         cells = {"messages/s": ingest["rate"], "null": ingest["null_rate"], "ratio": ingest["ratio"]}
         cells |= {"CPU s": ingest["cpu_s"], "RSS MB": ingest["rss_mb"], "messages": ingest["messages"], "runs": ingest["runs"]}
@@ -143,6 +155,11 @@ def tables(result: dict[str, Any]) -> Iterator[Table]:
     if rollout:
         names = ("nodes", "seconds", "last_confirmed_s", "silence_s", "outcome")
         yield _one_row("rollout", {name: rollout[name] for name in names})
+    if line:
+        cells = {"board s": line["board_s"], "write": line["write_s"], "read back": line["read_back_s"]}
+        cells |= {"self-test": line["selftest_s"], "the rest": line["rest_s"], f"{line['boards']} boards s": line["together_s"]}
+        cells |= {"times the rate": line["times_the_rate"], f"plan of {line['plan_rows']} s": line["plan_s"]}
+        yield _one_row(f"factory line, {line['baud']:,} baud, {line['image_bytes']:,} B", cells)
 
 
 def _one_row(title: str, cells: dict[str, Any]) -> Table:
