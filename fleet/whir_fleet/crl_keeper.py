@@ -20,13 +20,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from whir_fleet import enrolment
+from whir_fleet import alerts, enrolment, site_alerts
 from whir_fleet.broker import PID_FILE
 from whir_fleet.crl import LIFETIME, RENEW_BEFORE, WARN_BEFORE, make_crl, seconds_left, utc_now
 from whir_fleet.db import Database
 from whir_fleet.errors import SettingsError
 from whir_fleet.link import BrokerAddress, client
-from whir_fleet.models import Device
+from whir_fleet.models import Alert, Device
 
 log = logging.getLogger("whir.fleet.crl")
 
@@ -34,7 +34,7 @@ CRL_FILE = "crl.pem"
 CLOSE_FOR_MS = 60_000  # a retired node is taken off again and again for this long
 _CLOSE_EVERY_S = 5.0
 _CONNECT_S = 5.0
-_WARN_EVERY_S = 3600.0
+CRL_ENDS, _SEVERITY = "crl_ends", "critical"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,6 @@ class CrlKeeper:
         self._address = address
         self._revoked: dict[str, int] | None = None  # as written; number → when
         self._closed_s = 0.0
-        self._warned_s = -_WARN_EVERY_S
 
     def step(self, now: datetime | None = None) -> None:
         now = now or utc_now()
@@ -98,14 +97,28 @@ class CrlKeeper:
         if revoked != self._revoked or left is None or left < RENEW_BEFORE.total_seconds():
             self._write(revoked, generation_of, now)
             left = crl_seconds_left(self._dir, now)
-        if (left or 0) < WARN_BEFORE.total_seconds() and time.monotonic() - self._warned_s > _WARN_EVERY_S:
-            self._warned_s = time.monotonic()
-            log.error("%s ends in %.1f days: after that no node connects", self._dir / CRL_FILE, (left or 0) / 86400)
+        self._alert(left or 0.0, now_ms)
         fresh = [device for device in retired if (device.retired_ms or 0) > now_ms - CLOSE_FOR_MS]
         if fresh and time.monotonic() - self._closed_s > _CLOSE_EVERY_S:
             self._closed_s = time.monotonic()
             for device in fresh:
                 self._close(device)
+
+    def _alert(self, left_s: float, now_ms: int) -> None:
+        """One for each site with nodes while the list is about to end: it could not be renewed, and people must see to it."""
+        ends = left_s < WARN_BEFORE.total_seconds()
+        with self._database.write() as session:
+            for site in enrolment.sites(session):
+                alert = alerts.unresolved(session, site, alerts.SITE, CRL_ENDS)
+                if ends and alert is None:
+                    why = f"{self._dir / CRL_FILE} ends in {left_s / 86400:.1f} days: after that no node connects"
+                    log.error("%s", why)
+                    alert = Alert(site=site, machine=alerts.SITE, verdict=CRL_ENDS, severity=_SEVERITY, opened_ms=now_ms)
+                    alert.updated_ms = now_ms
+                    alert.last = site_alerts.last(CRL_ENDS, _SEVERITY, now_ms) | {"node": "_fleet"}
+                    alerts.step(session, alerts.make(session, alert, now_ms), "open", now_ms, alerts.FLEET, why)
+                elif not ends and alert is not None:
+                    alerts.step(session, alert, "clear", now_ms, alerts.FLEET, "the list is renewed")
 
     def _write(self, revoked: dict[str, int], generation_of: dict[str, int], now: datetime) -> None:
         """One list per generation; a number whose generation the factory has not told stands on all."""

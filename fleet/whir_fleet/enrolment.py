@@ -73,6 +73,11 @@ def refused(session: Session, names: set[tuple[str, str]], enrolled_only: bool) 
     return found
 
 
+def sites(session: Session) -> list[str]:
+    """Where enrolled nodes are in service."""
+    return list(session.scalars(select(Device.site).where(Device.retired_ms.is_(None)).distinct().order_by(Device.site)))
+
+
 def retired_since(session: Session, since_ms: int) -> list[Device]:
     return list(session.scalars(select(Device).where(Device.retired_ms >= since_ms).order_by(Device.serial)))
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from rig import bundle
 
-from whir_tools.provision import files, report
-from whir_tools.provision.errors import DiskError, JournalError, PassphraseError, PlanError
+from whir_tools.provision import files, flash, report
+from whir_tools.provision.errors import DiskError, FlashError, JournalError, PassphraseError, PlanError, PortError
 from whir_tools.provision.keys import Passphrase
 from whir_tools.provision.station import Station
 
@@ -29,7 +29,7 @@ def outcome(factory: Any) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ("noise", "the limit is 2000"),
+        pytest.param("noise", "the limit is 2000", marks=pytest.mark.long),
         pytest.param("sensor", "'none' answers", marks=pytest.mark.long),
         pytest.param("wifi", "no network of this name", marks=pytest.mark.long),
     ],
@@ -43,6 +43,20 @@ def test_a_wrong_golden_vector_is_found_by_the_core_on_the_board(factory: Any) -
     (factory.station.folder / "model.whir").write_bytes(bundle(hardware_class="esp32", golden_error=True))
     assert factory.run(factory.batch(1), factory.plug(1)).failed == 1
     assert outcome(factory) == ("failed", "selftest") and "vector" in factory.events[-1].text
+
+
+def test_a_flash_that_loses_a_bit_fails_the_board_when_it_is_read_back(factory: Any) -> None:
+    assert factory.run(factory.batch(1), factory.plug(1, fault="flash")).failed == 1
+    assert outcome(factory) == ("failed", "verify") and "verify-flash" in factory.events[-1].text
+
+
+def test_esptool_that_ends_with_an_error_is_told_with_its_reason(factory: Any) -> None:
+    board = factory.plug(1, chip="esp32c3")
+    with pytest.raises(FlashError, match=r"esptool write-flash: .*ESP32-C3"):
+        flash.write(factory.station.folder, board.url, "esp32", {0: b"x" * 4096})
+    board.unplug()
+    with pytest.raises(PortError):
+        flash.identify(board.url)
 
 
 @pytest.mark.long

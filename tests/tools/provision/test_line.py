@@ -4,52 +4,44 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
+from typing import Any
 
-from whir_tools.provision import nvs
+from whir_tools.provision import layout, nvs
+
+FACTORY = Path(__file__).resolve().parents[3] / "docs" / "FACTORY.md"
 
 
-def test_a_blank_board_becomes_a_good_node_whose_flash_is_what_was_meant(factory):
+def test_a_blank_board_becomes_a_good_node_whose_flash_is_what_was_meant_and_whose_record_verifies(factory: Any) -> None:
     board = factory.plug(1)
     done = factory.run(factory.batch(1), board)
     assert (done.good, done.failed, done.refused, done.left) == (1, 0, 0, 0), factory.events[-1]
-    journal = factory.journal
-    entry = journal.board("WH-000001")
+    entry = factory.journal.board("WH-000001")
     assert (entry["state"], entry["mac"]) == ("good", board.mac)
-    flash = board.flash.read_bytes()
-    build = factory.station.build("esp32dev")
+    flash_is_what_was_meant(factory, board.flash.read_bytes())
+    the_manual_s_command_verifies_the_record(factory.station.folder)
+
+
+def flash_is_what_was_meant(factory: Any, flash: bytes) -> None:
+    build, model = factory.station.build("esp32dev"), factory.station.model("esp32dev")
     for offset, data in build.files.items():
         assert flash[offset : offset + len(data)] == data
-    model = factory.station.model("esp32dev")
     assert flash[build.partition("model_0").offset :][: len(model)] == model
     part = build.partition("fctry")
+    assert part.flags & layout.READ_ONLY, "the node cannot write its identity"
     identity = nvs.read(flash[part.offset : part.offset + part.size])["identity"]
-    assert (identity["serial"], identity["site"], identity["node"], identity["development"]) == (
-        "WH-000001",
-        "plant",
-        "pump-1",
-        0,
-    )
+    names = ("serial", "site", "node", "development")
+    assert [identity[name] for name in names] == ["WH-000001", "plant", "pump-1", 0]
     part = build.partition("nvs")
-    assert nvs.read(flash[part.offset : part.offset + part.size])["whir"] == {
-        name: factory.rows[0][name] for name in ("wifi_ssid", "wifi_password", "broker")
-    }
+    settings = nvs.read(flash[part.offset : part.offset + part.size])["whir"]
+    assert settings == {name: factory.rows[0][name] for name in ("wifi_ssid", "wifi_password", "broker")}
 
 
-def test_the_record_verifies_with_openssl_alone(factory):
-    factory.run(factory.batch(1), factory.plug(1))
-    folder = factory.station.folder
-    command = [
-        "openssl",
-        "dgst",
-        "-sha256",
-        "-verify",
-        folder / "keys/record/1.pem",
-        "-signature",
-        folder / "records/WH-000001.sig",
-    ]
-    record = folder / "records/WH-000001.json"
-    assert subprocess.run([*command, record], capture_output=True, text=True).stdout.strip() == "Verified OK"
-    facts = json.loads(record.read_text())
-    assert facts["tests"]["golden"]["failed"] == 0 and facts["tests"]["golden"]["vectors"] > 0
+def the_manual_s_command_verifies_the_record(station: Path) -> None:
+    command = next(line for line in FACTORY.read_text().splitlines() if line.startswith("openssl dgst"))
+    assert subprocess.run(command, cwd=station, shell=True, capture_output=True, text=True).stdout.strip() == "Verified OK"
+    record = station / "records/WH-000001.json"
+    tests = json.loads(record.read_text())["tests"]
+    assert tests["golden"]["failed"] == 0 and tests["golden"]["vectors"] > 0
     record.write_bytes(record.read_bytes().replace(b"WH-000001", b"WH-000002"))
-    assert subprocess.run([*command, record], capture_output=True).returncode != 0
+    assert subprocess.run(command, cwd=station, shell=True, capture_output=True).returncode != 0

@@ -18,7 +18,8 @@ TABLE_BYTES = 0xC00
 _TYPES = {"app": 0, "data": 1}
 _SUBTYPES = {"ota": 0x00, "phy": 0x01, "nvs": 0x02, "coredump": 0x03, "nvs_keys": 0x04, "factory": 0x00}
 _SUBTYPES |= {f"ota_{n}": 0x10 + n for n in range(16)}
-_FLAGS = {"encrypted": 1, "readonly": 2}
+READ_ONLY = 2
+_FLAGS = {"encrypted": 1, "readonly": READ_ONLY}
 _PLATFORMIO = {"bootloader": "bootloader.bin", "partition-table": "partitions.bin", "app": "firmware.bin"}
 CHIPS = ("esp32", "esp32s3", "esp32c3")
 
