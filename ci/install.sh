@@ -55,9 +55,14 @@ if [ "$(cat .venv/.core 2>/dev/null)" != "$want" ]; then
     echo "$want" > .venv/.core
 fi
 
-if [ "$target" != demo ] && ! cmp -s ci/npm/package-lock.json build/npm/installed.json; then
+vendor=fleet/whir_fleet/console/static/vendor
+if [ "$target" != demo ] && { ! cmp -s ci/npm/package-lock.json build/npm/installed.json || [ ! -d "$vendor" ]; }; then
     mkdir -p build/npm
     cp ci/npm/package.json ci/npm/package-lock.json build/npm/
     npm ci --prefix build/npm --no-audit --no-fund --silent
+    # what the console's pages load: part of the package, but npm's, so never committed
+    mkdir -p "$vendor"
+    cp build/npm/node_modules/htmx.org/dist/htmx.min.js build/npm/node_modules/uplot/dist/uPlot.iife.min.js \
+        build/npm/node_modules/uplot/dist/uPlot.min.css "$vendor/"
     cp ci/npm/package-lock.json build/npm/installed.json
 fi

@@ -32,6 +32,7 @@ TRANSITIONS: Final = {
     (OPEN, "escalate"): OPEN,
     (OPEN, "assign"): OPEN,
     (OPEN, "acknowledge"): ACKNOWLEDGED,
+    (OPEN, "comment"): OPEN,
     (OPEN, "clear"): RESOLVED,
     (OPEN, "join"): RESOLVED,
     (OPEN, "resolve"): RESOLVED,
@@ -40,14 +41,16 @@ TRANSITIONS: Final = {
     (ACKNOWLEDGED, "damp"): ACKNOWLEDGED,
     (ACKNOWLEDGED, "announce"): ACKNOWLEDGED,
     (ACKNOWLEDGED, "assign"): ACKNOWLEDGED,
+    (ACKNOWLEDGED, "comment"): ACKNOWLEDGED,
     (ACKNOWLEDGED, "clear"): RESOLVED,
     (ACKNOWLEDGED, "join"): RESOLVED,
     (ACKNOWLEDGED, "resolve"): RESOLVED,
+    (RESOLVED, "comment"): RESOLVED,
     (OPEN, "outcome"): OPEN,
     (ACKNOWLEDGED, "outcome"): ACKNOWLEDGED,
     (RESOLVED, "outcome"): RESOLVED,
 }
-UNPUBLISHED: Final = ("assign", "outcome")  # nothing that the message to subscribers says has changed
+UNPUBLISHED: Final = ("assign", "comment", "outcome")  # nothing that the message to subscribers says has changed
 
 # A fault that was raised FLAP_RAISES times within FLAP_WINDOW_MS flaps: it is resolved only when it has stayed clear for
 # FLAP_HOLD_MS, so that it is one alert instead of one every few minutes.
@@ -259,6 +262,13 @@ def acknowledge(session: Session, alert_id: str, who: str, now_ms: int, why: str
     alert = find(session, alert_id, for_update=True)
     step(session, alert, "acknowledge", now_ms, who, why)
     alert.acknowledged_ms, alert.acknowledged_by = now_ms, who
+    return alert
+
+
+def comment(session: Session, alert_id: str, text: str, who: str, now_ms: int) -> Alert:
+    """Something to remember, in any state."""
+    alert = find(session, alert_id, for_update=True)
+    step(session, alert, "comment", now_ms, who, text)
     return alert
 
 

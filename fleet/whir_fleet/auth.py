@@ -117,7 +117,21 @@ def identify(session: Session, text: str | None, now_ms: int) -> Identity:
     """CredentialError without saying what was wrong with it."""
     token = session.get(Token, token_id(text))
     secret = (text or "").split("_", 2)[2]
-    if token is None or token.revoked_ms is not None or not hmac.compare_digest(token.hash, _hash(secret)):
+    if token is None or not hmac.compare_digest(token.hash, _hash(secret)):
+        raise CredentialError("the token is not valid")
+    return _identity(token, now_ms)
+
+
+def of_token(session: Session, token_id: str, now_ms: int) -> Identity:
+    """Of a token that was shown before, such as the one that a console's session was opened with."""
+    token = session.get(Token, token_id)
+    if token is None:
+        raise CredentialError("the token is not valid")
+    return _identity(token, now_ms)
+
+
+def _identity(token: Token, now_ms: int) -> Identity:
+    if token.revoked_ms is not None:
         raise CredentialError("the token is not valid")
     if token.expires_ms <= now_ms:
         raise CredentialError("the token has expired")

@@ -98,7 +98,8 @@ def test_every_route_but_health_needs_a_token_and_writing_ones_a_role(
 
 
 def test_there_is_nothing_else_to_read(service: FleetService) -> None:
-    for path in ("/", "/docs", "/redoc", "/openapi.json", "/api/v1/openapi.json", "/api/v1/", "/metrics"):
+    assert httpx.get(service.url + "/").headers["location"] == "/console/"
+    for path in ("/docs", "/redoc", "/openapi.json", "/api/v1/openapi.json", "/api/v1/", "/metrics"):
         assert httpx.get(service.url + path).status_code in (401, 404), path
 
 

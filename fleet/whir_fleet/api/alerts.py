@@ -129,6 +129,12 @@ class Why(BaseModel):
     why: str | None = Field(None, min_length=1, max_length=500)
 
 
+class CommentRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"text": "grease is on its way"}})
+
+    text: str = Field(min_length=1, max_length=2000)
+
+
 class AssignRequest(Why):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"to": "anna", "why": "on shift"}})
 
@@ -270,6 +276,13 @@ def assign(session: Writing, who: Operator, alert_id: str, request: AssignReques
     """Whose it is from now on."""
     _may(session, who, alert_id, request)
     return AlertView.model_validate(alerts.assign(session, alert_id, request.to, who.label, now_ms(), request.why))
+
+
+@router.post("/{alert_id}/comment")
+def comment(session: Writing, who: Operator, alert_id: str, request: CommentRequest) -> AlertView:
+    """Something to remember, in any state; it stands in the history."""
+    _may(session, who, alert_id, request)
+    return AlertView.model_validate(alerts.comment(session, alert_id, request.text, who.label, now_ms()))
 
 
 @router.post("/{alert_id}/resolve")

@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whir_fleet import web
+from whir_fleet import console, web
 from whir_fleet.api import (
     alerts,
     artifacts,
@@ -37,7 +38,13 @@ __all__ = ["Context", "create_app"]
 log = logging.getLogger("whir.fleet.api")
 
 JSON_MAX_BYTES = 64 * 1024
-_LIMITS = {"/api/v1/artifacts": UPLOAD_MAX_BYTES, machines.IMPORT_PATH: machines.IMPORT_MAX_BYTES}
+_FORM_BYTES = 4096  # what a form says around the file in it
+_LIMITS = {
+    "/api/v1/artifacts": UPLOAD_MAX_BYTES,
+    machines.IMPORT_PATH: machines.IMPORT_MAX_BYTES,
+    console.UPLOAD_PATH: UPLOAD_MAX_BYTES + _FORM_BYTES,
+    console.IMPORT_PATH: machines.IMPORT_MAX_BYTES + _FORM_BYTES,
+}
 
 
 _HEADERS = {
@@ -130,6 +137,8 @@ def create_app(context: Context) -> FastAPI:
         return app.openapi()
 
     app.include_router(v1)
+    app.mount(console.PATH, console.create_console(context), "console")
+    app.add_route("/", lambda _: RedirectResponse(console.PATH + "/"), ["GET"], include_in_schema=False)
     web.add_pages(app, context.settings.web_dir or web.default_folder())
 
     @app.exception_handler(FleetError)

@@ -47,7 +47,7 @@ Ctx = Annotated[Context, Depends(context)]
 _bearer = HTTPBearer(auto_error=False, description="`whir fleet token create --role viewer`")
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
@@ -57,7 +57,7 @@ def identity(
     """Who asks. A token is held to its areas by the tag of the route, and to its sites where the request names one; what a
     route finds out later (lists, an alert's site) it checks itself."""
     text = credentials.credentials if credentials else None
-    token, address, now = auth.token_id(text), _address(request), now_ms()
+    token, address, now = auth.token_id(text), address_of(request), now_ms()
     ctx.sign_in.check(address, token, now)
     try:
         with ctx.database.read() as session:
@@ -65,6 +65,11 @@ def identity(
     except CredentialError:
         ctx.sign_in.failed(address, token, now)
         raise
+    return confine(request, who)
+
+
+def confine(request: Request, who: Identity) -> Identity:
+    """ForbiddenError where the route is not of the caller's areas, or the request names a site that is not his."""
     route = request.scope["route"]
     if route.tags:
         who.within(route.tags[0])
@@ -107,7 +112,7 @@ def record(request: Request, session: Session, who: Identity) -> None:
         if name not in session.info.get("audit", {}):
             audit.note(session, **{name: value})
     action = f"{route.tags[0]}.{route.name}"
-    audit.record(session, now_ms(), who.label, action, token_id=who.token_id, address=_address(request))
+    audit.record(session, now_ms(), who.label, action, token_id=who.token_id, address=address_of(request))
 
 
 # scope="function": committed before the answer leaves, not after it

@@ -1,0 +1,160 @@
+"""What a measuring point has said over time, in bins that fit a page: verdicts for the ribbon, values for the charts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from whir_fleet import retention
+from whir_fleet.console.units import Units
+from whir_fleet.models import Telemetry
+from whir_fleet.retention import DAY_MS, HOUR_MS
+
+MINUTE_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """So much of the past in bins of that length; `raw` takes the messages themselves, else hours."""
+
+    span_ms: int
+    bin_ms: int
+    raw: bool
+
+
+RANGES: Final = {
+    "hour": Range(HOUR_MS, MINUTE_MS, True),
+    "day": Range(DAY_MS, 5 * MINUTE_MS, True),
+    "week": Range(7 * DAY_MS, HOUR_MS, False),
+    "month": Range(30 * DAY_MS, 3 * HOUR_MS, False),
+    "year": Range(365 * DAY_MS, DAY_MS, False),
+}
+
+
+@dataclass(slots=True)
+class Period:
+    """A node at the point, from one time to another."""
+
+    node_id: int
+    node: str
+    from_ms: int
+    until_ms: int
+
+
+@dataclass(slots=True)
+class _Bin:
+    verdicts: Counter[str] = field(default_factory=Counter)
+    rms_sum: int = 0
+    rms_count: int = 0
+    rms_max: int | None = None
+    novelty_max: int | None = None
+
+    def add(self, verdict: str, windows: int, rms: tuple[int, int, int | None], novelty: int | None) -> None:
+        self.verdicts[verdict] += windows
+        self.rms_sum += rms[0]
+        self.rms_count += rms[1]
+        self.rms_max = _higher(self.rms_max, rms[2])
+        self.novelty_max = _higher(self.novelty_max, novelty)
+
+
+def _higher(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else max(a, b)
+
+
+@dataclass(frozen=True, slots=True)
+class Stripe:
+    """Neighbouring bins with the same verdict, as places in the ribbon. None: nothing was heard."""
+
+    start: int
+    length: int
+    verdict: str | None
+    from_ms: int
+    until_ms: int
+
+
+@dataclass(frozen=True)
+class History:
+    since_ms: int
+    bin_ms: int
+    bins: list[_Bin | None]
+
+    @property
+    def empty(self) -> bool:
+        return not any(self.bins)
+
+    @property
+    def shares(self) -> list[tuple[str, float]]:
+        """Each verdict's share of the windows, the most first."""
+        total: Counter[str] = Counter()
+        for found in self.bins:
+            if found is not None:
+                total.update(found.verdicts)
+        windows = sum(total.values()) or 1
+        return [(verdict, count / windows) for verdict, count in total.most_common()]
+
+    @property
+    def stripes(self) -> list[Stripe]:
+        """A bin has the verdict of most of its windows."""
+        said = [found.verdicts.most_common(1)[0][0] if found is not None else None for found in self.bins]
+        found, start = [], 0
+        for place in range(1, len(said) + 1):
+            if place == len(said) or said[place] != said[start]:
+                times = (self.since_ms + edge * self.bin_ms for edge in (start, place))
+                found.append(Stripe(start, place - start, said[start], *times))
+                start = place
+        return found
+
+    def chart(self, units: Units, unit: str | None) -> dict[str, Any]:
+        """Columns for charts.js: seconds, then one value per bin; null where nothing was heard."""
+
+        def values(of: Any) -> list[float | None]:
+            found = [of(one) if one is not None else None for one in self.bins]
+            return [None if value is None else round(units.acceleration(value, unit), 5) for value in found]
+
+        return {
+            "unit": "V" if unit == "volt" else units.acceleration_unit,
+            "seconds": [(self.since_ms + place * self.bin_ms) // 1000 for place in range(len(self.bins))],
+            "mean": values(lambda one: one.rms_sum / one.rms_count if one.rms_count else None),
+            "max": values(lambda one: one.rms_max),
+            "novelty": [None if one is None or one.novelty_max is None else one.novelty_max / 1000 for one in self.bins],
+        }
+
+
+def load(session: Session, periods: list[Period], span: Range, now_ms: int) -> History:
+    """The bins end with the one that `now_ms` is in."""
+    until_ms = (now_ms // span.bin_ms + 1) * span.bin_ms
+    since_ms = until_ms - span.span_ms
+    bins: list[_Bin | None] = [None] * (span.span_ms // span.bin_ms)
+    for period in periods:
+        start, end = max(since_ms, period.from_ms), min(until_ms, period.until_ms)
+        if start >= end:
+            continue
+        for at_ms, said in (_raw if span.raw else _hours)(session, period.node_id, start, end):
+            place = (at_ms - since_ms) // span.bin_ms
+            if 0 <= place < len(bins):
+                found = bins[place] = bins[place] or _Bin()
+                found.add(*said)
+    return History(since_ms, span.bin_ms, bins)
+
+
+_Said = tuple[str, int, tuple[int, int, int | None], int | None]
+
+
+def _raw(session: Session, node_id: int, since_ms: int, until_ms: int) -> Iterator[tuple[int, _Said]]:
+    t = Telemetry
+    query = select(t.at_ms, t.verdict, t.windows, t.rms, t.novelty)
+    for at_ms, verdict, windows, rms, novelty in session.execute(
+        query.where(t.node_id == node_id, t.at_ms >= since_ms, t.at_ms < until_ms)
+    ):
+        yield at_ms, (verdict, windows, (rms or 0, rms is not None, rms), novelty)
+
+
+def _hours(session: Session, node_id: int, since_ms: int, until_ms: int) -> Iterator[tuple[int, _Said]]:
+    for hour in retention.hourly(session, node_id, since_ms // HOUR_MS * HOUR_MS, until_ms):
+        rms = (hour["rms_sum"], hour["rms_count"], hour["rms_max"])
+        yield max(hour["hour_ms"], since_ms), (hour["verdict"], hour["windows"], rms, hour["novelty_max"])

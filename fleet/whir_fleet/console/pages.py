@@ -1,0 +1,115 @@
+"""From a template to an answer: translations, filters, and the policy that a page may load nothing but this service's files."""
+
+from __future__ import annotations
+
+import gettext
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from whir_fleet.auth import Identity, Role
+from whir_fleet.clock import now_ms
+from whir_fleet.console import units, words
+
+PATH: Final = "/console"
+_HERE: Final = Path(__file__).parent
+LOCALE: Final = _HERE / "locale"
+STATIC: Final = _HERE / "static"
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+}
+
+
+@cache
+def _environment(language: str) -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    env.policies["ext.i18n.trimmed"] = True
+    translations = gettext.translation("console", LOCALE, [language], fallback=True)
+    env.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    env.globals |= {"path": PATH, "words": words, "Role": Role, "unit_choices": units.CHOICES}
+    env.filters |= {"when": when, "ago": ago, "number": number, "size": size}
+    return env
+
+
+@cache
+def languages() -> frozenset[str]:
+    return frozenset(found.parts[-3] for found in LOCALE.glob("*/LC_MESSAGES/console.mo"))
+
+
+def language(request: Request) -> str:
+    """The first that the browser wants and somebody has translated; the texts in the templates are English."""
+    for wanted in request.headers.get("accept-language", "").split(","):
+        tag = wanted.split(";")[0].strip().lower()
+        for name in (tag, tag.split("-")[0]):
+            if name in languages() or name == "en":
+                return name
+    return "en"
+
+
+def render(request: Request, template: str, who: Identity | None, status: int = 200, **values: Any) -> HTMLResponse:
+    chosen = language(request)
+    text = _environment(chosen).get_template(template).render(
+        who=who,
+        language=chosen,
+        here=request.url.path.removeprefix(PATH),
+        query=request.url.query,
+        now=now_ms(),
+        units=units.chosen(request.cookies.get(units.COOKIE)),
+        **values,
+    )  # fmt: skip
+    return HTMLResponse(text, status, HEADERS)
+
+
+def back_to(place: str) -> RedirectResponse:
+    """After a change: to the page that shows it."""
+    return RedirectResponse(PATH + place, 303)
+
+
+def blank(text: str | None) -> str | None:
+    """What a form's empty field means."""
+    return (text or "").strip() or None
+
+
+# Filters ----------------------------------------------------------------------------------------------------------------
+
+
+def _time(ms: int | None, style: str) -> Markup:
+    if ms is None:
+        return Markup("<span class=none>–</span>")
+    at = datetime.fromtimestamp(ms / 1000, UTC)
+    return Markup('<time datetime="{}" data-style="{}">{} UTC</time>').format(
+        at.isoformat(timespec="milliseconds"), style, at.strftime("%Y-%m-%d %H:%M")
+    )
+
+
+def when(ms: int | None) -> Markup:
+    """A moment; the browser writes it in the viewer's zone."""
+    return _time(ms, "full")
+
+
+def ago(ms: int | None) -> Markup:
+    """How long ago, with the moment as its title."""
+    return _time(ms, "ago")
+
+
+def number(value: int) -> str:
+    return f"{value:,}".replace(",", " ")  # a narrow space, as engineers group digits
+
+
+def size(count: int) -> str:
+    return f"{count / 1024:,.1f} KB" if count < 1024 * 1024 else f"{count / 1024 / 1024:,.1f} MB"

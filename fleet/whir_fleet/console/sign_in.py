@@ -1,0 +1,53 @@
+"""Sign-in, sign-out, and what a viewer chooses for himself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+
+from whir_fleet.api.context import Ctx
+from whir_fleet.console import units
+from whir_fleet.console.pages import PATH, back_to, render
+from whir_fleet.console.session import close_session, open_session
+from whir_fleet.errors import CredentialError, TooManyTriesError
+
+router = APIRouter()
+
+_YEAR_S = 365 * 86_400
+
+
+def _place(text: str) -> str:
+    """A page of the console to go on to, never another site's."""
+    return text if text.startswith("/") and not text.startswith(("//", "/sign-in")) and "\\" not in text else "/"
+
+
+@router.get("/sign-in")
+def sign_in(request: Request, next: str = "/") -> Response:
+    return render(request, "sign_in.html", None, next=_place(next), text=None)
+
+
+@router.post("/sign-in")
+def sign_in_with(
+    request: Request, ctx: Ctx, token: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "/"
+) -> Response:
+    response = back_to(_place(next))
+    try:
+        open_session(request, ctx, token.strip(), response)
+    except (CredentialError, TooManyTriesError) as error:
+        return render(request, "sign_in.html", None, error.status, next=_place(next), text=str(error))
+    return response
+
+
+@router.post("/sign-out")
+def sign_out() -> Response:
+    response = back_to("/sign-in")
+    close_session(response)
+    return response
+
+
+@router.post("/units")
+def choose_units(key: Annotated[str, Form()], next: Annotated[str, Form()] = "/") -> Response:
+    response = back_to(_place(next))
+    response.set_cookie(units.COOKIE, units.chosen(key).key, max_age=_YEAR_S, path=PATH, httponly=True, samesite="strict")
+    return response

@@ -1,0 +1,196 @@
+"""What the names in the database mean to people. `N_` marks a text for the catalogue; templates translate it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from whir_contracts import contract
+
+
+def N_(text: str) -> str:  # noqa: N802 (gettext's name)
+    return text
+
+
+severity: Final = {
+    "critical": N_("Critical"),
+    "warning": N_("Warning"),
+    "advisory": N_("Advisory"),
+    "none": N_("None"),
+}
+alert_state: Final = {"open": N_("Open"), "acknowledged": N_("Acknowledged"), "resolved": N_("Resolved")}
+# Of a machine: its worst unresolved alert, else what can be said of its nodes. Worst first.
+machine_state: Final = {
+    "critical": N_("Critical"),
+    "warning": N_("Warning"),
+    "advisory": N_("Advisory"),
+    "offline": N_("Offline"),
+    "no_verdict": N_("No verdict"),
+    "off": N_("Machine off"),
+    "unwatched": N_("No node"),
+    "quiet": N_("No alert"),
+}
+machine_state_means: Final = {
+    "critical": N_("an unresolved critical alert"),
+    "warning": N_("an unresolved warning"),
+    "advisory": N_("an unresolved advisory"),
+    "offline": N_("its node was lost or has missed its time"),
+    "no_verdict": N_("its node has no working sensor or model, or was never heard"),
+    "off": N_("the machine stands still, or its node took leave"),
+    "unwatched": N_("nobody listens here"),
+    "quiet": N_("heard, and nothing raised"),
+}
+presence: Final = {
+    "online": N_("Online"),
+    "stopped": N_("Stopped"),
+    "lost": N_("Connection lost"),
+    "silent": N_("Silent"),
+    "unknown": N_("Never heard"),
+}
+node_state: Final = {
+    "ok": N_("Working"),
+    "no_model": N_("No model"),
+    "sensor_fault": N_("Sensor fault"),
+    "machine_off": N_("Machine off"),
+    "lost": N_("Connection lost"),
+    "stopped": N_("Stopped"),
+}
+outcome: Final = {
+    "confirmed": N_("Confirmed"),
+    "other_fault": N_("Another fault"),
+    "false_alarm": N_("False alarm"),
+    "sensor_loose": N_("Sensor was loose"),
+}
+outcome_means: Final = {
+    "confirmed": N_("the fault that the node named"),
+    "other_fault": N_("something was wrong, but not that"),
+    "false_alarm": N_("nothing was wrong"),
+    "sensor_loose": N_("counts neither for nor against the model"),
+}
+change: Final = {
+    "open": N_("Opened"),
+    "update": N_("Heard again"),
+    "worsen": N_("Got worse"),
+    "damp": N_("Flapping: waits to stay clear"),
+    "announce": N_("Announced"),
+    "escalate": N_("Escalated"),
+    "assign": N_("Assigned"),
+    "acknowledge": N_("Acknowledged"),
+    "comment": N_("Comment"),
+    "clear": N_("Cleared by the node"),
+    "join": N_("Part of a site's alert now"),
+    "resolve": N_("Resolved"),
+    "outcome": N_("Outcome"),
+}
+verdict: Final = {
+    "normal": N_("Healthy"),
+    "healthy": N_("Healthy"),
+    "imbalance": N_("Imbalance"),
+    "misalignment": N_("Misalignment"),
+    "bearing": N_("Bearing fault"),
+    "looseness": N_("Looseness"),
+    "unknown": N_("Unknown"),
+    "velocity": N_("Vibration above its limit"),
+    "velocity_change": N_("Vibration has changed"),
+    "sensor_lost": N_("Node not heard"),
+}
+command: Final = {
+    "measure": N_("Measure now"),
+    "commission": N_("Learn the machine anew"),
+    "rollback": N_("Back to the model before"),
+    "update": N_("Update"),
+    "capture": N_("Record a capture"),
+    "identify": N_("Blink, to be found"),
+}
+command_state: Final = {"pending": N_("Waiting for the node"), "accepted": N_("Accepted"), "done": N_("Done")}
+command_result: Final = {
+    "ok": N_("Done"),
+    "accepted": N_("Accepted"),
+    "refused": N_("Refused"),
+    "expired": N_("Not answered in time"),
+}
+rollout_state: Final = {
+    "ready": N_("Not started"),
+    "running": N_("Running"),
+    "halted": N_("Halted"),
+    "aborting": N_("Reverting"),
+    "aborted": N_("Aborted"),
+    "finished": N_("Finished"),
+}
+group_state: Final = {
+    "waiting": N_("Waiting"),
+    "running": N_("Running"),
+    "finished": N_("Finished"),
+    "cancelled": N_("Cancelled"),
+}
+action_state: Final = {
+    "waiting": N_("Waiting"),
+    "started": N_("Told"),
+    "accepted": N_("Updating"),
+    "succeeded": N_("Confirmed"),
+    "failed": N_("Failed"),
+    "rolling_back": N_("Going back"),
+    "rolled_back": N_("Went back"),
+    "cancelled": N_("Cancelled"),
+}
+event: Final = {
+    "boot": N_("Started"),
+    "update_started": N_("Update begun"),
+    "update_refused": N_("Update refused"),
+    "update_trial": N_("New model on trial"),
+    "update_confirmed": N_("New model confirmed"),
+    "update_reverted": N_("Went back to the old model"),
+    "rollback_done": N_("Model before taken back"),
+    "sensor_fault": N_("Sensor fault"),
+    "spool_dropped": N_("Messages dropped"),
+    "clock_set": N_("Clock set"),
+    "baseline_learned": N_("Machine learned"),
+    "baseline_failed": N_("Machine not learned"),
+}
+delivery_state: Final = {"pending": N_("Waiting"), "delivered": N_("Delivered"), "dead": N_("Given up")}
+role: Final = {"viewer": N_("Viewer"), "operator": N_("Operator"), "admin": N_("Admin")}
+role_means: Final = {
+    "viewer": N_("looks"),
+    "operator": N_("acknowledges and resolves alerts, commands nodes, runs rollouts, keeps machines"),
+    "admin": N_("tokens, webhooks and the audit log besides"),
+}
+iso_group: Final = {
+    "group1": N_("ISO 20816-3, group 1"),
+    "group2": N_("ISO 20816-3, group 2"),
+    "class1": N_("ISO 10816-1, class I"),
+}
+foundation: Final = {"rigid": N_("rigid"), "flexible": N_("flexible")}
+# What a rollout's node can fail of, beside the core's own errors.
+_failure: Final = {
+    "silent": N_("did not report in time"),
+    "wrong_model": N_("confirmed another model than the bundle's"),
+    "reverted": N_("went back to its old model"),
+    "refused": N_("refused the bundle"),
+    "expired": N_("did not take the command in time"),
+}
+
+
+def verdict_name(name: str) -> str:
+    """Classes are the bundle's: what no table names is written as it is."""
+    return verdict.get(name, name.replace("_", " ").capitalize())
+
+
+def failure(code: str | None) -> str:
+    """Why a node failed, in words; an error of the core in the contract's own."""
+    if code is None:
+        return N_("failed")
+    return _failure.get(code) or contract.ERROR_TEXT.get(code) or code.replace("_", " ")
+
+
+# A verdict's colour. Faults that are not named here share one; it is never the colour alone that says which.
+_TONE: Final = {
+    "normal": "good",
+    "healthy": "good",
+    "imbalance": "a",
+    "misalignment": "b",
+    "bearing": "c",
+    "unknown": "unknown",
+}
+
+
+def tone(verdict: str) -> str:
+    return _TONE.get(verdict, "d")

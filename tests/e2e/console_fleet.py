@@ -1,0 +1,132 @@
+"""A plant as the console's pages shall show it: machines in every state, a day of telemetry, alerts in all parts of their life.
+
+Everything goes in as nodes' messages and as what people do, by the fleet's own functions.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from whir_fleet import alerts, machines, outcomes
+from whir_fleet.machine_specs import MachineSpec
+from whir_fleet.messages import Inbound
+from whir_fleet.models import Alert, Artifact
+from whir_fleet.service import FleetService
+from whir_fleet.store import store
+
+MINUTE_MS = 60_000
+MODEL = {"model": "plant", "model_version": "3", "counter": 3}
+BEARING = {"bpfo": 3.07, "bpfi": 4.93, "bsf": 2.04, "ftf": 0.38}
+CLASSES = ("normal", "imbalance", "misalignment", "bearing")
+# (machine, kW, fault that began so many minutes ago, severity)
+PLANT: tuple[tuple[str, float, str | None, int, str], ...] = (
+    ("pump-1", 22, None, 0, ""),
+    ("pump-2", 22, "bearing", 150, "critical"),
+    ("pump-3", 22, None, 0, ""),
+    ("fan-7", 11, "imbalance", 320, "warning"),
+    ("fan-8", 11, None, 0, ""),
+    ("conveyor-2", 7.5, "misalignment", 45, "advisory"),
+    ("mixer-4", 30, None, 0, ""),
+    ("compressor-1", 55, None, 0, ""),
+)
+
+
+SITES = {"plant-1": PLANT, "plant-2": (("pump-21", 15.5, None, 0, ""), ("fan-22", 18.5, None, 0, ""))}
+
+
+def _message(topic: str, node: str, at_ms: int, seq: int, site: str, **fields: Any) -> Inbound:
+    body = {"v": 1, "boot": 4, "seq": seq, "ts": at_ms, "synced": True, **fields}
+    return Inbound(f"whir/v1/{site}/{node}/{topic}", json.dumps(body).encode(), at_ms)
+
+
+def _telemetry(node: str, site: str, now: int, fault: str | None, minutes: int, rng: random.Random) -> Iterator[Inbound]:
+    for seq, ago in enumerate(range(24 * 60, 0, -5)):
+        grown = max(0.0, 1 - ago / minutes) if fault else 0.0
+        said = fault if fault and ago < minutes * 0.9 else "normal"
+        p = round(1000 * min(0.98, 0.86 + rng.random() * 0.1))
+        rest = (1000 - p) // (len(CLASSES) - 1)
+        yield _message(
+            "telemetry", node, now - ago * MINUTE_MS, 100 + seq, site,
+            verdict=said, p=p, windows=150, quality=0, novelty=round(180 + 1700 * grown + 60 * rng.random()),
+            zone="C" if grown > 0.5 else "B" if grown > 0.2 else "A", rms=round(60 + 240 * grown + 14 * rng.random()), unit="g",
+            classes={name: p if name == said else rest for name in CLASSES}, **{k: MODEL[k] for k in ("model", "counter")},
+        )  # fmt: skip
+
+
+def furnish(service: FleetService, now: int) -> dict[str, str]:
+    """Fills the service's database; returns the ids of the alerts by machine."""
+    rng = random.Random(7)
+    with service.database.write() as session:
+        for version, counter, ago_days in (("2", 2, 40), ("3", 3, 12)):
+            session.add(
+                Artifact(
+                    sha256=f"{counter:064x}", bytes=24_192 + counter * 512, model="plant", model_version=version,
+                    counter=counter, hardware="esp32", key_id=1, classes=list(CLASSES),
+                    uploaded_ms=now - ago_days * 1440 * MINUTE_MS, uploaded_by="ci",
+                )
+            )  # fmt: skip
+        for site, plant in SITES.items():
+            for number, (name, kw, *_) in enumerate(plant):
+                node = f"n{number + 1}"
+                spec = {
+                    "rated_kw": kw, "rated_rpm": 1470, "foundation": "rigid", "iso_group": "class1" if kw <= 15 else "group2",
+                    "bearings": [{"position": "DE", "designation": "6309", **BEARING}],
+                    "points": [{"name": "de", "position": "DE", "axes": ["axial", "horizontal", "vertical"]}],
+                }  # fmt: skip
+                machines.put(session, site, name, MachineSpec.model_validate(spec), now)
+                point = machines.find_point(session, site, name, "de")
+                machines.assign(session, site, point, node, now - 90 * 1440 * MINUTE_MS, "anna")
+        _past_alerts(session, now)
+        for site, plant in SITES.items():
+            for number, (name, _, fault, minutes, severity) in enumerate(plant):
+                node = f"n{number + 1}"
+                lost = name == "mixer-4"
+                state = "machine_off" if name == "fan-8" else "ok"
+                heard = now - (95 * MINUTE_MS if lost else 20_000)
+                batch = list(_telemetry(node, site, heard, fault, minutes, rng))
+                batch.append(
+                    _message(
+                        "status", node, heard, 900, site, conn=2, state=state, next_s=60, hardware="esp32", engine="whir_nn",
+                        fw="0.1.0", slot="b", trial=False, sensor="iis3dwb", rate_mhz=26_667_000, dropped=0, reset="power",
+                        **MODEL,
+                    )
+                )  # fmt: skip
+                batch.append(_message("event", node, now - 1500 * MINUTE_MS, 10, site, kind="boot"))
+                batch.append(_message("event", node, now - 1400 * MINUTE_MS, 11, site, kind="baseline_learned"))
+                if fault:
+                    raised = now - round(minutes * 0.85) * MINUTE_MS
+                    said = {"occurrence": f"{node}-4-950", "state": "active", "verdict": fault, "p": 943, "novelty": 1640}
+                    said |= {"zone": "C", "velocity": 5230, **{k: MODEL[k] for k in ("model", "counter")}}
+                    batch.append(_message("alert", node, raised, 950, site, severity="advisory", **said))
+                    if severity != "advisory":
+                        worse = raised + 40 * MINUTE_MS
+                        batch.append(_message("alert", node, worse, 951, site, severity=severity, **said))
+                store(session, batch, 100)
+        ids = {alert.machine: alert.alert_id for alert in session.scalars(select(Alert).where(Alert.state != alerts.RESOLVED))}
+        alerts.acknowledge(session, ids["fan-7"], "ben", now - 200 * MINUTE_MS)
+        alerts.comment(session, ids["fan-7"], "Balancing is booked for Thursday.", "ben", now - 190 * MINUTE_MS)
+    return ids
+
+
+def _past_alerts(session: Session, now: int) -> None:
+    """What engineers found in the weeks before, with either model."""
+    found = {2: {"confirmed": 9, "false_alarm": 4, "other_fault": 1}, 3: {"confirmed": 8, "false_alarm": 1}}
+    seq = 0
+    for counter, outcomes_of in found.items():
+        for outcome, count in outcomes_of.items():
+            for number in range(count):
+                seq += 1
+                at, node = now - (70 - 15 * counter - number) * 1440 * MINUTE_MS, f"n{number % 8 + 1}"
+                said = {"occurrence": f"{node}-3-{seq}", "verdict": "bearing", "p": 900, "severity": "warning", "boot": 3}
+                said |= {"model": "plant", "counter": counter, "state": "active"}
+                store(session, [_message("alert", node, at, seq, "plant-1", **said)], 100)
+                alert = session.scalars(select(Alert).where(Alert.state == alerts.OPEN, Alert.severity == "warning")).one()
+                fault = "looseness" if outcome == "other_fault" else None
+                outcomes.record(session, alert.alert_id, outcome, fault, None, "anna", at)
+                alerts.resolve(session, alert.alert_id, "anna", at)
