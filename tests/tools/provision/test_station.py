@@ -18,6 +18,7 @@ from whir_tools.provision.ca import Names, new_number
 from whir_tools.provision.errors import PassphraseError, StationError
 from whir_tools.provision.keys import DEVELOPMENT_KEY_ID, Passphrase, new_p256
 from whir_tools.provision.station import Settings, Station
+from whir_tools.provision.token import TokenSigner
 
 SECRET = Passphrase(b"a passphrase of the tests")
 SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
@@ -123,3 +124,11 @@ def test_the_device_ca_s_key_may_live_in_a_token(tmp_path: Path, monkeypatch: py
     assert openssl_verifies(station, issue(station), tmp_path)
     with pytest.raises(PassphraseError, match="PIN"):
         Station(station.folder, Passphrase(b"quite another one")).ca().signer.sign(b"x")
+
+
+def test_a_token_s_library_that_crashes_is_an_error_not_the_end(tmp_path: Path) -> None:
+    library = tmp_path / "crash.so"
+    source = "int C_GetFunctionList(void **list) { return *(volatile int *)0; }"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=source, text=True, check=True)
+    with pytest.raises(StationError, match="crashed"):
+        TokenSigner(str(library), "line", "whir-device-ca-1", SECRET).sign(b"x")

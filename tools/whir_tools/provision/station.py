@@ -23,11 +23,12 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from whir_tools.provision import files, keys, token
+from whir_tools.provision import files, keys
 from whir_tools.provision.ca import DeviceCa
 from whir_tools.provision.errors import JournalError, StationError
 from whir_tools.provision.keys import DEVELOPMENT_KEY_ID, KeyFolder, Passphrase, Signer
 from whir_tools.provision.layout import Build, read_build
+from whir_tools.provision.token import TokenSigner
 
 SECURITY = ("none", "development", "release")
 PURPOSES = ("device-ca", "bundle", "record", "secure-boot")
@@ -139,12 +140,13 @@ class Station:
         return DeviceCa(certificate, self._ca_signer(folder, number), self.settings.development)
 
     def _ca_signer(self, folder: KeyFolder, number: int) -> Signer:
-        if self.settings.pkcs11_module:
-            assert self._passphrase is not None, "checked by the command"
-            return token.TokenSigner(
-                self.settings.pkcs11_module, self.settings.pkcs11_token, f"whir-device-ca-{number}", self._passphrase
-            )
-        return folder.signer(number)
+        return self._in_token(number) if self.settings.pkcs11_module else folder.signer(number)
+
+    def _in_token(self, number: int) -> TokenSigner:
+        assert self._passphrase is not None, "checked by the command"
+        return TokenSigner(
+            self.settings.pkcs11_module, self.settings.pkcs11_token, f"whir-device-ca-{number}", self._passphrase
+        )
 
     def rotate(self, purpose: str) -> int:
         """Makes the next generation of a key; what older ones signed stays valid. Returns its number."""
@@ -164,12 +166,10 @@ class Station:
         return purpose == "bundle" and self.settings.development
 
     def _new_ca(self, folder: KeyFolder, number: int) -> None:
+        signer: Signer
         if self.settings.pkcs11_module:
-            assert self._passphrase is not None, "checked by the command"
-            token.make_key(
-                self.settings.pkcs11_module, self.settings.pkcs11_token, f"whir-device-ca-{number}", self._passphrase
-            )
-            signer = self._ca_signer(folder, number)
+            signer = self._in_token(number)
+            signer.make_key()
             folder.add_public(signer.public_key(), number)
         else:
             folder.add(keys.new_p256(), number)
