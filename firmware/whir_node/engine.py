@@ -32,6 +32,14 @@ class EngineInfo:
     output_zero_point: int
 
 
+def permille(info: EngineInfo, outputs: Int8Array) -> npt.NDArray[np.int64]:
+    """Class probabilities in permille of outputs int8 (n, classes), dequantized by the core."""
+    table = np.empty(256, np.uint16)
+    bits = int(np.float32(info.output_scale).view(np.uint32))
+    lib.host_permille_all(bits, info.output_zero_point, ffi.from_buffer("uint16_t[]", table.data))
+    return table[outputs.astype(np.int64) + 128].astype(np.int64)
+
+
 class InferenceEngine(Protocol):
     """What both engines are."""
 

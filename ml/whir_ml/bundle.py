@@ -105,7 +105,7 @@ def pack(
 
 def summary(evaluation: dict[str, Any]) -> dict[str, Any]:
     """What of an evaluation goes into the bundle: figures that the fleet compares, not the lists behind them."""
-    left_out = {"calibration", "reliability", "training"}
+    left_out = {"calibration", "on_recordings", "reliability", "training"}
     return {key: value for key, value in evaluation.items() if key not in left_out}
 
 

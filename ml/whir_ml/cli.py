@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from whir_contracts.recording import RecordingError
+from whir_contracts.recording import RecordingError, load_folder
 from whir_ml import artifact, bundle, dataset
 from whir_ml import config as configs
 from whir_ml.artifact import Artifact
@@ -129,6 +129,9 @@ def evaluate(
         bool, typer.Option("--folds", help="Also hold out each of the config's folds in turn, five seeds, beside rivals.")
     ] = False,
     data: DataRoot = None,
+    week: Annotated[
+        bool, typer.Option("--week", help="Also 168 simulated hours of machines in service; minutes, the first time.")
+    ] = False,
     replay: Annotated[
         Path | None, typer.Option("--replay", help="Instead: play this folder's dated recordings through the model.")
     ] = None,
@@ -146,18 +149,24 @@ def evaluate(
     with _one_line_errors(), progress_bars(as_json) as progress:
         chosen = configs.load(config)
         folder = _folder(chosen, out)
+        from whir_ml import alerting, novelty, protocol, report
         from whir_ml import evaluate as stage
-        from whir_ml import protocol, report
         from whir_ml.export import export as run
         from whir_ml.train import Trained
 
         trained = Trained.load(chosen, folder)
         shipped = Artifact.load(folder)
         plain, held_out = _both_sides(chosen, data, progress)
+        others = [rec for rec in load_folder(dataset.folder_of(chosen, data)) if chosen.data.class_of(rec) is None]
         exported = run(trained, plain, held_out)
         if exported.model != shipped.model:
             raise ArtifactError(f"{folder}: model.tflite is of another training: run `whir export {chosen.name}` again")
         figures = stage.evaluate(trained, exported, plain, held_out, progress=progress)
+        figures["novelty"] = novelty.of_model(chosen, plain.recordings, held_out.recordings, others)
+        if week:
+            figures["week"] = alerting.in_service(
+                chosen, lambda x: exported.permille(exported.run(x)), dataset.cache_folder(), progress=progress
+            )
         if folds:
             figures["folds"] = protocol.of_config(chosen, dataset.folder_of(chosen, data), progress)
         artifact.write_json(folder / "evaluation.json", figures)
@@ -174,6 +183,10 @@ def evaluate(
         f"temperature {reliability['temperature']:g}: calibration error of verdicts {reliability['before']['ece']:.3f} before, "
         f"{reliability['float']['ece']:.3f} after, {reliability['int8']['ece']:.3f} as int8"
     )
+    lines += [_alerting(figures[key]) for key in ("on_recordings", "week") if key in figures]
+    if figures["novelty"]["novelty_auroc"] is not None:
+        unseen = ", ".join(figures["novelty"]["novelty"]["unseen"])
+        lines.append(f"never seen: {unseen}: AUROC {figures['novelty']['novelty_auroc']:.3f}")
     if folds:
         found = figures["folds"]
         scores = {kind: found[f"balanced_accuracy_{kind}"] for kind in ("float", "int8")}
@@ -181,6 +194,20 @@ def evaluate(
         lines.append("folds, verdicts: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
     lines += [f"wrong: {row['recording']} said {', '.join(row['said'])}" for row in figures["wrong_recordings"]]
     _tell(as_json, figures, "\n".join([*lines, str(folder / "evaluation.html")]))
+
+
+def _alerting(found: dict[str, Any]) -> str:
+    heard = f"{found['hours']} simulated hours" if found["simulated"] else f"{found['healthy_seconds']:g} healthy seconds"
+    seen = found["detection"]
+    delay = (
+        f", {seen['delay_s']['median']:g} s after the onset (median), {seen['delay_s']['max']:g} s at most"
+        if seen["found"]
+        else ""
+    )
+    return (
+        f"profile plant, {heard}: {len(found['alerts'])} false alerts, at most {found['upper95_per_week']:,} a week (95 %); "
+        f"{seen['found']} of {seen['cases']} faults told{delay}"
+    )
 
 
 def _replay(config: str, out: Path | None, folder: Path | None, events: Path | None, as_json: bool) -> None:

@@ -77,13 +77,17 @@ def folder_of(config: Config, data_root: Path | None = None, progress: Progress 
 
 def synth_folder(progress: Progress = silent) -> Path:
     """synth12k in a folder named after the simulator's code: other code, other recordings."""
-    sources = sorted(Path(synth.__file__).parent.glob("*.*"))
-    sha = hashlib.sha256(b"".join(file.read_bytes() for file in sources if file.suffix in (".py", ".toml")))
-    folder = cache_folder() / f"synth12k-{sha.hexdigest()[:16]}"
+    folder = cache_folder() / f"synth12k-{synth_digest()[:16]}"
     if not (folder / recording.INDEX_NAME).is_file():
         config, done = synth.default_config(), itertools.count(1)
         synth.write(config, folder, progress=lambda: progress("simulate synth12k", next(done), config.recordings))
     return folder
+
+
+def synth_digest() -> str:
+    """SHA-256 of the simulator's code."""
+    sources = sorted(Path(synth.__file__).parent.glob("*.*"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sources if file.suffix in (".py", ".toml"))).hexdigest()
 
 
 def digest(folder: Path) -> str:

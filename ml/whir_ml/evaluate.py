@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from whir_ml.alerting import on_recordings
 from whir_ml.config import Config
 from whir_ml.dataset import Examples, Progress, silent
 from whir_ml.export import Exported, export
@@ -80,6 +81,7 @@ def evaluate(
             "float": reliability(v_float),
             "int8": reliability(v_int8),
         },
+        "on_recordings": on_recordings(config, held_out, p_int8),
         "alarms": alarms(config, v_int8),
         "severity": by_severity(config, held_out, p_int8, v_int8),
         "cost": exported.described(),

@@ -17,9 +17,8 @@ from whir_ml.config import Config
 from whir_ml.dataset import Examples, windows
 from whir_ml.errors import EngineMismatchError, ExportError
 from whir_ml.train import Scaler, Trained
-from whir_node.engine import Engine, TflmEngine
+from whir_node.engine import Engine, TflmEngine, permille
 from whir_node.features import quantize
-from whir_node.library import ffi, lib
 
 PROVEN_MIN: Final = 1000  # windows on which the engines must agree
 
@@ -61,10 +60,7 @@ class Exported:
 
     def permille(self, outputs: NDArray[np.int8]) -> NDArray[np.int64]:
         """Class probabilities in permille (n, classes), dequantized by the core."""
-        table = np.empty(256, np.uint16)
-        bits = int(np.float32(self.output_scale).view(np.uint32))
-        lib.host_permille_all(bits, self.output_zero_point, ffi.from_buffer("uint16_t[]", table.data))
-        return table[outputs.astype(np.int64) + 128].astype(np.int64)
+        return permille(Engine(self.model).info, outputs)
 
     def run(self, features: NDArray[np.int32]) -> NDArray[np.int8]:
         """Outputs int8 (n, classes) of features int32 (n, f), all by the core's code."""

@@ -17,21 +17,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from whir_contracts import recording
 from whir_contracts.contract import AlertState, Profile
 from whir_contracts.recording import Recording
 from whir_ml import dataset
+from whir_ml.alerting import sliding
 from whir_ml.artifact import Artifact
 from whir_ml.config import Config
 from whir_ml.dataset import Progress, silent
 from whir_ml.errors import DatasetError
-from whir_ml.scores import windows_per_verdict
 from whir_node.decide import Decide
-from whir_node.engine import Engine
+from whir_node.engine import Engine, permille
 from whir_node.features import quantize
-from whir_node.library import ffi, lib
 
 _DATE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T_ ](\d{2})[-:]?(\d{2}))?")
 STANDS_FOR_MS: Final = 12 * 60_000  # run-up, ten minutes, and one to spare
@@ -102,15 +99,12 @@ def date_of(rec: Recording) -> datetime:
 def alerts(config: Config, model: Artifact, recs: Sequence[Recording], progress: Progress = silent) -> list[Raised]:
     """What the profile plant would have raised, machine by machine, each recording in turn."""
     engine, found = Engine(model.model), list[Raised]()
-    bits = int(np.float32(engine.info.output_scale).view(np.uint32))
-    table = np.empty(256, np.uint16)
-    lib.host_permille_all(bits, engine.info.output_zero_point, ffi.from_buffer("uint16_t[]", table.data))
-    size, machines = windows_per_verdict(config), dict[str, tuple[Decide, int]]()
+    machines = dict[str, tuple[Decide, int]]()
     period_ms = max(100, round(1000 * model.params.hop_samples / model.params.rate_hz))
     for number, rec in enumerate(sorted(recs, key=date_of)):
         features = dataset.features(model.params, rec, model.params.hop_samples, cache=dataset.cache_folder())
-        windows = table[engine.run(quantize(model.params, features)).astype(np.int64) + 128].astype(np.float64)
-        verdicts = [np.rint(windows[max(0, at - size + 1) : at + 1].mean(axis=0)).astype(int) for at in range(len(windows))]
+        outputs = engine.run(quantize(model.params, features))
+        verdicts = sliding(config, permille(engine.info, outputs)).tolist()
         decide, now_ms = machines.get(rec.machine) or (Decide(config.classes, Profile.PLANT), 0)
         for step in range(STANDS_FOR_MS // period_ms):
             now_ms += period_ms

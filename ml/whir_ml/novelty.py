@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from whir_contracts.contract import NOVELTY_UNKNOWN_PERMILLE, NOVELTY_WINDOWS_MIN
+from whir_contracts.contract import NOVELTY_UNKNOWN_PERMILLE, NOVELTY_WINDOWS_MIN, FeatureKind
 from whir_contracts.recording import Recording
 from whir_ml import dataset, synth
 from whir_ml.config import Config
@@ -77,6 +77,24 @@ def of_set(config: Config, recs: Sequence[Recording], folds: Folds, cache: Path 
             continue
         healthy = [rec for rec in known if folds[rec.name].fold != fold and config.data.class_of(rec) == config.classes[0]]
         yield heard(config, healthy, here + unseen, cache)
+
+
+def of_model(
+    config: Config, train: Sequence[Recording], held_out: Sequence[Recording], others: Sequence[Recording]
+) -> dict[str, Any]:
+    """Figures for an evaluation: the baseline from the healthy training recordings, what was held out and what no class is for
+    asked. `novelty_auroc` is null where there is nothing to ask about, with a reason.
+    """
+    healthy = [rec for rec in train if config.data.class_of(rec) == config.classes[0]]
+    if config.params.kind != FeatureKind.BANDS:
+        return {"novelty_auroc": None, "reason": "windows as they are have no novelty"}
+    unseen = sorted({rec.label for rec in others})
+    if not unseen:
+        return {"novelty_auroc": None, "reason": "the set has no fault that the model has not learned"}
+    try:
+        return figures(config, [heard(config, healthy, [*held_out, *others], dataset.cache_folder())], unseen)
+    except DatasetError as error:
+        return {"novelty_auroc": None, "reason": str(error)}
 
 
 def of_simulated_machines(config: Config, progress: Progress = silent) -> Iterator[Part]:

@@ -18,9 +18,8 @@ from whir_contracts.contract import FeatureKind, Unit
 from whir_contracts.params import FeatureParams, ParamsError
 from whir_node.accel import Accelerometer
 from whir_node.condition import SensorInfo, condition, windows
-from whir_node.engine import Engine
+from whir_node.engine import Engine, permille
 from whir_node.features import extract, quantize, shaft_mhz
-from whir_node.library import ffi, lib
 from whir_tools.bench.engine.errors import ModelError
 from whir_tools.bench.engine.model import ROOT, Model
 
@@ -92,12 +91,9 @@ def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Sa
     inputs = quantize(params, extract(params, conditioned, 60 * SHAFT_HZ))
     engine = Engine(model.data)
     outputs = np.asarray(engine.run(inputs))
-    table = np.empty(256, np.uint16)
-    scale_bits = int(np.float32(engine.info.output_scale).view(np.uint32))
-    lib.host_permille_all(scale_bits, engine.info.output_zero_point, ffi.from_buffer("uint16_t[]", table.data))
-    permille = table[outputs.astype(np.int64) + 128]
+    said = permille(engine.info, outputs)
     expected = b"".join(
-        i.tobytes() + o.tobytes() + p.astype("<u2").tobytes() for i, o, p in zip(inputs, outputs, permille, strict=True)
+        i.tobytes() + o.tobytes() + p.astype("<u2").tobytes() for i, o, p in zip(inputs, outputs, said, strict=True)
     )
     return Subject(
         name="pipeline",
