@@ -149,7 +149,9 @@ def in_service(config: Config, say: Say, cache: Path, machines: int = MACHINES, 
     found, right, delays, missed = 0, 0, list[float](), list[str]()
     for number, ((machine, what, severity), looks) in enumerate(zip(pieces, samples, strict=True)):
         progress("decide", number + 1, len(pieces))
-        features = _features(config, settings.sensor, looks)
+        first = service.LOOKS_PER_HOUR * (what if isinstance(what, int) else service.HOURS)
+        rpm = 60 * service.day(settings, machine).speed_hz[first : first + len(looks)]
+        features = _features(config, settings.sensor, looks, rpm)
         if isinstance(what, int):
             alerts = days[machine].hour(features)
             false += [{"machine": machine, "hour": round(alert.at_s / 3600, 2), "fault": alert.name} for alert in alerts]
@@ -226,12 +228,14 @@ def _told(decide: Decide, verdict: NDArray[np.int64], novelty: float | None, loo
     return decide.verdict(verdict.tolist(), look * DECIDE_PLANT_PART_MS, novelty=told_novelty, known=bool(known))
 
 
-def _features(config: Config, sensor: synth.Sensor, looks: NDArray[np.int16]) -> list[NDArray[np.int32]]:
+def _features(
+    config: Config, sensor: synth.Sensor, looks: NDArray[np.int16], rpm: NDArray[np.float64]
+) -> list[NDArray[np.int32]]:
     """Of each look, as a recording of its own, by the core."""
     lsb = np.full(3, sensor.lsb_mg * 1e-3, np.float32)
     axes, still = ("x", "y", "z"), np.zeros(3, np.float32)
     like = Recording("look", looks[0], lsb, still, sensor.rate_hz, "g", axes, "normal", "normal", float("nan"))
-    own = [dataclasses.replace(like, samples=np.ascontiguousarray(samples)) for samples in looks]
+    own = [dataclasses.replace(like, samples=samples, rpm=float(speed)) for samples, speed in zip(looks, rpm, strict=True)]
     return [dataset.features(config.params, rec, config.params.hop_samples) for rec in own]
 
 
