@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from whir_fleet import cli_alerts, cli_machines, cli_notifications
+from whir_fleet import cli_alerts, cli_captures, cli_machines, cli_notifications
 from whir_fleet.errors import SettingsError
 from whir_fleet.remote import Remote
 from whir_fleet.terminal import ConfigOption, DataOption, JsonOption, UrlOption, columns, one_line, print_json, print_table
@@ -25,6 +25,7 @@ app.add_typer(token_app, name="token")
 app.add_typer(cli_machines.app, name="machines")
 app.add_typer(cli_alerts.app, name="alerts")
 app.add_typer(cli_alerts.maintenance_app, name="maintenance")
+app.add_typer(cli_captures.app, name="captures")
 app.add_typer(cli_notifications.channels_app, name="channels")
 app.add_typer(cli_notifications.deliveries_app, name="deliveries")
 rollout_app = typer.Typer(help="Roll a bundle out in groups.", no_args_is_help=True, add_completion=False)
@@ -244,7 +245,7 @@ def nodes(url: UrlOption = None, as_json: JsonOption = False) -> None:
 @one_line
 def command(
     node: Annotated[str, typer.Argument(metavar="SITE/NODE")],
-    what: Annotated[str, typer.Argument(help="measure, or rollback to the model in the other slot")],
+    what: Annotated[str, typer.Argument(help="measure, capture, or rollback to the model in the other slot")],
     ttl_s: Annotated[int, typer.Option(min=1, help="what the node has not got by then it must not do")] = 300,
     url: UrlOption = None,
     as_json: JsonOption = False,

@@ -347,6 +347,47 @@ class AlertChange(Base):
     published_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class Capture(Base):
+    """The raw signal of a node, of one trigger. `counts` has all of it once every chunk has come, and `whole_ms` says when."""
+
+    __tablename__ = "capture"
+    __table_args__ = (
+        UniqueConstraint("node_id", "capture_boot", "number"),
+        Index("ix_capture_at", "at_ms", "id"),
+        Index("ix_capture_occurrence", "node_id", "occurrence"),
+    )
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"))
+    capture_boot: Mapped[int] = mapped_column(U32)
+    number: Mapped[int] = mapped_column(U32)  # counts within capture_boot
+    machine: Mapped[str] = mapped_column(String(64))  # where the node sat at that time
+    point: Mapped[str | None] = mapped_column(Text)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    received_ms: Mapped[int] = mapped_column(BigInteger)  # its first chunk
+    whole_ms: Mapped[int | None] = mapped_column(BigInteger)
+    trigger: Mapped[str] = mapped_column(String(8))
+    occurrence: Mapped[str | None] = mapped_column(String(64))
+    action: Mapped[str | None] = mapped_column(String(40))  # the command that asked for it
+    unit: Mapped[str] = mapped_column(String(4))
+    rate_mhz: Mapped[int] = mapped_column(U32)
+    lsb_nano: Mapped[int] = mapped_column(U32)
+    channels: Mapped[int] = mapped_column(Integer)
+    samples: Mapped[int] = mapped_column(Integer)
+    pre: Mapped[int] = mapped_column(Integer)
+    counts: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)  # int16, little-endian, (samples, channels)
+
+
+class CaptureChunk(Base):
+    """A part of a capture that is not whole yet."""
+
+    __tablename__ = "capture_chunk"
+
+    capture_id: Mapped[str] = mapped_column(ForeignKey("capture.id", ondelete="CASCADE"), primary_key=True)
+    chunk: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    counts: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Maintenance(Base):
     """What opens on the machine (null: on any of the site) meanwhile is told to nobody before the window is over."""
 

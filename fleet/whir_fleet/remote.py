@@ -25,6 +25,14 @@ class Remote:
 
     def call(self, method: str, path: str, **kwargs: Any) -> Any:
         """The decoded answer. ApiError with code and text of the server, or that it cannot be reached."""
+        response = self._request(method, path, **kwargs)
+        return response.json() if response.content else None
+
+    def get(self, path: str, **params: Any) -> bytes:
+        """The bytes of a file; errors as of `call`."""
+        return self._request("GET", path, params=params).content
+
+    def _request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         try:
             response = self._client.request(method, path, **kwargs)
         except httpx.HTTPError as error:
@@ -32,7 +40,7 @@ class Remote:
                 0, "unreachable", f"{self._url} cannot be reached: {error}; is `whir fleet serve` running?"
             ) from error
         if response.is_success:
-            return response.json() if response.content else None
+            return response
         try:
             problem = response.json()
             code, text = str(problem["code"]), str(problem["text"])

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     enrolled_only: bool = Field(False, description="take messages of nodes only that a factory has enrolled")
     raw_days: int = Field(7, ge=1, le=3650, description="telemetry is kept row by row for so long, then by hour")
     hourly_days: int = Field(730, ge=1, le=36_500, description="and by hour for so long; alerts and events for ever")
+    capture_days: int = Field(30, ge=1, le=3650, description="captures are kept for so long; those at alerts for ever")
     dead_letters_max: int = Field(10_000, ge=1, description="older ones are deleted")
     smtp: str | None = Field(None, description="for e-mail: smtp+starttls://user@host, smtps://user@host or smtp://host")
     smtp_from: str = Field("whir@localhost", description="sender of e-mail")

@@ -14,12 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from whir_contracts import contract
-from whir_fleet import alerts, commands, devices, enrolment, rollouts
+from whir_fleet import alerts, captures, commands, devices, enrolment, rollouts
 from whir_fleet.db import insert_rows, raise_numbers, upsert_rows
 from whir_fleet.messages import CAPTURE, Inbound, Parsed, UnreadableError, parse
 from whir_fleet.models import BootCount, DeadLetter, Event, Message, Node, Telemetry, table
 
-RECEIPTED = ("alert", "event", CAPTURE)  # the node keeps these until the receipt
+RECEIPTED = ("alert", "event")  # the node keeps these until the receipt; for captures see `captures.whole`
 _TOPIC_CHARS, _PAYLOAD_BYTES = 512, 2048  # of a dead letter
 
 _KEY = ("node_id", "boot", "seq")
@@ -118,6 +118,7 @@ def store(
     counted = _counted(session, {(ids[m.site, m.node], m.boot) for _, m in readable if m.seq is not None})
     wills: list[tuple[int, Parsed]] = []
     messages: dict[Key, Parsed] = {}
+    chunks: list[tuple[int, Parsed]] = []
     for inbound, message in readable:
         node_id = ids[message.site, message.node]
         if message.seq is None:
@@ -132,6 +133,8 @@ def store(
         counted[boot] = max(last, message.seq), pruned
         if message.topic in RECEIPTED:
             done.receipts[message.site, message.node].append((message.boot, message.seq))
+        if message.topic == CAPTURE:
+            chunks.append((node_id, message))
         key = node_id, message.boot, message.seq
         if key in messages or (message.topic == "telemetry" and message.seq <= pruned):
             done.duplicates += 1
@@ -140,6 +143,9 @@ def store(
     if done.unreadable:
         _prune(session, dead_letters_max)
     _enter(session, messages, wills, done)
+    for node_id, message in chunks:
+        if message.seq is not None and captures.whole(session, node_id, message.body["chunk"]):
+            done.receipts[message.site, message.node].append((message.boot, message.seq))
     return done
 
 
@@ -226,6 +232,8 @@ def _apply(session: Session, key: Key, message: Parsed) -> None:
                 rollouts.on_answer(session, command, message.received_ms)
         case "status":
             devices.apply_status(session, node_id, message)
+        case "capture":
+            captures.take(session, node_id, message)
 
 
 def _telemetry(key: Key, message: Parsed) -> Row:

@@ -10,7 +10,7 @@ import time
 import paho.mqtt.client as mqtt
 from sqlalchemy.exc import DBAPIError
 
-from whir_fleet import alerts, commands, escalation, leases, messages, retention, rollouts, silence, site_alerts
+from whir_fleet import alerts, captures, commands, escalation, leases, messages, retention, rollouts, silence, site_alerts
 from whir_fleet.artifacts import Signer
 from whir_fleet.clock import now_ms
 from whir_fleet.crl_keeper import CrlKeeper
@@ -116,6 +116,7 @@ class Worker:
         with self._database.write() as session:
             leases.check(session, LEASE, self._fence or 0)
             more = retention.prune(session, now, self._settings.raw_days, self._settings.hourly_days)
+            captures.prune(session, now, self._settings.capture_days)
         if not more:
             self._pruned_ms = now
 

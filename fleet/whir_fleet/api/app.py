@@ -20,6 +20,7 @@ from whir_fleet.api import (
     alerts,
     artifacts,
     audit,
+    captures,
     devices,
     health,
     machines,
@@ -129,7 +130,20 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(SizeLimit)
     app.add_middleware(SecurityHeaders)
     v1 = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422, 429)})
-    for module in (health, devices, nodes, machines, alerts, maintenance, artifacts, rollouts, notifications, tokens, audit):
+    for module in (
+        health,
+        devices,
+        nodes,
+        captures,
+        machines,
+        alerts,
+        maintenance,
+        artifacts,
+        rollouts,
+        notifications,
+        tokens,
+        audit,
+    ):
         v1.include_router(module.router)
 
     @v1.get("/openapi.json", include_in_schema=False)
