@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.create_table(
         "capture",
         sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("node_id", sa.BigInteger(), nullable=False),
+        sa.Column("node_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("capture_boot", sa.BigInteger(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("machine", sa.String(length=64), nullable=False),
