@@ -58,7 +58,7 @@ typedef struct host_node_view {
     uint8_t severity;          /* on the local output */
     uint8_t updating;          /* a bundle is being fetched or proven */
     uint32_t security_counter; /* the least that is accepted */
-    uint8_t capturing; /* a capture is being recorded */
+    uint8_t capturing;         /* a capture is being recorded */
     uint32_t captures_waiting, captures_dropped;
     uint32_t pending_alerts, pending_telemetry, dropped;
     uint32_t state_bytes; /* RAM of struct whir_node */
