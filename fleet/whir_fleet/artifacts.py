@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from whir_contracts import contract
 from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, SettingsError
-from whir_fleet.models import Artifact, Rollout
+from whir_fleet.models import Action, Artifact, Rollout
 from whir_node.bundle import inspect
 from whir_node.crypto import KeyFileError, load_public_key
 from whir_node.errors import CoreError
@@ -109,6 +109,7 @@ def upload(
         classes=list(info.classes),
         uploaded_ms=now_ms,
         uploaded_by=who,
+        pass_through=False,
     )
     session.add(artifact)
     session.flush()
@@ -125,9 +126,11 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def remove(session: Session, folder: Path, sha256: str) -> None:
-    """Only while no rollout names it."""
+    """Only while no rollout names it; then no node is to run it either."""
     artifact = find(session, sha256)
     if session.scalar(select(Rollout.id).where(Rollout.sha256 == artifact.sha256).limit(1)) is not None:
         raise ConflictError(f"artifact {artifact.sha256[:12]} belongs to a rollout")
+    if session.scalar(select(Action.id).where(Action.sha256 == artifact.sha256).limit(1)) is not None:
+        raise ConflictError(f"artifact {artifact.sha256[:12]} was sent to nodes on their way to another")
     session.delete(artifact)
     path_of(folder, artifact.sha256).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`whir fleet` and `whir rollout`. What runs the service is imported where it is run: the client commands start without it."""
+"""`whir fleet`. What runs the service is imported where it is run: the client commands start without it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -28,7 +28,6 @@ app.add_typer(cli_alerts.maintenance_app, name="maintenance")
 app.add_typer(cli_captures.app, name="captures")
 app.add_typer(cli_notifications.channels_app, name="channels")
 app.add_typer(cli_notifications.deliveries_app, name="deliveries")
-rollout_app = typer.Typer(help="Roll a bundle out in groups.", no_args_is_help=True, add_completion=False)
 
 BrokerOption = Annotated[str | None, typer.Option(help="`embedded`, or mqtt://user@host:port")]
 
@@ -261,6 +260,35 @@ def command(
         typer.echo(f"{answer['id']}  {answer['c']}: {answer['state']}")
 
 
+@app.command()
+@one_line
+def tag(
+    node: Annotated[str, typer.Argument(metavar="SITE/NODE")],
+    tags: Annotated[list[str] | None, typer.Argument(help="all that it is to have; none takes them away")] = None,
+    url: UrlOption = None,
+) -> None:
+    """Gives a node tags, by which rollouts choose.
+
+    Example: whir fleet tag plant-1/pump-3 pilot
+    """
+    typer.echo(" ".join(Remote(url).call("PUT", f"/nodes/{node}/tags", json=tags or [])))
+
+
+@app.command("pass-through")
+@one_line
+def pass_through(
+    artifact: Annotated[str, typer.Argument(help="SHA-256 of an uploaded bundle, or its beginning")],
+    needed: Annotated[bool, typer.Option("--needed/--not-needed", help="or no longer")] = True,
+    url: UrlOption = None,
+) -> None:
+    """Marks a bundle that every older node has to run before it takes a newer one.
+
+    Example: whir fleet pass-through 9f86d081
+    """
+    answer = Remote(url).call("PATCH", f"/artifacts/{artifact}", json={"pass_through": needed})
+    typer.echo(f"{answer['model']} {answer['model_version']}: {'pass-through' if answer['pass_through'] else 'may be skipped'}")
+
+
 @app.command("audit")
 @one_line
 def audit_log(
@@ -317,100 +345,3 @@ def token_create(
         print_json({"id": row.id, "label": row.label, "role": row.role, "token": token})
     else:
         typer.echo(token)
-
-
-@rollout_app.command("create")
-@one_line
-def rollout_create(
-    artifact: Annotated[str, typer.Argument(help="SHA-256 of an uploaded bundle, or its beginning")],
-    name: Annotated[str, typer.Option(help="for people")] = "rollout",
-    group: Annotated[
-        list[str] | None, typer.Option(help="a number of nodes, or a percentage reached; again for the next")
-    ] = None,
-    canary: Annotated[list[str] | None, typer.Option(help="a node that comes first; again for more")] = None,
-    node: Annotated[list[str] | None, typer.Option(help="only these")] = None,
-    success_percent: Annotated[int, typer.Option(min=1, max=100, help="of a group before the next starts")] = 100,
-    abort_percent: Annotated[int, typer.Option(min=1, max=100, help="failures of a group that abort")] = 50,
-    abort_min: Annotated[int, typer.Option(min=1, help="but not fewer than this many")] = 1,
-    silence_s: Annotated[int, typer.Option(min=1, help="no result within this counts as failure")] = 3600,
-    trial_s: Annotated[int, typer.Option(min=1, help="the node reverts what it could not confirm within this")] = 600,
-    on_abort: Annotated[str, typer.Option(help="keep or revert")] = "keep",
-    start: Annotated[bool, typer.Option(help="at once")] = True,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """A rollout: which bundle, which nodes, in which groups.
-
-    Example: whir rollout create 9f86d081 --canary pump-3 --group 1 --group 25% --group 100%
-    """
-    request = {
-        "name": name,
-        "sha256": artifact,
-        "groups": group or ["1", "100%"],
-        "canary": canary or [],
-        "nodes": node or [],
-        "success_percent": success_percent,
-        "abort_percent": abort_percent,
-        "abort_min": abort_min,
-        "silence_s": silence_s,
-        "trial_s": trial_s,
-        "on_abort": on_abort,
-        "start": start,
-    }
-    _show(Remote(url).call("POST", "/rollouts", json=request), as_json)
-
-
-@rollout_app.command("list")
-@one_line
-def rollout_list(url: UrlOption = None, as_json: JsonOption = False) -> None:
-    """All rollouts, newest first.
-
-    Example: whir rollout list
-    """
-    found = list(Remote(url).pages("/rollouts"))
-    if as_json:
-        print_json(found)
-        return
-    table = columns("id", "name", "state", "reason", whole="id")
-    for rollout in found:
-        table.add_row(rollout["id"], rollout["name"], rollout["state"], rollout["reason"] or "")
-    print_table(table)
-
-
-@rollout_app.command("show")
-@one_line
-def rollout_show(rollout: str, url: UrlOption = None, as_json: JsonOption = False) -> None:
-    """One rollout with its groups and nodes.
-
-    Example: whir rollout show 01JZ7V0M4Q8W2N5R6T9XAYB3CD
-    """
-    _show(Remote(url).call("GET", f"/rollouts/{rollout}"), as_json)
-
-
-def _verb(name: str, text: str) -> None:
-    @rollout_app.command(name, help=f"{text}\n\nExample: whir rollout {name} 01JZ7V0M4Q8W2N5R6T9XAYB3CD")
-    @one_line
-    def run(rollout: str, url: UrlOption = None, as_json: JsonOption = False) -> None:
-        _show(Remote(url).call("POST", f"/rollouts/{rollout}/{name}"), as_json)
-
-
-_verb("start", "Starts a rollout that was created with --no-start.")
-_verb("halt", "Starts no further node; what has been started runs on.")
-_verb("resume", "Goes on after a halt; the failures so far are acknowledged by it.")
-_verb("abort", "Ends it; with --on-abort revert the confirmed nodes go back.")
-
-
-def _show(rollout: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(rollout)
-        return
-    typer.echo(
-        f"{rollout['id']}  {rollout['name']}: {rollout['state']}{' – ' + rollout['reason'] if rollout['reason'] else ''}"
-    )
-    table = columns("group", "node", "state", "why", whole="node")
-    for action in rollout["actions"]:
-        why = ": ".join(part for part in (action["code"], action["text"]) if part) or (
-            "already there" if action["already"] else ""
-        )
-        table.add_row(str(action["group"]), f"{action['site']}/{action['node']}", action["state"], why)
-    print_table(table)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from whir_fleet.db import insert
 from whir_fleet.errors import NotFoundError
 from whir_fleet.messages import Parsed
-from whir_fleet.models import BootCount, Node, table
+from whir_fleet.models import BootCount, Node, NodeTag, table
 
 _STATUS_FIELDS = (
     "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz",
@@ -110,3 +110,17 @@ def boots(session: Session, node_id: int) -> list[dict[str, Any]]:
     return [
         {"boot": r.boot, "first_seq": r.first_seq, "last_seq": r.last_seq, "received": r.received, "lost": r.lost} for r in rows
     ]
+
+
+def tags(session: Session, node_ids: list[int]) -> dict[int, list[str]]:
+    """By node, sorted."""
+    found: dict[int, list[str]] = {}
+    for row in session.scalars(select(NodeTag).where(NodeTag.node_id.in_(node_ids)).order_by(NodeTag.tag)):
+        found.setdefault(row.node_id, []).append(row.tag)
+    return found
+
+
+def set_tags(session: Session, node: Node, wanted: list[str]) -> None:
+    """These and no others."""
+    session.execute(delete(NodeTag).where(NodeTag.node_id == node.id))
+    session.add_all(NodeTag(node_id=node.id, tag=tag) for tag in sorted(set(wanted)))

@@ -506,6 +506,7 @@ class Artifact(Base):
     classes: Mapped[list[str]]
     uploaded_ms: Mapped[int] = mapped_column(BigInteger)
     uploaded_by: Mapped[str] = mapped_column(Text)
+    pass_through: Mapped[bool]  # a node that is older has to run it before it takes a newer one
 
 
 class Command(Base):
@@ -543,8 +544,16 @@ class Rollout(Base):
     silence_s: Mapped[int] = mapped_column(Integer)
     trial_s: Mapped[int] = mapped_column(Integer)
     on_abort: Mapped[str] = mapped_column(String(8))
+    selectors: Mapped[list[str] | None]  # late joiners that fit come in too; null: exactly the nodes that were named
+    window: Mapped[str | None] = mapped_column(Text)
+    machine: Mapped[str] = mapped_column(String(8))
+    rate_per_min: Mapped[int | None] = mapped_column(Integer)
+    jitter_s: Mapped[int] = mapped_column(Integer)
+    observe_s: Mapped[int] = mapped_column(Integer)
     created_ms: Mapped[int] = mapped_column(BigInteger)
     created_by: Mapped[str] = mapped_column(Text)
+    approved_by: Mapped[str | None] = mapped_column(Text)
+    started_ms: Mapped[int | None] = mapped_column(BigInteger)
     finished_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
@@ -556,23 +565,53 @@ class RolloutGroup(Base):
     size: Mapped[int] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(String(12))
     started_ms: Mapped[int | None] = mapped_column(BigInteger)
+    observed_ms: Mapped[int | None] = mapped_column(BigInteger)  # since when its verdicts are watched
+    drift: Mapped[str | None] = mapped_column(Text)  # why its verdicts were found worse
 
 
 class Action(Base):
-    """One node's part in a rollout. Its id is the id of the `update` command; the rollback's has `-r` behind it."""
+    """One node's part in a rollout."""
 
     __tablename__ = "action"
-    __table_args__ = (UniqueConstraint("rollout_id", "node_id"),)
+    __table_args__ = (
+        UniqueConstraint("rollout_id", "node_id"),
+        Index("ix_action_group", "rollout_id", "number", "state", "place"),
+    )
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     rollout_id: Mapped[str] = mapped_column(ForeignKey("rollout.id"))
     number: Mapped[int] = mapped_column(Integer)  # of the group
     node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), index=True)
     place: Mapped[int] = mapped_column(Integer)  # in the order of the rollout
+    jitter_ms: Mapped[int] = mapped_column(Integer)  # waits so long after its group has started
     state: Mapped[str] = mapped_column(String(12))
+    command_id: Mapped[str | None] = mapped_column(String(39), unique=True)  # what the node was told last
+    sha256: Mapped[str | None] = mapped_column(String(64))  # the bundle of that command
     code: Mapped[str | None] = mapped_column(Text)
     text: Mapped[str | None] = mapped_column(Text)
     already: Mapped[bool]  # ran the bundle before the rollout: nothing to send, nothing to revert
     acknowledged: Mapped[bool]  # a failure that a resume has accepted
     started_ms: Mapped[int | None] = mapped_column(BigInteger)
     finished_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class NodeTag(Base):
+    """A word that people gave a node, to choose it by."""
+
+    __tablename__ = "node_tag"
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
+    tag: Mapped[str] = mapped_column(String(32), primary_key=True, index=True)
+
+
+class Desired(Base):
+    """The bundle that a node is to run, since it confirmed it. Where its status says otherwise it is sent again."""
+
+    __tablename__ = "desired"
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
+    sha256: Mapped[str] = mapped_column(ForeignKey("artifact.sha256"), index=True)
+    since_ms: Mapped[int] = mapped_column(BigInteger)
+    next_ms: Mapped[int] = mapped_column(BigInteger)  # not sent again before
+    tries: Mapped[int] = mapped_column(Integer)  # since it was last seen to run
+    command_id: Mapped[str | None] = mapped_column(String(39), index=True)

@@ -2,107 +2,170 @@
 
 from __future__ import annotations
 
+import random
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 from ulid import ULID
 
-from whir_fleet import artifacts
+from whir_fleet import artifacts, commands, selectors
 from whir_fleet.errors import RequestError
 from whir_fleet.models import Action, Artifact, Node, Rollout, RolloutGroup
+from whir_fleet.rollout_gates import Window
+from whir_fleet.rollout_tables import LIVE_ROLLOUTS, OPEN_GROUPS, move
 
 _GROUP_SPEC: Final = re.compile(r"([1-9][0-9]{0,5})(%?)")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a rollout is asked to do.
 
-    `groups`: "2" = two further nodes, "25%" = until 25 % of all are reached; what is left makes a last group.
-    `canary`: names of nodes that come first, in this order; the others follow by site and name. `nodes`: only these.
+    `groups`: "2" = two further nodes, "25%" = until 25 % of all are reached, "tag=pilot" = those that a selector finds; what is
+    left makes a last group. `where`: selectors; `nodes`: only these, without late joiners. `canary`: names of nodes that come
+    first, in this order; the others follow by site and name. `window`, `machine`, `rate_per_min`, `jitter_s`: when a node may
+    be started, see `rollout_gates`. `observe_s`: how long a group's verdicts are watched before the next one.
     """
 
     name: str
     sha256: str
     groups: tuple[str, ...] = ("1", "100%")
     canary: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
-    site: str | None = None
     success_percent: int = 100
     abort_percent: int = 50
     abort_min: int = 1
     silence_s: int = 3600
     trial_s: int = 600
     on_abort: str = "keep"
+    window: str | None = None
+    machine: str = "any"
+    rate_per_min: int | None = None
+    jitter_s: int = 0
+    observe_s: int = 0
 
 
-def create(session: Session, plan: Plan, who: str, now_ms: int) -> Rollout:
-    """Rollout, groups and actions in state ready. RequestError when no node fits or a named one is missing."""
+def create(session: Session, plan: Plan, who: str, now_ms: int, state: str = "ready") -> Rollout:
+    """Rollout, groups and actions, ready to start or proposed. RequestError when no node fits or a named one is missing."""
+    if plan.window is not None:
+        Window.parse(plan.window)
     artifact = artifacts.find(session, plan.sha256)
     nodes = _order(_eligible(session, plan, artifact), plan)
     rollout = Rollout(
         id=str(ULID()),
         name=plan.name,
         sha256=artifact.sha256,
-        state="ready",
+        state=state,
         success_percent=plan.success_percent,
         abort_percent=plan.abort_percent,
         abort_min=plan.abort_min,
         silence_s=plan.silence_s,
         trial_s=plan.trial_s,
         on_abort=plan.on_abort,
+        selectors=None if plan.nodes else list(plan.where),
+        window=plan.window,
+        machine=plan.machine,
+        rate_per_min=plan.rate_per_min,
+        jitter_s=plan.jitter_s,
+        observe_s=plan.observe_s,
         created_ms=now_ms,
         created_by=who,
     )
     session.add(rollout)
     session.flush()
+    found = {spec: set(session.scalars(select(Node.id).where(selectors.where([spec])))) for spec in plan.groups if "=" in spec}
     place = 0
-    for number, size in enumerate(group_sizes(plan.groups, len(nodes))):
-        session.add(RolloutGroup(rollout_id=rollout.id, number=number, size=size, state="waiting"))
-        for node in nodes[place : place + size]:
-            session.add(
-                Action(
-                    id=str(ULID()),
-                    rollout_id=rollout.id,
-                    number=number,
-                    node_id=node.id,
-                    place=place,
-                    state="waiting",
-                    already=False,
-                    acknowledged=False,
-                )
-            )
+    for number, group in enumerate(cut(plan.groups, nodes, lambda spec, node: node.id in found[spec])):
+        session.add(RolloutGroup(rollout_id=rollout.id, number=number, size=len(group), state="waiting"))
+        for node in group:
+            session.add(_action(rollout, number, node.id, place))
             place += 1
     session.flush()
     return rollout
 
 
-def group_sizes(specs: tuple[str, ...], total: int) -> list[int]:
-    """Sizes of the groups for `total` nodes; together they are all of them, and none is empty."""
-    sizes: list[int] = []
+def _action(rollout: Rollout, number: int, node_id: int, place: int) -> Action:
+    return Action(
+        id=str(ULID()),
+        rollout_id=rollout.id,
+        number=number,
+        node_id=node_id,
+        place=place,
+        jitter_ms=random.randint(0, rollout.jitter_s * 1000),  # noqa: S311 (spreads load, keeps no secret)
+        state="waiting",
+        already=False,
+        acknowledged=False,
+    )
+
+
+def cut(specs: Sequence[str], items: Sequence[T], fits: Callable[[str, T], bool]) -> list[list[T]]:
+    """The items in groups; together they are all of them, and none is empty. `fits`: whether a selector finds the item."""
+    left, total = list(items), len(items)
+    groups: list[list[T]] = []
     for spec in specs:
         match = _GROUP_SPEC.fullmatch(spec)
-        if match is None or (match[2] and int(match[1]) > 100):
-            raise RequestError(f"group {spec!r}: give a number of nodes, or a percentage of all such as 25%")
-        reached = sum(sizes)
-        number = int(match[1])
-        size = -(-total * number // 100) - reached if match[2] else number
-        size = min(size, total - reached)
-        if size > 0:
-            sizes.append(size)
-    if sum(sizes) < total:
-        sizes.append(total - sum(sizes))
-    return sizes
+        if match is not None and (not match[2] or int(match[1]) <= 100):
+            number = int(match[1])
+            group = left[: max(0, -(-total * number // 100) - (total - len(left))) if match[2] else number]
+        elif selectors.is_term(spec):
+            group = [item for item in left if fits(spec, item)]
+        else:
+            raise RequestError(
+                f"group {spec!r}: give a number of nodes, a percentage of all such as 25%, or a selector such as tag=pilot"
+            )
+        if group:
+            groups.append(group)
+            taken = set(map(id, group))
+            left = [item for item in left if id(item) not in taken]
+    if left:
+        groups.append(left)
+    return groups
+
+
+def join(session: Session, rollout: Rollout, groups: list[RolloutGroup]) -> None:
+    """Nodes that came to the fleet, or began to fit, after the start: they enter the newest group that has begun."""
+    current = max((group for group in groups if group.state in OPEN_GROUPS), key=lambda g: g.number, default=None)
+    if rollout.selectors is None or current is None:
+        return
+    artifact = session.get_one(Artifact, rollout.sha256)
+    known = select(Action.node_id).where(Action.rollout_id == rollout.id)
+    newer = select(Action.node_id).join(Rollout, Rollout.id == Action.rollout_id).where(Rollout.state.in_(LIVE_ROLLOUTS))
+    newer = newer.where(tuple_(Rollout.started_ms, Rollout.id) > (rollout.started_ms, rollout.id))
+    late = selectors.nodes(rollout.selectors).where(Node.hardware == artifact.hardware)
+    late = late.where(Node.id.not_in(known), Node.id.not_in(newer))
+    place = None
+    for node in session.scalars(late).all():
+        if place is None:
+            place = session.scalar(select(func.max(Action.place)).where(Action.rollout_id == rollout.id)) or 0
+        place += 1
+        current.size += 1
+        session.add(_action(rollout, current.number, node.id, place))
+    if place is not None:
+        session.flush()
+        supersede(session, rollout)
+
+
+def supersede(session: Session, rollout: Rollout) -> None:
+    """One action per node: those of older rollouts that have not ended give way, but for a rollback under way."""
+    mine = select(Action.node_id).where(Action.rollout_id == rollout.id)
+    older = select(Action).join(Rollout, Rollout.id == Action.rollout_id).where(Rollout.state.in_(LIVE_ROLLOUTS))
+    older = older.where(tuple_(Rollout.started_ms, Rollout.id) < (rollout.started_ms, rollout.id), Action.node_id.in_(mine))
+    open_yet = older.where(Action.state.in_(("waiting", "started", "accepted")))
+    for action in session.scalars(open_yet.with_for_update(of=Action)).all():
+        if move(action, "supersede"):
+            action.text = f"by rollout {rollout.id}"
+            if action.command_id is not None:
+                commands.close(session, action.command_id)
 
 
 def _eligible(session: Session, plan: Plan, artifact: Artifact) -> list[Node]:
-    query = select(Node).where(Node.hardware == artifact.hardware).order_by(Node.site, Node.name)
-    if plan.site is not None:
-        query = query.where(Node.site == plan.site)
-    found = list(session.scalars(query))
+    found = list(session.scalars(selectors.nodes(plan.where).where(Node.hardware == artifact.hardware)))
     if plan.nodes:
         found = [node for node in found if node.name in plan.nodes]
     names = {node.name for node in found}
@@ -110,7 +173,7 @@ def _eligible(session: Session, plan: Plan, artifact: Artifact) -> list[Node]:
         if name not in names:
             raise RequestError(f"node {name}: not known with hardware class {artifact.hardware}, or not among the chosen")
     if not found:
-        raise RequestError(f"no node of hardware class {artifact.hardware} is known")
+        raise RequestError(f"no node of hardware class {artifact.hardware} is known" + (" there" if plan.where else ""))
     return found
 
 

@@ -1,54 +1,18 @@
-"""Rollouts: Rollout → Group → Action. The three tables below are the state machines; docs/ROLLOUTS.md explains them.
+"""Rollouts: what people do with them, and what nodes report. Time's part is in `rollout_steps`.
 
 No I/O: time is passed in, commands are rows that the worker sends, and what nodes answer comes in from ingest.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from whir_fleet import commands
-from whir_fleet.errors import ConflictError, NotFoundError
+from whir_fleet import commands, desired, rollout_plans
+from whir_fleet.errors import ConflictError, ForbiddenError, NotFoundError
 from whir_fleet.messages import Parsed
-from whir_fleet.models import Action, Artifact, Command, Node, Rollout, RolloutGroup
-
-# (state, what happens) → state. What is not here is not possible; for nodes' reports it is ignored, for people it is a 409.
-ROLLOUT: Final = {
-    ("ready", "start"): "running",
-    ("running", "halt"): "halted",
-    ("running", "gate_failed"): "halted",
-    ("halted", "resume"): "running",
-    ("ready", "abort"): "aborting",
-    ("running", "abort"): "aborting",
-    ("halted", "abort"): "aborting",
-    ("running", "complete"): "finished",
-    ("aborting", "settled"): "aborted",
-}
-GROUP: Final = {
-    ("waiting", "start"): "running",
-    ("running", "complete"): "finished",
-    ("waiting", "cancel"): "cancelled",
-}
-ACTION: Final = {
-    ("waiting", "start"): "started",
-    ("waiting", "already"): "succeeded",
-    ("waiting", "cancel"): "cancelled",
-    ("started", "accept"): "accepted",
-    ("accepted", "accept"): "accepted",
-    ("started", "confirm"): "succeeded",
-    ("accepted", "confirm"): "succeeded",
-    ("started", "fail"): "failed",
-    ("accepted", "fail"): "failed",
-    ("succeeded", "undone"): "failed",
-    ("succeeded", "roll_back"): "rolling_back",
-    ("rolling_back", "rolled_back"): "rolled_back",
-    ("rolling_back", "fail"): "failed",
-}
-OPEN_ACTIONS: Final = ("started", "accepted", "rolling_back")
-LIVE_ROLLOUTS: Final = ("running", "halted", "aborting")
+from whir_fleet.models import Action, Artifact, Command, Rollout, RolloutGroup
+from whir_fleet.rollout_tables import move
 
 
 def find(session: Session, rollout_id: str) -> Rollout:
@@ -70,12 +34,23 @@ def actions_of(session: Session, rollout_id: str) -> list[Action]:
 # What people do -------------------------------------------------------------------------------------------------------
 
 
-def start(session: Session, rollout_id: str) -> Rollout:
+def approve(session: Session, rollout_id: str, who: str) -> Rollout:
+    """By somebody else than who made it."""
     rollout = find(session, rollout_id)
-    other = session.scalar(select(Rollout).where(Rollout.state.in_(LIVE_ROLLOUTS), Rollout.id != rollout_id))
-    if other is not None:
-        raise ConflictError(f"rollout {other.id} ({other.name}) is {other.state}; one at a time")
-    return _by_hand(rollout, "start", None)
+    if rollout.created_by == who:
+        raise ForbiddenError(f"rollout {rollout.id} was made by {who}: somebody else has to approve it")
+    _by_hand(rollout, "approve", None)
+    rollout.approved_by = who
+    return rollout
+
+
+def start(session: Session, rollout_id: str, now_ms: int) -> Rollout:
+    """From now on older rollouts leave its nodes alone."""
+    rollout = _by_hand(find(session, rollout_id), "start", None)
+    rollout.started_ms = now_ms
+    session.flush()
+    rollout_plans.supersede(session, rollout)
+    return rollout
 
 
 def halt(session: Session, rollout_id: str) -> Rollout:
@@ -84,11 +59,13 @@ def halt(session: Session, rollout_id: str) -> Rollout:
 
 
 def resume(session: Session, rollout_id: str) -> Rollout:
-    """Goes on, with the failures so far acknowledged: they no longer count at any gate."""
+    """Goes on, with what went wrong so far acknowledged: failures no longer count, a drift no longer holds its group."""
     rollout = _by_hand(find(session, rollout_id), "resume", None)
-    for action in actions_of(session, rollout_id):
-        if action.state == "failed":
-            action.acknowledged = True
+    for action in session.scalars(select(Action).where(Action.rollout_id == rollout_id, Action.state == "failed")):
+        action.acknowledged = True
+    for group in groups_of(session, rollout_id):
+        if group.drift is not None:
+            move(group, "pass")
     return rollout
 
 
@@ -97,11 +74,38 @@ def abort(session: Session, rollout_id: str) -> Rollout:
 
 
 def _by_hand(rollout: Rollout, what: str, reason: str | None) -> Rollout:
-    state = ROLLOUT.get((rollout.state, what))
-    if state is None:
-        raise ConflictError(f"rollout {rollout.id} is {rollout.state}: cannot {what} it")
-    rollout.state, rollout.reason = state, reason
+    before = rollout.state
+    if not move(rollout, what):
+        raise ConflictError(f"rollout {rollout.id} is {before}: cannot {what} it")
+    rollout.reason = reason
     return rollout
+
+
+# What nodes are told --------------------------------------------------------------------------------------------------
+
+
+def tell_update(session: Session, rollout: Rollout, action: Action, now_ms: int, counter: int | None) -> None:
+    """The next bundle for a node whose model has this security counter: the rollout's, or one that has to come before it."""
+    artifact = _next_bundle(session, session.get_one(Artifact, rollout.sha256), counter)
+    action.sha256 = artifact.sha256
+    args = {"sha256": artifact.sha256, "bytes": artifact.bytes, "deadline_s": rollout.trial_s}
+    _tell(session, rollout, action, "update", args, f"{action.id}-{artifact.counter}", now_ms)
+
+
+def tell_rollback(session: Session, rollout: Rollout, action: Action, now_ms: int) -> None:
+    _tell(session, rollout, action, "rollback", {}, f"{action.id}-r", now_ms)
+    action.finished_ms = None
+
+
+def _tell(session: Session, rollout: Rollout, action: Action, c: str, args: dict[str, object], id: str, now_ms: int) -> None:
+    action.command_id, action.started_ms = id, now_ms
+    commands.create(session, action.node_id, c, args, id, now_ms // 1000 + rollout.silence_s, now_ms)
+
+
+def _next_bundle(session: Session, target: Artifact, counter: int | None) -> Artifact:
+    between = select(Artifact).where(Artifact.hardware == target.hardware, Artifact.pass_through)
+    between = between.where(Artifact.counter < target.counter, Artifact.counter > (-1 if counter is None else counter))
+    return session.scalars(between.order_by(Artifact.counter).limit(1)).first() or target
 
 
 # What nodes report ----------------------------------------------------------------------------------------------------
@@ -109,30 +113,45 @@ def _by_hand(rollout: Rollout, what: str, reason: str | None) -> Rollout:
 
 def on_event(session: Session, node_id: int, message: Parsed) -> None:
     """`update_…` and `rollback_done` events carry the id of the command that caused them."""
-    body = message.body
+    body, now_ms = message.body, message.received_ms
+    desired.on_event(session, node_id, body)
     action = _action_of(session, body.get("action"), node_id)
     if action is None:
         return
     rolling_back = action.state == "rolling_back"
     match body["kind"]:
         case "update_started" | "update_trial":
-            _move(action, "accept")
+            move(action, "accept")
         case "update_confirmed":
-            artifact = _artifact_of(session, action)
-            reported = (body.get("model"), body.get("model_version"), body.get("counter"))
-            if _is_the_model(reported, artifact):
-                _finish(session, action, "confirm", message.received_ms)
-            else:
-                _finish(session, action, "fail", message.received_ms, "wrong_model", f"confirmed {reported}, not the bundle's")
+            _confirmed(session, action, message)
         case "update_refused":
             code = body.get("code")
             if code != "busy":
-                _finish(session, action, "fail", message.received_ms, code or "refused", body.get("text"))
+                finish(session, action, "fail", now_ms, code or "refused", body.get("text"))
         case "update_reverted" if not rolling_back:
             what = "undone" if action.state == "succeeded" else "fail"
-            _finish(session, action, what, message.received_ms, body.get("code") or "reverted", body.get("text"))
+            finish(session, action, what, now_ms, body.get("code") or "reverted", body.get("text"))
+            desired.forget(session, node_id)
         case "rollback_done" | "update_reverted":
-            _finish(session, action, "rolled_back", message.received_ms)
+            finish(session, action, "rolled_back", now_ms)
+
+
+def _confirmed(session: Session, action: Action, message: Parsed) -> None:
+    body, now_ms = message.body, message.received_ms
+    artifact = session.get_one(Artifact, action.sha256)
+    reported = (body.get("model"), body.get("model_version"), body.get("counter"))
+    if not _is_the_model(reported, artifact):
+        finish(session, action, "fail", now_ms, "wrong_model", f"confirmed {reported}, not the bundle's")
+        return
+    desired.put(session, action.node_id, artifact.sha256, now_ms)
+    rollout = session.get_one(Rollout, action.rollout_id)
+    if artifact.sha256 == rollout.sha256:
+        finish(session, action, "confirm", now_ms)
+    elif rollout.state != "aborting" and move(action, "step"):
+        commands.close(session, str(action.command_id))
+        tell_update(session, rollout, action, now_ms, artifact.counter)
+    else:
+        finish(session, action, "fail", now_ms, "pass_through", f"stopped at {artifact.model} {artifact.model_version}")
 
 
 def on_answer(session: Session, command: Command, now_ms: int) -> None:
@@ -142,26 +161,19 @@ def on_answer(session: Session, command: Command, now_ms: int) -> None:
         return
     if command.state == commands.ACCEPTED:
         if command.c == "update":
-            _move(action, "accept")
+            move(action, "accept")
         elif command.result == "ok":
-            _finish(session, action, "rolled_back", now_ms)
+            finish(session, action, "rolled_back", now_ms)
     else:
-        _finish(session, action, "fail", now_ms, command.code or command.result or "refused")
+        finish(session, action, "fail", now_ms, command.code or command.result or "refused")
 
 
 def _action_of(session: Session, command_id: str | None, node_id: int) -> Action | None:
+    """The action whose newest command this is: what a node says about an older one is no news."""
     if not command_id:
         return None
-    action = session.get(Action, command_id.removesuffix("-r"), with_for_update=True)
-    if action is None or action.node_id != node_id:
-        return None
-    # An answer to the update that comes while the rollback runs says nothing about the rollback, and the other way round.
-    return action if (action.state == "rolling_back") == command_id.endswith("-r") else None
-
-
-def _artifact_of(session: Session, action: Action) -> Artifact:
-    rollout = session.get_one(Rollout, action.rollout_id)
-    return session.get_one(Artifact, rollout.sha256)
+    query = select(Action).where(Action.command_id == command_id, Action.node_id == node_id)
+    return session.scalars(query.with_for_update()).first()
 
 
 def _is_the_model(reported: tuple[str | None, str | None, int | None], artifact: Artifact) -> bool:
@@ -170,119 +182,11 @@ def _is_the_model(reported: tuple[str | None, str | None, int | None], artifact:
     return any(r is not None for r in reported) and all(r is None or r == w for r, w in zip(reported, wanted, strict=True))
 
 
-def _runs(node: Node, artifact: Artifact) -> bool:
-    reported = (node.model, node.model_version, node.counter)
-    return reported == (artifact.model, artifact.model_version, artifact.counter) and not node.trial
-
-
-def _move(action: Action, what: str) -> bool:
-    state = ACTION.get((action.state, what))
-    if state is None:
-        return False
-    action.state = state
-    return True
-
-
-def _finish(session: Session, action: Action, what: str, now_ms: int, code: str | None = None, text: str | None = None) -> None:
-    command_id = f"{action.id}-r" if action.state == "rolling_back" else action.id
-    if _move(action, what):
-        action.code, action.text, action.finished_ms = code, text, now_ms
-        commands.close(session, command_id)
-
-
-# What time does -------------------------------------------------------------------------------------------------------
-
-
-def any_live(session: Session) -> bool:
-    return session.scalar(select(Rollout.id).where(Rollout.state.in_(LIVE_ROLLOUTS)).limit(1)) is not None
-
-
-def advance(session: Session, now_ms: int) -> list[Rollout]:
-    """One step of every live rollout; called by the worker again and again. Returns those whose state changed."""
-    changed = []
-    for rollout in session.scalars(select(Rollout).where(Rollout.state.in_(LIVE_ROLLOUTS)).with_for_update()).all():
-        before = rollout.state
-        _advance(session, rollout, now_ms)
-        if rollout.state != before:
-            changed.append(rollout)
-    return changed
-
-
-def _advance(session: Session, rollout: Rollout, now_ms: int) -> None:
-    actions = actions_of(session, rollout.id)
-    groups = groups_of(session, rollout.id)
-    _silence(session, rollout, actions, now_ms)
-    if rollout.state == "aborting":
-        _settle(session, rollout, groups, actions, now_ms)
+def finish(session: Session, action: Action, what: str, now_ms: int, code: str | None = None, text: str | None = None) -> None:
+    if not move(action, what):
         return
-    if rollout.state == "halted":
-        return
-    for group in groups:
-        mine = [action for action in actions if action.number == group.number]
-        if group.state == "waiting":
-            _start_group(session, rollout, group, mine, now_ms)
-        counted = [action for action in mine if not action.acknowledged]
-        failed = sum(action.state == "failed" for action in counted)
-        succeeded = sum(action.state == "succeeded" for action in counted)
-        if failed >= max(1, rollout.abort_min) and failed * 100 >= rollout.abort_percent * len(counted):
-            _change(rollout, "abort", f"group {group.number}: {failed} of {len(counted)} failed")
-            _settle(session, rollout, groups, actions, now_ms)
-            return
-        if group.state != "running":
-            continue  # past its gate, but a success that was taken back may still have aborted the rollout above
-        passed = succeeded * 100 >= rollout.success_percent * len(counted)
-        over = all(action.state not in ("waiting", *OPEN_ACTIONS) for action in mine)
-        if over and passed:
-            group.state = GROUP[group.state, "complete"]
-        elif over:
-            _change(rollout, "gate_failed", f"group {group.number}: {succeeded} of {len(counted)} confirmed")
-            return
-        elif not passed:
-            return  # the gate is shut: nothing behind this group starts
-    if all(group.state == "finished" for group in groups):
-        _change(rollout, "complete", None)
-        rollout.finished_ms = now_ms
-
-
-def _start_group(session: Session, rollout: Rollout, group: RolloutGroup, actions: list[Action], now_ms: int) -> None:
-    artifact = session.get_one(Artifact, rollout.sha256)
-    group.state, group.started_ms = GROUP[group.state, "start"], now_ms
-    for action in actions:
-        action.started_ms = now_ms
-        if _runs(session.get_one(Node, action.node_id), artifact):
-            action.already = True
-            _finish(session, action, "already", now_ms)
-            continue
-        _move(action, "start")
-        args = {"sha256": artifact.sha256, "bytes": artifact.bytes, "deadline_s": rollout.trial_s}
-        exp_s = now_ms // 1000 + rollout.silence_s
-        commands.create(session, action.node_id, "update", args, action.id, exp_s, now_ms)
-
-
-def _silence(session: Session, rollout: Rollout, actions: list[Action], now_ms: int) -> None:
-    """A node that has not reported an end by the deadline has failed."""
-    for action in actions:
-        if action.state in OPEN_ACTIONS and now_ms - (action.started_ms or 0) > rollout.silence_s * 1000:
-            _finish(session, action, "fail", now_ms, "silent", f"no result within {rollout.silence_s} s")
-
-
-def _settle(session: Session, rollout: Rollout, groups: list[RolloutGroup], actions: list[Action], now_ms: int) -> None:
-    """After an abort: what waits is cancelled, what runs comes to its end, and with `revert` the new model is taken back."""
-    for group in groups:
-        if group.state == "waiting":
-            group.state = GROUP[group.state, "cancel"]
-    for action in actions:
-        if action.state == "waiting":
-            _move(action, "cancel")
-        elif action.state == "succeeded" and rollout.on_abort == "revert" and not action.already:
-            _move(action, "roll_back")
-            action.started_ms, action.finished_ms = now_ms, None
-            exp_s = now_ms // 1000 + rollout.silence_s
-            commands.create(session, action.node_id, "rollback", {}, f"{action.id}-r", exp_s, now_ms)
-    if not any(action.state in OPEN_ACTIONS for action in actions):
-        _change(rollout, "settled", rollout.reason)
-        rollout.finished_ms = now_ms
-
-
-def _change(rollout: Rollout, what: str, reason: str | None) -> None:
-    rollout.state, rollout.reason = ROLLOUT[rollout.state, what], reason
+    action.code, action.text, action.finished_ms = code, text, now_ms
+    if action.command_id is not None:
+        commands.close(session, action.command_id)
+    if what == "rolled_back":
+        desired.forget(session, action.node_id)

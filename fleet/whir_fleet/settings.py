@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     batch_max: int = Field(500, ge=1, le=10_000, description="messages committed together at most")
     linger_ms: int = Field(20, ge=0, le=1000, description="how long a batch waits to fill")
     resend_s: int = Field(15, ge=1, le=3600, description="a command without an answer goes out again after this")
+    rollout_approval: bool = Field(False, description="a rollout starts only when another person has approved it")
     enrolled_only: bool = Field(False, description="take messages of nodes only that a factory has enrolled")
     raw_days: int = Field(7, ge=1, le=3650, description="telemetry is kept row by row for so long, then by hour")
     hourly_days: int = Field(730, ge=1, le=36_500, description="and by hour for so long; alerts and events for ever")

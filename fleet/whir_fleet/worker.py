@@ -10,7 +10,19 @@ import time
 import paho.mqtt.client as mqtt
 from sqlalchemy.exc import DBAPIError
 
-from whir_fleet import alerts, captures, commands, escalation, leases, messages, retention, rollouts, silence, site_alerts
+from whir_fleet import (
+    alerts,
+    captures,
+    commands,
+    desired,
+    escalation,
+    leases,
+    messages,
+    retention,
+    rollout_steps,
+    silence,
+    site_alerts,
+)
 from whir_fleet.artifacts import Signer
 from whir_fleet.clock import now_ms
 from whir_fleet.crl_keeper import CrlKeeper
@@ -97,11 +109,11 @@ class Worker:
 
     def _step(self) -> None:
         with self._database.read() as session:
-            live = rollouts.any_live(session)
+            live = rollout_steps.any_live(session)
         if live:
             with self._database.write() as session:
                 leases.check(session, LEASE, self._fence or 0)
-                for rollout in rollouts.advance(session, now_ms()):
+                for rollout in rollout_steps.advance(session, now_ms()):
                     log.info("rollout %s (%s) is %s%s", rollout.id, rollout.name, rollout.state, _because(rollout.reason))
         self._watch()
         self._send_commands()
@@ -134,6 +146,7 @@ class Worker:
             alerts.announce(session, now)
             escalation.escalate(session, now)
             commands.expire(session, now)
+            desired.reconcile(session, now)
         if self._crl is not None:
             self._crl.step()
 

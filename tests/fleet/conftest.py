@@ -14,6 +14,7 @@ import pytest
 import signed_bundle
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from rollout_fleet import Fleet
 from signed_bundle import FIELDS, KEY, KEY_ID
 
 from whir_fleet.db import Database
@@ -53,13 +54,17 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> Iterator[Database]:
-    """Migrated and empty, on either engine in turn."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> str:
+    """Of a migrated, empty database, on either engine in turn."""
     if request.param == "sqlite":
-        made = Database(f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'fleet.db')}")
-    else:
-        server: Postgres = request.getfixturevalue("postgres")
-        made = Database(server.create(f"test_{next(_numbers)}", template="migrated"))
+        return f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'fleet.db')}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.create(f"test_{next(_numbers)}", template="migrated")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url)
     yield made
     made.close()
 
@@ -93,9 +98,16 @@ def artifact(database: Database) -> str:
                 classes=["normal", "bearing"],
                 uploaded_ms=T0,
                 uploaded_by="test",
+                pass_through=False,
             )
         )
     return sha256
+
+
+@pytest.fixture
+def fleet(database: Database, says: Callable[..., Inbound], artifact: str) -> Callable[[int], Fleet]:
+    """For rollouts of that bundle: `fleet(3)` has nodes n0, n1 and n2."""
+    return lambda nodes: Fleet(database, says, artifact, nodes)
 
 
 _FIELDS = replace(FIELDS, model_name="new", security_counter=2, hardware_class="host", classes=("normal", "bearing"))

@@ -20,10 +20,10 @@ from whir_fleet.errors import RequestError
     ],
 )
 def test_groups_are_never_empty_and_together_all_nodes(specs: tuple[str, ...], total: int, sizes: list[int]) -> None:
-    assert rollout_plans.group_sizes(specs, total) == sizes
+    assert [len(group) for group in rollout_plans.cut(specs, range(total), lambda *_: False)] == sizes
 
 
 @pytest.mark.parametrize("spec", ["0", "-1", "101%", "", "x", "1.5", "10 %"])
 def test_a_group_that_makes_no_sense_is_refused(spec: str) -> None:
     with pytest.raises(RequestError, match="group"):
-        rollout_plans.group_sizes((spec,), 10)
+        rollout_plans.cut((spec,), range(10), lambda *_: True)

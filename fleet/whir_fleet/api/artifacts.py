@@ -31,7 +31,7 @@ class ArtifactView(BaseModel):
                 "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "bytes": 36412,
                 "model": "synth12k",
                 "model_version": "2", "counter": 2, "hardware": "esp32", "key_id": 1, "uploaded_ms": 1790000000000,
-                "uploaded_by": "ci", "classes": ["normal", "imbalance", "misalignment", "bearing"],
+                "uploaded_by": "ci", "pass_through": False, "classes": ["normal", "imbalance", "misalignment", "bearing"],
             }
         },
     )  # fmt: skip
@@ -46,6 +46,7 @@ class ArtifactView(BaseModel):
     classes: list[str]
     uploaded_ms: int
     uploaded_by: str
+    pass_through: bool
 
 
 _BODY = {
@@ -82,6 +83,22 @@ def listed(session: Reading, _: Viewer, limit: Limit = 100, cursor: Cursor = Non
 @router.get("/{sha256}")
 def detail(session: Reading, _: Viewer, sha256: str) -> ArtifactView:
     return ArtifactView.model_validate(artifacts.find(session, sha256))
+
+
+class PassThrough(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"pass_through": True}})
+
+    pass_through: bool
+
+
+@router.patch("/{sha256}")
+def mark(session: Writing, who: Operator, sha256: str, request: PassThrough) -> ArtifactView:
+    """A pass-through bundle has to be run by every older node before it takes a newer one; rollouts see to it."""
+    who.everywhere()
+    artifact = artifacts.find(session, sha256)
+    artifact.pass_through = request.pass_through
+    audit.note(session, **request.model_dump())
+    return ArtifactView.model_validate(artifact)
 
 
 @router.delete("/{sha256}", status_code=204)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Body, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 from ulid import ULID
 
-from whir_fleet import audit, commands, devices, machines, retention
+from whir_fleet import audit, commands, desired, devices, machines, retention
 from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
@@ -25,6 +25,7 @@ _NODE: dict[str, Any] = {
     "fw": "0.1.0", "hardware": "esp32", "engine": "whir_nn", "model": "synth12k", "model_version": "2", "counter": 2,
     "slot": "b", "trial": False, "sensor": "lis3dh", "rate_mhz": 1344000, "next_s": 60, "dropped": 0, "reset": "power",
     "first_seen_ms": 1790000000000, "last_seen_ms": 1790000600000, "received": 812, "lost": 0,
+    "tags": ["pilot"],
 }  # fmt: skip
 
 
@@ -58,6 +59,7 @@ class NodeView(BaseModel):
     last_seen_ms: int
     received: int
     lost: int
+    tags: list[str]
 
 
 class BootView(BaseModel):
@@ -70,14 +72,35 @@ class BootView(BaseModel):
     lost: int
 
 
+class DesiredView(BaseModel):
+    """The bundle that the node confirmed last. It is sent again where the status says otherwise; `tries` counts that."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    sha256: str
+    model: str
+    model_version: str
+    counter: int
+    since_ms: int
+    tries: int
+
+
 class NodeDetail(NodeView):
     model_config = ConfigDict(
         json_schema_extra={
-            "example": _NODE | {"boots": [{"boot": 4, "first_seq": 0, "last_seq": 811, "received": 812, "lost": 0}]}
+            "example": _NODE
+            | {
+                "boots": [{"boot": 4, "first_seq": 0, "last_seq": 811, "received": 812, "lost": 0}],
+                "desired": {
+                    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "model": "synth12k",
+                    "model_version": "2", "counter": 2, "since_ms": 1790000000000, "tries": 0,
+                },
+            }
         }
-    )
+    )  # fmt: skip
 
     boots: list[BootView]
+    desired: DesiredView | None
 
 
 class TelemetryView(BaseModel):
@@ -169,11 +192,18 @@ class EventView(BaseModel):
 
 
 def _nodes(session: Session, found: list[Node]) -> list[dict[str, Any]]:
-    counts, places, now = devices.counts(session, [node.id for node in found]), machines.places(session, found), now_ms()
+    ids = [node.id for node in found]
+    counts, tags, places, now = (
+        devices.counts(session, ids),
+        devices.tags(session, ids),
+        machines.places(session, found),
+        now_ms(),
+    )
     return [
         {name: getattr(node, name) for name in NodeView.model_fields if hasattr(node, name)}
         | {"machine": places[node.id].machine, "point": places[node.id].point, "presence": devices.presence(node, now)}
         | counts.get(node.id, {"received": 0, "lost": 0})
+        | {"tags": tags.get(node.id, [])}
         for node in found
     ]
 
@@ -212,6 +242,7 @@ class CommandView(BaseModel):
 
 
 Site = Annotated[str | None, Query(max_length=32)]
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")]
 Since = Annotated[int | None, Query(ge=0, lt=2**63, description="ms since 1970")]
 
 
@@ -230,7 +261,18 @@ def node(session: Reading, _: Viewer, site: str, name: str) -> NodeDetail:
     """One node, with what came and what was lost by boot."""
     found = devices.find(session, site, name)
     (values,) = _nodes(session, [found])
-    return NodeDetail(**values, boots=[BootView(**boot) for boot in devices.boots(session, found.id)])
+    boots, wanted = [BootView(**boot) for boot in devices.boots(session, found.id)], desired.of(session, found.id)
+    return NodeDetail(**values, boots=boots, desired=None if wanted is None else DesiredView(**wanted))
+
+
+@router.put("/nodes/{site}/{name}/tags")
+def tags(session: Writing, _: Operator, site: str, name: str, request: Annotated[list[Tag], Body(max_length=50)]) -> list[str]:
+    """These and no others. Rollouts choose nodes by them."""
+    found = devices.find(session, site, name)
+    devices.set_tags(session, found, request)
+    audit.note(session, tags=request)
+    session.flush()
+    return devices.tags(session, [found.id]).get(found.id, [])
 
 
 @router.post("/nodes/{site}/{name}/commands", status_code=201)

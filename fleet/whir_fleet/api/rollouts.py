@@ -1,4 +1,4 @@
-"""Rollouts: create, look, start, halt, resume, abort."""
+"""Rollouts: create, look, approve, start, halt, resume, abort."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ router = APIRouter(prefix="/rollouts", tags=["rollouts"])
 
 
 class RolloutRequest(BaseModel):
-    """`groups`: "2" = two further nodes, "25%" = until 25 % of all are reached; what is left makes a last group."""
+    """`groups`: "2" = two further nodes, "25%" = until 25 % of all are reached, "tag=pilot" = those that a selector finds; what
+    is left makes a last group."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -37,15 +38,20 @@ class RolloutRequest(BaseModel):
     sha256: str = Field(min_length=8, max_length=64, pattern="^[0-9a-f]+$", description="the artifact's, or its beginning")
     groups: list[str] = Field(["1", "100%"], min_length=1, max_length=50)
     canary: list[str] = Field([], max_length=1000, description="nodes that come first, in this order")
-    nodes: list[str] = Field([], max_length=10_000, description="only these; else every node of the bundle's hardware class")
-    site: str | None = Field(None, max_length=32)
+    nodes: list[str] = Field([], max_length=10_000, description="exactly these; else every node that fits, late joiners too")
+    where: list[str] = Field([], max_length=100, description="selectors: site=…, hardware=…, tag=…, node=…")
     success_percent: int = Field(100, ge=1, le=100, description="of a group, before the next one starts")
     abort_percent: int = Field(50, ge=1, le=100, description="failures of a group that abort the rollout")
     abort_min: int = Field(1, ge=1, le=10_000, description="but not fewer than this many")
     silence_s: int = Field(3600, ge=1, le=2_592_000, description="no result within this counts as failure")
     trial_s: int = Field(600, ge=1, le=86_400, description="the node itself reverts what it could not confirm within this")
     on_abort: Literal["keep", "revert"] = "keep"
-    start: bool = True
+    window: str | None = Field(None, max_length=100, description="start nodes only then: `sat,sun 22:00-05:00 Europe/Berlin`")
+    machine: Literal["any", "running", "off"] = Field("any", description="start nodes only whose machine does so")
+    rate_per_min: int | None = Field(None, ge=1, le=100_000, description="start no more than this in a minute")
+    jitter_s: int = Field(0, ge=0, le=86_400, description="each node starts after a random part of this")
+    observe_s: int = Field(0, ge=0, le=2_592_000, description="watch a group's verdicts for this long before the next one")
+    start: bool = Field(True, description="at once; where rollouts need approval, it has to be started after that")
 
 
 class ActionView(BaseModel):
@@ -66,6 +72,8 @@ class GroupView(BaseModel):
     size: int
     state: str
     started_ms: int | None
+    observed_ms: int | None = Field(description="since when its verdicts are watched")
+    drift: str | None = Field(description="why its verdicts were found worse")
     actions: dict[str, int] = Field(description="how many actions are in which state")
 
 
@@ -75,7 +83,7 @@ class RolloutView(BaseModel):
     id: str
     name: str
     sha256: str
-    state: Literal["ready", "running", "halted", "aborting", "aborted", "finished"]
+    state: Literal["proposed", "ready", "running", "halted", "aborting", "aborted", "finished"]
     reason: str | None
     success_percent: int
     abort_percent: int
@@ -83,8 +91,15 @@ class RolloutView(BaseModel):
     silence_s: int
     trial_s: int
     on_abort: str
+    window: str | None
+    machine: str
+    rate_per_min: int | None
+    jitter_s: int
+    observe_s: int
     created_ms: int
     created_by: str
+    approved_by: str | None
+    started_ms: int | None
     finished_ms: int | None
 
 
@@ -96,9 +111,14 @@ class RolloutDetail(RolloutView):
                 "finished_ms": None,
                 "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "success_percent": 100,
                 "abort_percent": 50, "abort_min": 1, "silence_s": 3600, "trial_s": 600, "on_abort": "revert",
-                "created_ms": 1790000000000, "created_by": "anna",
+                "window": "22:00-05:00 Europe/Berlin", "machine": "running", "rate_per_min": 60, "jitter_s": 0,
+                "observe_s": 3600, "created_ms": 1790000000000, "created_by": "anna", "approved_by": "ben",
+                "started_ms": 1790000000000,
                 "groups": [
-                    {"number": 0, "size": 1, "state": "running", "started_ms": 1790000000000, "actions": {"accepted": 1}}
+                    {
+                        "number": 0, "size": 1, "state": "running", "started_ms": 1790000000000, "observed_ms": None,
+                        "drift": None, "actions": {"accepted": 1},
+                    }
                 ],
                 "actions": [
                     {
@@ -124,7 +144,15 @@ def _detail(session: Session, rollout: Rollout) -> RolloutDetail:
     return RolloutDetail(
         **RolloutView.model_validate(rollout).model_dump(),
         groups=[
-            GroupView(number=g.number, size=g.size, state=g.state, started_ms=g.started_ms, actions=dict(states[g.number]))
+            GroupView(
+                number=g.number,
+                size=g.size,
+                state=g.state,
+                started_ms=g.started_ms,
+                observed_ms=g.observed_ms,
+                drift=g.drift,
+                actions=dict(states[g.number]),
+            )
             for g in rollouts.groups_of(session, rollout.id)
         ],
         actions=[
@@ -154,15 +182,16 @@ def _may(session: Session, who: Identity, rollout_id: str) -> None:
 
 @router.post("", status_code=201)
 def create(ctx: Ctx, session: Writing, who: Operator, request: RolloutRequest) -> RolloutDetail:
-    """Which nodes, in which groups, and what decides. Starts at once unless `start` is false."""
+    """Which nodes, in which groups, and what decides. Starts at once unless `start` is false or somebody has to approve it."""
     values = request.model_dump(exclude={"start"})
-    for name in ("groups", "canary", "nodes"):
+    for name in ("groups", "canary", "where", "nodes"):
         values[name] = tuple(values[name])
-    rollout = rollout_plans.create(session, Plan(**values), who.label, now_ms())
+    state = "proposed" if ctx.settings.rollout_approval else "ready"
+    rollout = rollout_plans.create(session, Plan(**values), who.label, now_ms(), state)
     _may(session, who, rollout.id)
     audit.note(session, object=rollout.id, **request.model_dump(exclude_defaults=True))
-    if request.start:
-        rollouts.start(session, rollout.id)
+    if request.start and state == "ready":
+        rollouts.start(session, rollout.id, now_ms())
     ctx.wake()
     return _detail(session, rollout)
 
@@ -184,10 +213,18 @@ def detail(session: Reading, who: Viewer, rollout_id: str) -> RolloutDetail:
     return _detail(session, rollouts.find(session, rollout_id))
 
 
+@router.post("/{rollout_id}/approve")
+def approve(session: Writing, who: Operator, rollout_id: str) -> RolloutDetail:
+    """By somebody else than who made it; it can be started then."""
+    _may(session, who, rollout_id)
+    return _detail(session, rollouts.approve(session, rollout_id, who.label))
+
+
 @router.post("/{rollout_id}/start")
 def start(ctx: Ctx, session: Writing, who: Operator, rollout_id: str) -> RolloutDetail:
+    """Older rollouts that have not got to its nodes leave them alone from now on."""
     _may(session, who, rollout_id)
-    rollout = rollouts.start(session, rollout_id)
+    rollout = rollouts.start(session, rollout_id, now_ms())
     ctx.wake()
     return _detail(session, rollout)
 

@@ -1,0 +1,142 @@
+"""What time does to rollouts: groups start and pass their gates, silence becomes failure, an abort settles."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from whir_fleet import desired, rollout_gates, rollout_plans, rollout_quality, rollouts
+from whir_fleet.models import Action, Artifact, Node, Rollout, RolloutGroup
+from whir_fleet.rollout_tables import LIVE_ROLLOUTS, NOT_COUNTED, OPEN_ACTIONS, move
+
+
+def any_live(session: Session) -> bool:
+    return session.scalar(select(Rollout.id).where(Rollout.state.in_(LIVE_ROLLOUTS)).limit(1)) is not None
+
+
+def advance(session: Session, now_ms: int) -> list[Rollout]:
+    """One step of every live rollout, the newest first; the worker calls it again and again. Returns whose state changed."""
+    changed = []
+    live = select(Rollout).where(Rollout.state.in_(LIVE_ROLLOUTS)).order_by(Rollout.started_ms.desc(), Rollout.id.desc())
+    for rollout in session.scalars(live.with_for_update()).all():
+        before = rollout.state
+        _advance(session, rollout, now_ms)
+        if rollout.state != before:
+            changed.append(rollout)
+    return changed
+
+
+def _advance(session: Session, rollout: Rollout, now_ms: int) -> None:
+    _silence(session, rollout, now_ms)
+    groups = rollouts.groups_of(session, rollout.id)
+    if rollout.state == "running":
+        rollout_plans.join(session, rollout, groups)
+        for group in groups:
+            if not _step(session, rollout, group, now_ms):
+                break
+        else:
+            if all(group.state == "finished" for group in groups):
+                _change(rollout, "complete", None)
+                rollout.finished_ms = now_ms
+    if rollout.state == "aborting":
+        _settle(session, rollout, groups, now_ms)
+
+
+def _step(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: int) -> bool:
+    """Whether the group is past its gate, so that the next one may go on."""
+    if group.state == "waiting":
+        move(group, "start")
+        group.started_ms = now_ms
+    if group.state != "finished":
+        _start_actions(session, rollout, group, now_ms)
+    states, acknowledged = _states(session, rollout.id, group.number)
+    counted = states - acknowledged
+    total, failed, succeeded = counted.total(), counted["failed"], counted["succeeded"]
+    if failed >= max(1, rollout.abort_min) and failed * 100 >= rollout.abort_percent * total:
+        _change(rollout, "abort", f"group {group.number}: {failed} of {total} failed")
+        return False
+    over = not any(states[state] for state in ("waiting", *OPEN_ACTIONS))
+    if group.state == "running":
+        if succeeded * 100 < rollout.success_percent * total:
+            if over:
+                _change(rollout, "gate_failed", f"group {group.number}: {succeeded} of {total} confirmed")
+            return False
+        move(group, "observe" if rollout.observe_s else "pass")
+        group.observed_ms = now_ms if rollout.observe_s else None
+    if group.state == "observing" and not _observed(session, rollout, group, now_ms):
+        return False
+    if over:
+        move(group, "complete")
+    return True
+
+
+def _observed(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: int) -> bool:
+    """Whether the group has been watched for long enough and its verdicts are no worse."""
+    if now_ms < (group.observed_ms or now_ms) + rollout.observe_s * 1000:
+        return False
+    group.drift = rollout_quality.judge(session, rollout, group, now_ms)
+    if group.drift is not None:
+        _change(rollout, "drifted", f"group {group.number}: {group.drift}")
+        return False
+    return move(group, "pass")
+
+
+def _states(session: Session, rollout_id: str, number: int) -> tuple[Counter[str], Counter[str]]:
+    """How many actions of a group are in which state; and how many failures of them somebody has acknowledged."""
+    query = select(Action.state, Action.acknowledged, func.count()).where(Action.rollout_id == rollout_id)
+    query = query.where(Action.number == number, Action.state.not_in(NOT_COUNTED))
+    states: Counter[str] = Counter()
+    acknowledged: Counter[str] = Counter()
+    for state, known, count in session.execute(query.group_by(Action.state, Action.acknowledged)):
+        states[state] += count
+        acknowledged[state] += count * known
+    return states, acknowledged
+
+
+def _start_actions(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: int) -> None:
+    artifact = session.get_one(Artifact, rollout.sha256)
+    for action, node in rollout_gates.startable(session, rollout, group, now_ms):
+        if _runs(node, artifact):
+            action.already, action.started_ms = True, now_ms
+            rollouts.finish(session, action, "already", now_ms)
+            desired.put(session, node.id, artifact.sha256, now_ms)
+        elif move(action, "start"):
+            rollouts.tell_update(session, rollout, action, now_ms, node.counter)
+    session.flush()
+
+
+def _runs(node: Node, artifact: Artifact) -> bool:
+    reported = (node.model, node.model_version, node.counter)
+    return reported == (artifact.model, artifact.model_version, artifact.counter) and not node.trial
+
+
+def _silence(session: Session, rollout: Rollout, now_ms: int) -> None:
+    """A node that has not reported an end by the deadline has failed."""
+    late = select(Action).where(Action.rollout_id == rollout.id, Action.state.in_(OPEN_ACTIONS))
+    for action in session.scalars(late.where(Action.started_ms < now_ms - rollout.silence_s * 1000).with_for_update()).all():
+        rollouts.finish(session, action, "fail", now_ms, "silent", f"no result within {rollout.silence_s} s")
+    session.flush()
+
+
+def _settle(session: Session, rollout: Rollout, groups: list[RolloutGroup], now_ms: int) -> None:
+    """After an abort: what waits is cancelled, what runs comes to its end, and with `revert` the new model is taken back."""
+    for group in groups:
+        move(group, "cancel")
+    mine = select(Action).where(Action.rollout_id == rollout.id)
+    for action in session.scalars(mine.where(Action.state == "waiting")).all():
+        move(action, "cancel")
+    if rollout.on_abort == "revert":
+        for action in session.scalars(mine.where(Action.state == "succeeded", ~Action.already)).all():
+            if move(action, "roll_back"):
+                rollouts.tell_rollback(session, rollout, action, now_ms)
+    session.flush()
+    if session.scalar(mine.where(Action.state.in_(OPEN_ACTIONS)).limit(1)) is None:
+        _change(rollout, "settled", rollout.reason)
+        rollout.finished_ms = now_ms
+
+
+def _change(rollout: Rollout, what: str, reason: str | None) -> None:
+    if move(rollout, what):
+        rollout.reason = reason
