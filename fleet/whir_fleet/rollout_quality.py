@@ -2,7 +2,7 @@
 
 The unit is the node, not the message: messages of one machine are no independent evidence. Every node is compared with itself
 over the same time before, so a machine that was faulty all along says nothing against the model. What remains is a table of two
-by two, (changed, as before) × (canary, control), and Fisher's exact test, one-sided, for each of `MEASURES`; the level of 5 % is
+by two, (changed, as before) × (canary, control), and Fisher's exact test, one-sided, for each of `MEASURES`; the 5 % are
 shared among them (Bonferroni). Where so few nodes could never reach it, more than half of the canaries changed is drift.
 """
 
