@@ -1,10 +1,8 @@
-"""Bundles: checked by the node's own C code at upload, kept under their SHA-256, fetched by a signed, short-lived URL."""
+"""Bundles: checked by the node's own C code at upload, kept in a `BundleStore`, fetched by a signed, short-lived URL."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from whir_contracts import contract
+from whir_fleet.bundle_store import BundleStore
 from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, SettingsError
 from whir_fleet.models import Action, Artifact, Rollout
 from whir_node.bundle import inspect
@@ -48,10 +47,6 @@ class Signer:
             raise CredentialError("the bundle's URL was signed for another bundle")
 
 
-def path_of(folder: Path, sha256: str) -> Path:
-    return folder / f"{sha256}.whir"
-
-
 def find(session: Session, sha256: str) -> Artifact:
     """By the whole hash, or by a beginning of at least 8 characters that only one has."""
     if len(sha256) >= 8:
@@ -75,7 +70,7 @@ def public_keys(folder: Path) -> dict[int, ec.EllipticCurvePublicKey]:
 
 
 def upload(
-    session: Session, folder: Path, keys: dict[int, ec.EllipticCurvePublicKey], data: bytes, who: str, now_ms: int
+    session: Session, store: BundleStore, keys: dict[int, ec.EllipticCurvePublicKey], data: bytes, who: str, now_ms: int
 ) -> Artifact:
     """Checks a bundle exactly as a node would and keeps it. The same bytes again are no error.
 
@@ -97,7 +92,7 @@ def upload(
     found = session.get(Artifact, sha256)
     if found is not None:
         return found
-    _write(path_of(folder, sha256), data)
+    store.put(sha256, data)
     artifact = Artifact(
         sha256=sha256,
         bytes=len(data),
@@ -116,16 +111,7 @@ def upload(
     return artifact
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, and on the disk before the row that names it."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
-
-
-def remove(session: Session, folder: Path, sha256: str) -> None:
+def remove(session: Session, store: BundleStore, sha256: str) -> None:
     """Only while no rollout names it; then no node is to run it either."""
     artifact = find(session, sha256)
     if session.scalar(select(Rollout.id).where(Rollout.sha256 == artifact.sha256).limit(1)) is not None:
@@ -133,4 +119,4 @@ def remove(session: Session, folder: Path, sha256: str) -> None:
     if session.scalar(select(Action.id).where(Action.sha256 == artifact.sha256).limit(1)) is not None:
         raise ConflictError(f"artifact {artifact.sha256[:12]} was sent to nodes on their way to another")
     session.delete(artifact)
-    path_of(folder, artifact.sha256).unlink(missing_ok=True)
+    store.remove(artifact.sha256)

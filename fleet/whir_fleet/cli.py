@@ -1,26 +1,22 @@
-"""`whir fleet`. What runs the service is imported where it is run: the client commands start without it."""
+"""`whir fleet`: nodes, bundles, tokens, and the commands of the other `cli_` files."""
 
 from __future__ import annotations
 
 import getpass
 import json
-import logging
-import signal
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from whir_fleet import cli_alerts, cli_captures, cli_machines, cli_notifications
-from whir_fleet.errors import SettingsError
+from whir_fleet import cli_alerts, cli_captures, cli_machines, cli_notifications, cli_service
 from whir_fleet.remote import Remote
 from whir_fleet.terminal import ConfigOption, DataOption, JsonOption, UrlOption, columns, one_line, print_json, print_table
 
 app = typer.Typer(help="The fleet service: serve, ingest, upload, tokens.", no_args_is_help=True, add_completion=False)
 token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
+app.add_typer(cli_service.app)
 app.add_typer(token_app, name="token")
 app.add_typer(cli_machines.app, name="machines")
 app.add_typer(cli_alerts.app, name="alerts")
@@ -28,175 +24,6 @@ app.add_typer(cli_alerts.maintenance_app, name="maintenance")
 app.add_typer(cli_captures.app, name="captures")
 app.add_typer(cli_notifications.channels_app, name="channels")
 app.add_typer(cli_notifications.deliveries_app, name="deliveries")
-
-BrokerOption = Annotated[str | None, typer.Option(help="`embedded`, or mqtt://user@host:port")]
-
-
-def _log() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
-    for noisy in ("alembic", "httpx"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def _on_signal(stop: Callable[[], None]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop())
-
-
-@app.command()
-@one_line
-def serve(
-    config: ConfigOption = None,
-    data_dir: DataOption = None,
-    host: Annotated[str | None, typer.Option(help="where the API listens")] = None,
-    port: Annotated[int | None, typer.Option(help="of the API")] = None,
-    broker: BrokerOption = None,
-    broker_host: Annotated[str | None, typer.Option(help="where the embedded broker listens")] = None,
-    broker_port: Annotated[int | None, typer.Option(help="of the embedded broker")] = None,
-    public_url: Annotated[str | None, typer.Option(help="how nodes reach the API")] = None,
-) -> None:
-    """Broker, ingest, worker and API in one process.
-
-    Example: whir fleet serve --data-dir /var/lib/whir
-    """
-    from whir_fleet.service import FleetService
-    from whir_fleet.settings import Settings
-
-    _log()
-    settings = Settings.load(
-        config,
-        data_dir=data_dir,
-        api_host=host,
-        api_port=port,
-        broker=broker,
-        broker_host=broker_host,
-        broker_port=broker_port,
-        public_url=public_url,
-    )
-    service = FleetService(settings)
-    _on_signal(service.stopping.set)
-    with service:
-        log = logging.getLogger("whir.fleet")
-        log.info("API %s, broker %s, database %r", service.url, service.broker.url, service.database.engine.url)
-        if service.embedded is not None:
-            log.info(
-                "embedded broker: users and passwords are in %s; it keeps no node to its own topics (no ACL): "
-                "for a plant take mosquitto (`whir fleet broker-config`) or EMQX",
-                settings.data_dir / "broker_users.toml",
-            )
-        while not service.stopping.is_set():
-            service.wait(0.2)
-
-
-@app.command()
-@one_line
-def ingest(
-    config: ConfigOption = None,
-    data_dir: DataOption = None,
-    broker: BrokerOption = None,
-    drain: Annotated[
-        str | None, typer.Option(help="instance that will not come back: store what waits for it, end its session")
-    ] = None,
-) -> None:
-    """Only ingest: from a broker of your own into the database. Any number of them, each with a WHIR_FLEET_INSTANCE of its own.
-
-    Example: WHIR_FLEET_INSTANCE=1 whir fleet ingest --broker mqtt://fleet@broker.plant:1883
-    """
-    import threading
-
-    from whir_fleet import ingest
-    from whir_fleet.db import Database
-    from whir_fleet.link import BrokerAddress
-    from whir_fleet.settings import Settings
-
-    _log()
-    settings = Settings.load(config, data_dir=data_dir, broker=broker, instance=drain)
-    if settings.broker == "embedded":
-        raise typer.BadParameter(
-            "ingest alone needs a broker of its own: --broker mqtt://user@host:port", param_hint="--broker"
-        )
-    settings.prepare()
-    database = Database(settings.url)
-    database.migrate()
-    address = BrokerAddress.parse(settings.broker, settings.external_password())
-    try:
-        if drain is not None:
-            stop = threading.Event()
-            _on_signal(stop.set)
-            counters = ingest.drain(settings, database, address, stop)
-            typer.echo(f"{drain}: {counters.new} stored, {counters.duplicates} were there, {counters.unreadable} unreadable")
-        else:
-            alone = ingest.Ingest(settings, database, address)
-            _on_signal(alone.stop)
-            alone.run()
-    finally:
-        database.close()
-
-
-@app.command()
-@one_line
-def size(
-    nodes: Annotated[int, typer.Option(min=1, help="how many")],
-    interval: Annotated[float, typer.Option(min=0.1, help="seconds between two telemetry messages of a node")] = 60,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Rows and disk for a fleet of this size, with the retention of the settings and measured bytes per row.
-
-    Example: whir fleet size --nodes 400 --interval 60
-    """
-    from whir_fleet.settings import Settings
-    from whir_fleet.size import size as reckon
-
-    settings = Settings.load(config)
-    found = reckon(nodes, interval, settings)
-    if as_json:
-        print_json(found)
-        return
-    rows = found["rows_after_a_year"]
-    typer.echo(f"{found['messages_a_second']:,} messages a second, {found['rows_a_day']:,} rows a day")
-    typer.echo(f"after a year: {rows['raw']:,} rows of the last {settings.raw_days} days and {rows['hour']:,} hours")
-    for engine, own in found["engines"].items():
-        typer.echo(
-            f"{engine}: {own['raw_row_bytes']} bytes a row, {own['bytes_a_day'] / 1e9:,.2f} GB a day; {own['hour_row_bytes']} "
-            f"bytes an hour; {own['disk_after_a_year'] / 1e9:,.2f} GB after a year"
-        )
-
-
-@app.command("broker-config")
-@one_line
-def broker_config(
-    folder: Annotated[Path, typer.Argument(help="gets mosquitto.conf, passwords, acl and users.toml")],
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 1883,
-    host: Annotated[str | None, typer.Option(help="address to listen on; all when left out")] = None,
-    run_as: Annotated[str | None, typer.Option(help="mosquitto's user; needed when it is started by root")] = None,
-    device_ca: Annotated[
-        Path | None, typer.Option(help="CA certificates of nodes: they connect by TLS, each with its own")
-    ] = None,
-    tls_port: Annotated[int, typer.Option(min=1, max=65535, help="where nodes with certificates connect")] = 8883,
-    certificate: Annotated[Path | None, typer.Option(help="the broker's own, PEM; with --device-ca")] = None,
-    key: Annotated[Path | None, typer.Option(help="of the broker's certificate")] = None,
-) -> None:
-    """A mosquitto configuration with users, ACL, persistence and explicit queue limits.
-
-    With --device-ca nodes show certificates, and passwords are taken on this machine only.
-
-    Example: whir fleet broker-config /etc/whir && mosquitto -c /etc/whir/mosquitto.conf
-    """
-    from whir_fleet.broker import NodeTls, Users, mosquitto_files, mosquitto_tls_files
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        users = Users.load(folder / "users.toml")
-        if device_ca is None:
-            config = mosquitto_files(folder, port, users, host, run_as)
-        elif certificate is None or key is None:
-            raise SettingsError("--device-ca needs --certificate and --key of the broker")
-        else:
-            config = mosquitto_tls_files(folder, port, users, NodeTls(tls_port, device_ca, certificate, key), host, run_as)
-    except OSError as error:
-        raise SettingsError(f"{folder}: cannot be written: {error.strerror}") from error
-    typer.echo(config)
 
 
 @app.command()

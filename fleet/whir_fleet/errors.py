@@ -8,6 +8,8 @@ FleetError
 ├── BrokerError            the broker cannot be reached or refuses us
 ├── DeliveryError          a channel did not take a message; it is tried again
 ├── LeaseLostError         another process took over; this one must not write any more
+├── ArtifactStoreError     503, a bundle could not be kept or fetched
+├── BackupError            a backup cannot be made, or is not one that can be restored here
 ├── DatabaseError          the database is newer than this program, or cannot be opened
 ├── NotFoundError          404
 ├── ConflictError          409, not possible in the present state
@@ -57,6 +59,15 @@ class DataDirInUseError(SettingsError):
 class BrokerError(FleetError):
     status = 503
     code = "broker"
+
+
+class ArtifactStoreError(FleetError):
+    status = 503
+    code = "artifact_store"
+
+
+class BackupError(FleetError):
+    code = "backup"
 
 
 class DeliveryError(FleetError):

@@ -22,6 +22,7 @@ from whir_fleet.db import Database
 from whir_fleet.errors import BrokerError, LeaseLostError
 from whir_fleet.link import CONNECT_TRIES_S, BrokerAddress
 from whir_fleet.messages import CAPTURE, TOPICS, Inbound, receipts, topic
+from whir_fleet.metrics import Metrics
 from whir_fleet.mqtt_session import RefusedError, Session, SessionError
 from whir_fleet.settings import Settings
 from whir_fleet.store import Name, Stored, bury, store
@@ -58,13 +59,20 @@ class Counters:
 class Ingest:
     """Telemetry as one of many, and all the rest when elected. A process that is not waits for the lease meanwhile."""
 
-    def __init__(self, settings: Settings, database: Database, address: BrokerAddress, wake: Callable[[], None] = lambda: None):
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        address: BrokerAddress,
+        wake: Callable[[], None] = lambda: None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._database = database
         self._holder = f"ingest-{settings.instance}"
         self._stop = threading.Event()
         self._standby = threading.Event()
         self._failure: BaseException | None = None
-        parts = settings, database, address, self._stop, wake
+        parts = settings, database, address, self._stop, wake, metrics or Metrics()
         self._telemetry = _Consumer(telemetry_session(settings.instance), TELEMETRY_FILTERS, *parts)
         self._state = _Consumer(STATE_SESSION, STATE_FILTERS, *parts)
 
@@ -140,7 +148,9 @@ class _Consumer:
         address: BrokerAddress,
         stop: threading.Event,
         wake: Callable[[], None],
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self.counters = Counters()
         self.connected = threading.Event()
         self._client_id = client_id
@@ -228,6 +238,7 @@ class _Consumer:
         )
         session.acknowledge(batch)
         self.counters += Counters(stored.new, stored.duplicates, stored.unreadable, 1)
+        self._metrics.stored(stored.new, stored.duplicates, stored.unreadable, batch[0].inbound.received_ms)
         if stored.wake_worker:
             self._wake()
         return len(batch)
@@ -276,6 +287,6 @@ class _Consumer:
 def drain(settings: Settings, database: Database, address: BrokerAddress, stop: threading.Event) -> Counters:
     """Empties and ends the telemetry session of `settings.instance`, whose process will not come back."""
     session = telemetry_session(settings.instance)
-    consumer = _Consumer(session, TELEMETRY_FILTERS, settings, database, address, stop, lambda: None)
+    consumer = _Consumer(session, TELEMETRY_FILTERS, settings, database, address, stop, lambda: None, Metrics())
     consumer.drain()
     return consumer.counters

@@ -1,11 +1,13 @@
-"""The whole service in one process: broker, ingest, worker and API, each in a thread of its own."""
+"""The service: broker, ingest, worker and API, each in a thread of its own, in one process or in several."""
 
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 import uvicorn
 
@@ -14,20 +16,24 @@ from whir_fleet.api.app import Context, create_app
 from whir_fleet.artifacts import Signer, public_keys
 from whir_fleet.auth import Role, secret_file
 from whir_fleet.broker import EmbeddedBroker, Users
+from whir_fleet.bundle_store import BundleStore
 from whir_fleet.clock import now_ms
 from whir_fleet.data_lock import DataLock
 from whir_fleet.db import Database
-from whir_fleet.errors import BrokerError, FleetError
+from whir_fleet.errors import BrokerError, FleetError, SettingsError
 from whir_fleet.ingest import Ingest
 from whir_fleet.link import BrokerAddress
 from whir_fleet.listen import listen
+from whir_fleet.metrics import Metrics
 from whir_fleet.notifier import Notifier
+from whir_fleet.ops import OpsServer
 from whir_fleet.settings import Settings
 from whir_fleet.sign_in import FailureLimit
 from whir_fleet.worker import Worker
 
 log = logging.getLogger("whir.fleet")
 
+PARTS: Final = frozenset({"api", "ingest", "worker"})
 _START_S = 60.0  # longer than a client tries to reach the broker, also on a machine that is busy
 _STOP_S = 10.0
 
@@ -35,22 +41,37 @@ _STOP_S = 10.0
 class FleetService:
     """`start()` returns when the API answers and ingest is subscribed; `stop()` ends all in order.
 
-    Attributes: `url` of the API; `broker` (host, port, the fleet's own account); `users`, the MQTT passwords by user name
-    (embedded broker only); `database`, with `read()` and `write()` sessions; `stopping`, which a signal may set: from then on
-    nothing that dies is started again, and whoever runs the service calls `stop()`.
+    `parts` are those that run in this process: all of them, or some, beside other processes with the rest. The embedded broker
+    comes with all of them only. A process with all parts has the data folder for itself.
+
+    Attributes: `url` of the API (None: it runs elsewhere); `ops_port` of health and metrics; `broker` (host, port, the fleet's
+    own account); `users`, the MQTT passwords by user name (embedded broker only); `database`, with `read()` and `write()`
+    sessions; `stopping`, which a signal may set: from then on nothing that dies is started again, and whoever runs the service
+    calls `stop()`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, parts: frozenset[str] = PARTS) -> None:
         self.settings = settings
+        self.parts = parts
+        if settings.broker == "embedded" and parts != PARTS:
+            raise SettingsError(
+                "setting broker: parts that run apart need a broker of their own: --broker mqtt://user@host:port"
+            )
         self.stopping = threading.Event()
         settings.prepare()
-        self._lock = DataLock(settings.data_dir)
+        self._lock = DataLock(settings.data_dir) if parts == PARTS else None
         public_keys(settings.keys)  # a wrong key file shows now, not at the first upload
         self.database = Database(settings.url)
         self.users: dict[str, str] = {}
         self._embedded: EmbeddedBroker | None = None
         self._threads: list[threading.Thread] = []
+        self._stops: list[Callable[[], None]] = []  # in the order in which the parts are told to end
+        self._wake: list[Callable[[], None]] = []
+        self._metrics = Metrics()
+        self._ingest: Ingest | None = None
         self._server: uvicorn.Server | None = None
+        self.url: str | None = None
+        self.ops_port: int | None = None
         self._failure: BaseException | None = None
         self._failed = threading.Event()
         if settings.broker == "embedded":
@@ -68,8 +89,13 @@ class FleetService:
 
     @property
     def ingest_connected(self) -> bool:
-        """Messages are being stored."""
-        return self._ingest.connected
+        """Messages are being stored by this process."""
+        return self._ingest is not None and self._ingest.connected
+
+    @property
+    def ready(self) -> bool:
+        """All parts do their work."""
+        return self._up() and self._failure is None and not self.stopping.is_set()
 
     def start(self) -> FleetService:
         try:
@@ -80,33 +106,80 @@ class FleetService:
         return self
 
     def _start(self) -> None:
-        self._lock.acquire()
+        if self._lock is not None:
+            self._lock.acquire()
         self.database.migrate()
-        host_option, port_option = "--host (WHIR_FLEET_API_HOST)", "--port (WHIR_FLEET_API_PORT)"
-        listener = listen("API", self.settings.api_host, self.settings.api_port, host_option, port_option)
-        host, port = listener.getsockname()[:2]
-        self.url = f"http://{host}:{port}"
         embedded = self._embedded
         if embedded is not None:
             embedded.start()
             self._spawn("broker", lambda: embedded.watch(self.stopping))
-        signer = self._signer()
-        self._worker = Worker(self.settings, self.database, self.broker, signer)
-        self._notifier = Notifier(self.settings, self.database, secret_file(self.settings.data_dir / "secret"))
-        self._ingest = Ingest(self.settings, self.database, self.broker, self._worker.wake)
-        sign_in = FailureLimit(self.settings.sign_in_failures)
-        context = Context(self.settings, self.database, signer, self._worker.wake, lambda: self.ingest_connected, sign_in)
-        config = uvicorn.Config(create_app(context), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        if "ingest" in self.parts:
+            self._ingest = Ingest(self.settings, self.database, self.broker, self._wake_worker, self._metrics)
+        listener = self._listen() if "api" in self.parts else None
+        if "worker" in self.parts:
+            self._start_worker()
+        if listener is not None:
+            self._start_api(listener)
+        if self._ingest is not None:
+            self._run("ingest", self._ingest.run, self._ingest.stop)
+        self._await(self._up)
+        if self.settings.ops_port is not None:
+            ops = OpsServer(self.settings.api_host, self.settings.ops_port, self._metrics, lambda: self.ready)
+            self.ops_port = ops.port
+            self._stops.append(ops.stop)
+
+    def _up(self) -> bool:
+        api = self._server is None or self._server.started
+        return api and (self._ingest is None or self._ingest.connected)
+
+    def _listen(self) -> socket.socket:
+        host_option, port_option = "--host (WHIR_FLEET_API_HOST)", "--port (WHIR_FLEET_API_PORT)"
+        listener = listen("API", self.settings.api_host, self.settings.api_port, host_option, port_option)
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://{host}:{port}"
+        return listener
+
+    def _start_worker(self) -> None:
+        worker = Worker(self.settings, self.database, self.broker, self._signer())
+        notifier = Notifier(self.settings, self.database, self._secret())
+        self._wake.append(worker.wake)
+        self._run("worker", worker.run, worker.stop)
+        self._run("notify", notifier.run, notifier.stop)
+
+    def _start_api(self, listener: socket.socket) -> None:
+        context = Context(
+            self.settings,
+            self.database,
+            self._signer(),
+            self._wake_worker,
+            lambda: self.ingest_connected,
+            FailureLimit(self.settings.sign_in_failures),
+            BundleStore(self.settings.bundles, self.settings.artifact_store),
+            self._metrics.with_fleet(self.settings, self.database),
+        )
+        config = uvicorn.Config(
+            create_app(context), log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        )
         self._server = server = uvicorn.Server(config)
-        self._spawn("ingest", self._ingest.run)
-        self._spawn("worker", self._worker.run)
-        self._spawn("notify", self._notifier.run)
-        self._spawn("api", lambda: server.run(sockets=[listener]))
-        self._await(lambda: server.started and self.ingest_connected)
+        self._run("api", lambda: server.run(sockets=[listener]), lambda: setattr(server, "should_exit", True))
+
+    def _wake_worker(self) -> None:
+        """A worker elsewhere finds out by itself."""
+        for wake in self._wake:
+            wake()
+
+    def _secret(self) -> str:
+        return secret_file(self.settings.secret_file or self.settings.data_dir / "secret")
 
     def _signer(self) -> Signer:
-        secret = secret_file(self.settings.data_dir / "secret")
-        return Signer(secret, self.settings.public_url or self.url, self.settings.url_ttl_s)
+        url = self.settings.public_url or self.url
+        if url is None:
+            raise SettingsError("setting public_url: a worker that runs apart must be told how nodes reach the API")
+        return Signer(self._secret(), url, self.settings.url_ttl_s)
+
+    def _run(self, name: str, run: Callable[[], None], stop: Callable[[], None]) -> None:
+        self._stops.insert(0, stop)
+        self._spawn(name, run)
 
     def _spawn(self, name: str, run: Callable[[], None]) -> None:
         def body() -> None:
@@ -139,18 +212,16 @@ class FleetService:
 
     def stop(self) -> None:
         self.stopping.set()
-        if self._server is not None:
-            self._server.should_exit = True
-            self._ingest.stop()
-            self._worker.stop()
-            self._notifier.stop()
+        for stop in self._stops:
+            stop()
         for thread in self._threads:
             thread.join(_STOP_S)
         self._threads.clear()
         if self._embedded is not None:
             self._embedded.stop()
         self.database.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def create_token(self, label: str, role: Role) -> str:
         """A bearer token for the API."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -25,6 +26,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="SQLAlchemy URL; default is SQLite in data_dir")
     keys_dir: Path | None = Field(None, description="public keys that sign bundles, <key_id>.pem; default data_dir/keys")
 
+    artifact_store: str | None = Field(None, description="s3://bucket/folder; default is data_dir/bundles alone")
+    secret_file: Path | None = Field(None, description="signs bundles' URLs; default data_dir/secret, made at the first start")
+
     broker: str = Field("embedded", description="`embedded`, or mqtt://user@host:port (mqtts:// for TLS)")
     broker_password: SecretStr | None = Field(None, description="for a broker of its own; better in broker_password_file")
     broker_password_file: Path | None = None
@@ -36,6 +40,8 @@ class Settings(BaseSettings):
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")
+    ops_port: int | None = Field(None, ge=0, le=65535, description="health, ready and metrics, without a token, on api_host")
+    log_format: Literal["text", "json"] = Field("text", description="json: one object a line")
     public_url: str | None = Field(None, description="how nodes reach the API for bundles; default http://api_host:api_port")
 
     web_dir: Path | None = Field(None, description="pages that `whir web` built; default build/web of the repository")

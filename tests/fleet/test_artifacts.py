@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from whir_contracts import contract
 from whir_fleet import artifacts, rollout_plans
 from whir_fleet.artifacts import Signer
+from whir_fleet.bundle_store import BundleStore
 from whir_fleet.db import Database
 from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, SettingsError
 from whir_fleet.messages import Inbound
@@ -27,7 +28,7 @@ def upload(database: Database, keys: Path, data: bytes) -> Artifact:
     folder = keys.parent / "bundles"
     folder.mkdir(exist_ok=True)
     with database.write() as session:
-        return artifacts.upload(session, folder, artifacts.public_keys(keys), data, "anna", 5)
+        return artifacts.upload(session, BundleStore(folder), artifacts.public_keys(keys), data, "anna", 5)
 
 
 def refusal(database: Database, keys: Path, data: bytes) -> str:
@@ -44,7 +45,7 @@ def test_a_good_bundle_is_kept_under_its_hash_and_described(database: Database, 
     assert artifact.sha256 == hashlib.sha256(data).hexdigest()
     assert (artifact.model, artifact.model_version, artifact.counter, artifact.hardware) == ("new", "2", 2, "host")
     assert (artifact.bytes, artifact.key_id, artifact.classes) == (len(data), 7, ["normal", "bearing"])
-    assert artifacts.path_of(keys.parent / "bundles", artifact.sha256).read_bytes() == data
+    assert BundleStore(keys.parent / "bundles").path(artifact.sha256).read_bytes() == data
     assert upload(database, keys, data).uploaded_ms == 5
 
 
@@ -116,9 +117,9 @@ def test_an_artifact_is_deleted_only_while_no_rollout_names_it(
     with database.write() as session:
         store(session, [says("status", seq=1)], 100)
         rollout_plans.create(session, Plan("test", used), "anna", 5)
-        artifacts.remove(session, folder, unused)
+        artifacts.remove(session, BundleStore(folder), unused)
         with pytest.raises(ConflictError):
-            artifacts.remove(session, folder, used)
+            artifacts.remove(session, BundleStore(folder), used)
     assert [path.stem for path in folder.iterdir()] == [used]
 
 

@@ -14,7 +14,6 @@ from whir_fleet import artifacts, audit
 from whir_fleet.api.context import Admin, Context, Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page, record
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
-from whir_fleet.errors import NotFoundError
 from whir_fleet.models import Artifact
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
@@ -67,7 +66,7 @@ def _store(request: Request, ctx: Context, who: Identity, data: bytes) -> Artifa
     who.everywhere()
     keys = artifacts.public_keys(ctx.settings.keys)
     with ctx.database.write() as session:
-        artifact = artifacts.upload(session, ctx.settings.bundles, keys, data, who.label, now_ms())
+        artifact = artifacts.upload(session, ctx.bundles, keys, data, who.label, now_ms())
         audit.note(session, object=artifact.sha256, model=artifact.model, model_version=artifact.model_version)
         record(request, session, who)
         return ArtifactView.model_validate(artifact)
@@ -105,7 +104,7 @@ def mark(session: Writing, who: Operator, sha256: str, request: PassThrough) -> 
 def remove(ctx: Ctx, session: Writing, who: Admin, sha256: str) -> Response:
     """Only while no rollout names it."""
     who.everywhere()
-    artifacts.remove(session, ctx.settings.bundles, sha256)
+    artifacts.remove(session, ctx.bundles, sha256)
     return Response(status_code=204)
 
 
@@ -114,7 +113,8 @@ def bundle(ctx: Ctx, session: Reading, sha256: str, token: Annotated[str, Query(
     """The bytes, whole or by `Range`, for the holder of a signed URL: nodes have no API token."""
     ctx.signer.check(sha256, token)
     artifact = artifacts.find(session, sha256)
-    path = artifacts.path_of(ctx.settings.bundles, artifact.sha256)
-    if not path.is_file():
-        raise NotFoundError(f"artifact {sha256}: its file is missing from {ctx.settings.bundles}")
-    return FileResponse(path, media_type="application/octet-stream", headers={"Cache-Control": "private, immutable"})
+    return FileResponse(
+        ctx.bundles.path(artifact.sha256),
+        media_type="application/octet-stream",
+        headers={"Cache-Control": "private, immutable"},
+    )

@@ -17,9 +17,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from whir_fleet import audit, auth
 from whir_fleet.artifacts import Signer
 from whir_fleet.auth import Identity, Role
+from whir_fleet.bundle_store import BundleStore
 from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
 from whir_fleet.errors import CredentialError, RequestError
+from whir_fleet.metrics import Metrics
 from whir_fleet.settings import Settings
 from whir_fleet.sign_in import FailureLimit
 
@@ -36,6 +38,8 @@ class Context:
     wake: Callable[[], None]
     ingest_connected: Callable[[], bool]
     sign_in: FailureLimit
+    bundles: BundleStore
+    metrics: Metrics
 
 
 def context(request: Request) -> Context:

@@ -11,9 +11,8 @@ from sqlalchemy import func, select
 
 from whir_fleet.api.context import Ctx, Cursor, Limit, Page, Reading, Viewer, page
 from whir_fleet.clock import now_ms
-from whir_fleet.crl import utc_now
-from whir_fleet.crl_keeper import crl_seconds_left
 from whir_fleet.ingest import LEASE
+from whir_fleet.metrics import CONTENT_TYPE
 from whir_fleet.models import DeadLetter, Lease
 
 router = APIRouter(tags=["service"])
@@ -75,13 +74,10 @@ def ready(ctx: Ctx, session: Reading, _: Viewer, response: Response) -> Ready:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-def metrics(ctx: Ctx, _: Viewer) -> str:
-    """For Prometheus. `whir_crl_seconds_left`: until the broker lets no node in any more; absent without node certificates."""
-    folder = ctx.settings.broker_dir
-    left = crl_seconds_left(folder, utc_now()) if folder is not None else None
-    if left is None:
-        return ""
-    return f"# TYPE whir_crl_seconds_left gauge\nwhir_crl_seconds_left {left:.0f}\n"
+def metrics(ctx: Ctx, who: Viewer) -> Response:
+    """For Prometheus: this process and the fleet. The same is on `ops_port`, without a token."""
+    who.everywhere()
+    return Response(ctx.metrics.text(), media_type=CONTENT_TYPE)
 
 
 @router.get("/dead-letters")
