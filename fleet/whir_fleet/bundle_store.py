@@ -11,6 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 from whir_fleet.errors import ArtifactStoreError, NotFoundError, SettingsError
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, S3Store
+    from obstore.store import ClientConfig, RetryConfig, S3Store
 
 
 class BundleStore:
@@ -79,7 +80,7 @@ def _errors() -> Iterator[None]:
 
     try:
         yield
-    except BaseError as error:
+    except (BaseError, FileNotFoundError) as error:
         raise ArtifactStoreError(f"the artifact store does not answer as it should: {str(error).splitlines()[0]}") from error
 
 
@@ -92,4 +93,6 @@ def _s3(url: str) -> S3Store:
     except ImportError as error:
         raise SettingsError("artifact_store: the package obstore is not installed: pip install 'whir[s3]'") from error
     options: ClientConfig = {"allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")}
-    return S3Store(parts.netloc, prefix=parts.path.strip("/") or None, client_options=options)
+    retries: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
+    folder = parts.path.strip("/") or None
+    return S3Store(parts.netloc, prefix=folder, client_options=options, retry_config=retries)

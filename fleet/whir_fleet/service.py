@@ -44,7 +44,7 @@ class FleetService:
     `parts` are those that run in this process: all of them, or some, beside other processes with the rest. The embedded broker
     comes with all of them only. A process with all parts has the data folder for itself.
 
-    Attributes: `url` of the API (None: it runs elsewhere); `ops_port` of health and metrics; `broker` (host, port, the fleet's
+    Attributes: `url` of the API (empty: it runs elsewhere); `ops_port` of health and metrics; `broker` (host, port, the fleet's
     own account); `users`, the MQTT passwords by user name (embedded broker only); `database`, with `read()` and `write()`
     sessions; `stopping`, which a signal may set: from then on nothing that dies is started again, and whoever runs the service
     calls `stop()`.
@@ -70,7 +70,7 @@ class FleetService:
         self._metrics = Metrics()
         self._ingest: Ingest | None = None
         self._server: uvicorn.Server | None = None
-        self.url: str | None = None
+        self.url = ""
         self.ops_port: int | None = None
         self._failure: BaseException | None = None
         self._failed = threading.Event()
@@ -173,7 +173,7 @@ class FleetService:
 
     def _signer(self) -> Signer:
         url = self.settings.public_url or self.url
-        if url is None:
+        if not url:
             raise SettingsError("setting public_url: a worker that runs apart must be told how nodes reach the API")
         return Signer(self._secret(), url, self.settings.url_ttl_s)
 

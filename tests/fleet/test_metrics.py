@@ -87,7 +87,9 @@ def test_a_log_line_is_one_json_object_with_its_traceback() -> None:
     try:
         raise ValueError("broken\nin two")
     except ValueError as error:
-        record = logging.LogRecord("whir.fleet", logging.ERROR, "", 0, "node %s", ("n1",), (ValueError, error, error.__traceback__))
+        record = logging.LogRecord(
+            "whir.fleet", logging.ERROR, "", 0, "node %s", ("n1",), (ValueError, error, error.__traceback__)
+        )
     line = logs.JsonFormatter().format(record)
     assert "\n" not in line
     assert {k: v for k, v in json.loads(line).items() if k in ("level", "logger", "text")} == {

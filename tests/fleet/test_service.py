@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import select
 
 from whir_fleet.auth import Role
+from whir_fleet.errors import SettingsError
 from whir_fleet.messages import Inbound
 from whir_fleet.models import AlertChange, Node
 from whir_fleet.service import FleetService
@@ -319,3 +320,34 @@ def test_the_example_subscriber_prints_alerts(running: tuple[FleetService, dict[
     assert "'verdict': 'bearing'" in line and "'state': 'open'" in line
     with service.database.read() as session:
         assert session.scalars(select(Node.name)).all() == ["n1"]
+
+
+def test_parts_that_run_apart_do_what_one_process_does(tmp_path: Path, keys: Path, mosquitto: Callable[..., Any]) -> None:
+    broker = mosquitto(users=USERS, persistence=True)
+    common = {"data_dir": tmp_path / "data", "keys_dir": keys, "broker": broker.url, "broker_password": "fleet-password"}
+    common |= {"public_url": "http://fleet:8080", "ops_port": 0, "api_port": 0}
+    parts = [FleetService(Settings.load(**common), frozenset({part})) for part in ("api", "worker", "ingest")]
+    for part in parts:
+        part.start()
+    api, worker, ingest = parts
+    subscriber = Client("127.0.0.1", broker.port, "subscriber", USERS["subscriber"], "whir/v1/+/_fleet/alert/+")
+    node = FakeNode(ingest, USERS, "n1")
+    node.status()
+    node.alert(2)  # ingest stores it, the worker publishes it, the API shows it
+    assert (subscriber.next()[1] or {})["state"] == "open"
+    http = httpx.Client(base_url=api.url, headers={"Authorization": f"Bearer {api.create_token('t', Role.VIEWER)}"})
+    assert [alert["state"] for alert in http.get("/api/v1/alerts").json()["items"]] == ["open"]
+    assert http.get("/api/v1/ready").json()["ingest"] == "elsewhere"
+    for part in parts:
+        assert httpx.get(f"http://127.0.0.1:{part.ops_port}/ready").status_code == 200
+    assert "whir_ingest_messages_total" in httpx.get(f"http://127.0.0.1:{ingest.ops_port}/metrics").text
+    assert 'whir_alerts{state="open"} 1' in http.get("/api/v1/metrics").text.replace(".0", "")
+    for client in (subscriber, node):
+        client.close()
+    for part in (ingest, worker, api):
+        part.stop()
+
+
+def test_the_embedded_broker_comes_with_all_parts_only(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="broker of their own"):
+        FleetService(Settings.load(data_dir=tmp_path), frozenset({"worker"}))

@@ -61,7 +61,7 @@ def upload(ctx: Ctx, session: Writing, who: Operator, bundle: Annotated[UploadFi
     """A bundle that the node's own code has checked."""
     who.everywhere()
     keys = artifacts.public_keys(ctx.settings.keys)
-    found = artifacts.upload(session, ctx.settings.bundles, keys, bundle.file.read(), who.label, now_ms())
+    found = artifacts.upload(session, ctx.bundles, keys, bundle.file.read(), who.label, now_ms())
     audit.note(session, object=found.sha256, model=found.model, model_version=found.model_version)
     return back_to(f"/models/{found.sha256}")
 
@@ -93,5 +93,5 @@ def detail(request: Request, session: Reading, who: Viewer, sha256: str) -> Resp
 @router.post("/{sha256}/remove")
 def remove(ctx: Ctx, session: Writing, who: Admin, sha256: str) -> Response:
     who.everywhere()
-    artifacts.remove(session, ctx.settings.bundles, sha256)
+    artifacts.remove(session, ctx.bundles, sha256)
     return back_to("/models")

@@ -10,7 +10,7 @@ from whir_fleet.clock import now_ms
 from whir_fleet.console import fleet_view
 from whir_fleet.console.pages import render
 from whir_fleet.models import Rollout
-from whir_fleet.rollouts import LIVE_ROLLOUTS
+from whir_fleet.rollout_tables import LIVE_ROLLOUTS
 
 router = APIRouter(tags=["nodes"])
 

@@ -109,5 +109,10 @@ def _by_hand(act: Callable[[Context, Session, Identity, str], api.RolloutDetail]
     return step
 
 
-for _name, _act in {"start": api.start, "halt": api.halt, "resume": api.resume, "abort": api.abort}.items():
+def _approve(_: Context, session: Session, who: Identity, rollout_id: str) -> api.RolloutDetail:
+    return api.approve(session, who, rollout_id)
+
+
+_ACTS = {"approve": _approve, "start": api.start, "halt": api.halt, "resume": api.resume, "abort": api.abort}
+for _name, _act in _ACTS.items():
     router.post(f"/{{rollout_id}}/{_name}", name=_name)(_by_hand(_act))

@@ -13,7 +13,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from whir_fleet.api.context import Ctx, Viewer
 from whir_fleet.db import Database
 from whir_fleet.models import Action, AlertChange, Command, Node, Rollout
-from whir_fleet.rollouts import LIVE_ROLLOUTS
+from whir_fleet.rollout_tables import LIVE_ROLLOUTS
 
 router = APIRouter(tags=["nodes"])
 

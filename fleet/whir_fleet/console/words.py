@@ -109,6 +109,7 @@ command_result: Final = {
     "expired": N_("Not answered in time"),
 }
 rollout_state: Final = {
+    "proposed": N_("Waits for approval"),
     "ready": N_("Not started"),
     "running": N_("Running"),
     "halted": N_("Halted"),
@@ -119,6 +120,8 @@ rollout_state: Final = {
 group_state: Final = {
     "waiting": N_("Waiting"),
     "running": N_("Running"),
+    "observing": N_("Verdicts watched"),
+    "passed": N_("Passed"),
     "finished": N_("Finished"),
     "cancelled": N_("Cancelled"),
 }
@@ -128,6 +131,7 @@ action_state: Final = {
     "accepted": N_("Updating"),
     "succeeded": N_("Confirmed"),
     "failed": N_("Failed"),
+    "superseded": N_("Left to a newer rollout"),
     "rolling_back": N_("Going back"),
     "rolled_back": N_("Went back"),
     "cancelled": N_("Cancelled"),
