@@ -302,6 +302,7 @@ CAPTURE_INTERVAL_MS: Final = 86400000
 CAPTURE_SEND_INTERVAL_MS: Final = 50
 CAPTURE_RESEND_AFTER_MS: Final = 60000
 CAPTURE_SENDS_MAX: Final = 4
+SETTINGS_TRIAL_MS: Final = 600000
 BUNDLE_SLOT_BYTES: Final = 262144
 BUNDLE_SLOT_ALIGN_BYTES: Final = 65536
 BUNDLE_GOLDEN_SHARE_PERCENT: Final = 25
@@ -551,6 +552,10 @@ COMMANDS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "measure": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
     "commission": {"required": {"id": "str", "exp": "u64"}, "optional": {"seconds": "u32"}},
     "capture": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
+    "thresholds": {"required": {"id": "str", "exp": "u64", "raise_permille": "u32", "clear_permille": "u32"}, "optional": {}},
+    "identify": {"required": {"id": "str", "exp": "u64"}, "optional": {"seconds": "u32"}},
+    "restart": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
+    "factory_reset": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
 }
 
 NVS: Final[dict[str, tuple[str, dict[str, str]]]] = {

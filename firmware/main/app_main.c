@@ -1,5 +1,5 @@
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "esp_app_desc.h"
 #include "esp_log.h"
@@ -10,7 +10,7 @@
 #include "whir/nn.h"
 #include "whir_board.h"
 
-#define WHIR_PORT_VERSION 1
+#define WHIR_PORT_VERSION 2
 #include "whir/whir.h"
 
 #define BLOCKS 48
@@ -26,6 +26,7 @@ static struct {
     whir_inference_t engine;
     whir_link_t link;
     whir_output_t output;
+    whir_control_t control;
 } ports;
 static uint8_t arena[CONFIG_WHIR_ARENA_BYTES] __attribute__((aligned(16)));
 static int sensor_error;
@@ -81,14 +82,10 @@ static void measure_rate(void)
 static int start_sensor(const whir_accel_settings_t *wanted)
 {
     const whir_accel_part_t *part = whir_accel_find(WHIR_BOARD_SENSOR);
-    int err;
+    int err = part == NULL ? WHIR_ERR_SENSOR_IDENTITY : whir_esp32_bus_init(&bus, (uint8_t)settings.own.address);
 
     config.sensor.name = WHIR_BOARD_SENSOR;
-    err = part == NULL ? WHIR_ERR_SENSOR_IDENTITY : whir_esp32_bus_init(&bus, settings.address);
-
-    if (err == 0) {
-        err = whir_accel_open(&accel, part, &bus, wanted);
-    }
+    err = err < 0 ? err : whir_accel_open(&accel, part, &bus, wanted);
     if (err == 0) {
         measure_rate();
     }
@@ -100,22 +97,24 @@ static int start_sensor(const whir_accel_settings_t *wanted)
 
 static void start_node(void)
 {
-    const whir_node_ports_t seams = {&ports.flash,  &ports.crypto, &ports.engine, &ports.link,
-                                     &ports.output, arena,         sizeof arena};
+    uint32_t ring_bytes = whir_capture_ring_bytes(&config.sensor);
+    int16_t *ring = malloc(ring_bytes); /* once; without it no captures are taken */
+    const whir_node_ports_t seams = {&ports.flash, &ports.crypto, &ports.engine, &ports.link, &ports.output,
+                                     arena,        sizeof arena,  ring,          ring_bytes,  &ports.control};
 
     config.site = settings.site;
     config.name = settings.node;
     config.hardware_class = settings.hardware;
     config.firmware_version = esp_app_get_description()->version;
     config.reset_reason = reset_reason();
-    config.machine.shaft_mhz = settings.shaft_mhz;
+    config.machine.shaft_mhz = settings.own.rpm * 1000u / 60u;
     config.telemetry_interval_ms = WHIR_MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT;
     config.status_interval_ms = WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT;
     config.resend_interval_ms = WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT;
     start_engine();
     ESP_ERROR_CHECK(whir_esp32_flash_init(&ports.flash, &config.layout));
     ESP_ERROR_CHECK(whir_esp32_crypto_init(&ports.crypto, &settings.bundle_keys));
-    ESP_ERROR_CHECK(whir_esp32_output_init(&ports.output));
+    ESP_ERROR_CHECK(whir_esp32_output_init(&ports.output, &ports.control));
     ESP_ERROR_CHECK(whir_esp32_fetch_init(&settings));
     ESP_ERROR_CHECK(whir_esp32_link_start(&ports.link, &settings));
     ESP_ERROR_CHECK(whir_node_init(&node, &config, &seams, (uint64_t)esp_timer_get_time() / 1000u));
@@ -133,8 +132,9 @@ void app_main(void)
         ESP_LOGE("whir", "no identity for this build in fctry (%d): provision this board", err);
         return;
     }
-    whir_accel_settings_t wanted = {.rate_mhz = CONFIG_WHIR_SENSOR_RATE_MHZ, .range_mg = settings.range_mg};
-    memcpy(wanted.axes, settings.axes, sizeof wanted.axes);
+    whir_accel_settings_t wanted = {.rate_mhz = CONFIG_WHIR_SENSOR_RATE_MHZ, .range_mg = settings.own.range_mg};
+    /* what is none is refused when the sensor is opened */
+    (void)whir_accel_axes(settings.own.axes[0] != 0 ? settings.own.axes : "+x+y+z", wanted.axes);
     sensor_error = start_sensor(&wanted);
     if (sensor_error < 0) {
         ESP_LOGE("whir", "sensor: error %d, its bus %ld", sensor_error, (long)bus.vendor_error);
@@ -144,5 +144,5 @@ void app_main(void)
     if (accel.part != NULL) {
         whir_sample_start(&accel, &wanted, blocks);
     }
-    whir_node_run(&node, blocks);
+    whir_node_run(&node, blocks, &settings.trial);
 }

@@ -1,4 +1,5 @@
 #include "esp_ota_ops.h"
+#include "esp_system.h"
 #include "esp_task_wdt.h"
 #include "esp_timer.h"
 #include "tasks.h"
@@ -64,7 +65,7 @@ static void serve_fetch(whir_node_t *node)
     }
 }
 
-void whir_node_run(whir_node_t *node, QueueHandle_t blocks)
+void whir_node_run(whir_node_t *node, QueueHandle_t blocks, whir_trial_t *trial)
 {
     whir_block_t block;
     int proven = 0;
@@ -77,6 +78,12 @@ void whir_node_run(whir_node_t *node, QueueHandle_t blocks)
         serve_link(node);
         serve_fetch(node);
         whir_node_step(node, now_ms());
+        if (*trial == WHIR_TRIAL_RUNNING) {
+            *trial = whir_settings_judge(&whir_esp32_store, now_ms(), whir_node_receipted(node));
+            if (*trial == WHIR_TRIAL_REVERTED) {
+                esp_restart();
+            }
+        }
         if (!proven && whir_node_proven(node)) {
             proven = 1;
             (void)esp_ota_mark_app_valid_cancel_rollback();

@@ -15,6 +15,6 @@ typedef struct whir_block {
 /* sample_task.c: reads the sensor, on the last core. */
 void whir_sample_start(whir_accel_t *accel, const whir_accel_settings_t *settings, QueueHandle_t blocks);
 /* node_task.c: everything that calls the core, on core 0. Does not return. */
-void whir_node_run(whir_node_t *node, QueueHandle_t blocks);
+void whir_node_run(whir_node_t *node, QueueHandle_t blocks, whir_trial_t *trial);
 
 #endif

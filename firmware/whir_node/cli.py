@@ -211,6 +211,9 @@ def _printer(as_json: bool) -> Observer:
             }
             self._line(verdict=fields, at_ms=verdict.at_ms, truth=label)
 
+        def on_identify(self, seconds: int) -> None:
+            self._line(identify_s=seconds)
+
         def on_output(self, severity: Severity) -> None:
             self._line(output=severity.name.lower())
 
@@ -244,6 +247,9 @@ def _printer(as_json: bool) -> Observer:
             elif topic == "status":
                 model = f"{body['model']} {body['model_version']}" if body["model"] else "no model"
                 print(f"status   {body['state']}, {model}", flush=True)
+
+        def on_identify(self, seconds: int) -> None:
+            print(f"identify blink for {seconds} s", flush=True)
 
         def on_output(self, severity: Severity) -> None:
             print(f"output   {severity.name.lower()}", flush=True)

@@ -158,6 +158,7 @@ class VirtualNode:
         link: where messages go.
         flash: file that keeps the flash, None = in memory.
         first_bundle: what the factory writes into slot a when the flash has no model yet.
+        identify: called with the seconds for which the board is to show itself.
         output: called with the severity that the local alarm shows, on each change.
 
     Raises:
@@ -175,12 +176,15 @@ class VirtualNode:
         flash: Path | None = None,
         first_bundle: bytes | None = None,
         output: Callable[[Severity], None] | None = None,
+        identify: Callable[[int], None] | None = None,
     ) -> None:
         if config.engine not in ENGINES:
             raise ValueError(f"engine {config.engine!r}: one of {', '.join(ENGINES)}")
         self.config = config
         self._link = link
         self._output = output or (lambda severity: None)
+        self._identify = identify or (lambda seconds: None)
+        self.restart_asked = False  # by a command: whoever holds the node reboots it
         self._crypto = CryptoSeam(public_keys)
         self._engine: TflmEngine | None = None
         self._now_us = 0
@@ -277,6 +281,7 @@ class VirtualNode:
             raise BootError(f"{config.site}/{config.name}: {CoreError(error[0])}")
         self._core = core
         self._now_us = 0
+        self.restart_asked = False
 
     def _running(self) -> Any:
         if not self.powered:
@@ -289,11 +294,13 @@ class VirtualNode:
         publish = ffi.callback("int(const char *, const uint8_t *, uint32_t, int)", self._on_publish, error=ErrorCode.BUSY)
         fetch = ffi.callback("int(const char *, uint32_t)", self._on_fetch, error=ErrorCode.BUSY)
         output = ffi.callback("void(uint8_t)", lambda severity: self._output(Severity(severity)))
+        restart = ffi.callback("void(int)", self._on_restart)
+        identify = ffi.callback("void(uint32_t)", lambda seconds: self._identify(int(seconds)))
         if self.config.engine != "tflm":
-            return [publish, fetch, output, ffi.NULL, ffi.NULL]
+            return [publish, fetch, output, restart, identify, ffi.NULL, ffi.NULL]
         load = ffi.callback("int(const uint8_t *, uint32_t, struct host_nn_info *)", self._on_load, error=ErrorCode.NN_ENGINE)
         invoke = ffi.callback("int(const int8_t *, uint32_t, int8_t *, uint32_t)", self._on_invoke, error=ErrorCode.NN_ENGINE)
-        return [publish, fetch, output, load, invoke]
+        return [publish, fetch, output, restart, identify, load, invoke]
 
     def _on_publish(self, topic: Any, payload: Any, size: int, retained: int) -> int:
         sent = self._link.publish(_text(topic), bytes(ffi.buffer(payload, size)), bool(retained))
@@ -301,6 +308,9 @@ class VirtualNode:
 
     def _on_fetch(self, url: Any, size: int) -> int:
         return 0 if self._link.fetch(_text(url), size) else int(ErrorCode.BUSY)
+
+    def _on_restart(self, forget_settings: int) -> None:
+        self.restart_asked = True  # settings of a virtual node are its arguments: there is nothing to forget
 
     def _on_load(self, model: Any, size: int, found: Any) -> int:
         try:

@@ -45,6 +45,9 @@ class Observer:
     def on_output(self, severity: Severity) -> None:
         """The local alarm changed."""
 
+    def on_identify(self, seconds: int) -> None:
+        """The board is to show itself for so long."""
+
     def on_power(self, on: bool) -> None:
         """The power was cut, or the node has booted again."""
 
@@ -100,6 +103,7 @@ class NodeRunner:
             flash=flash,
             first_bundle=first_bundle,
             output=self.observer.on_output,
+            identify=self.observer.on_identify,
         )
 
     def __enter__(self) -> NodeRunner:
@@ -150,7 +154,9 @@ class NodeRunner:
 
     def _turn(self, block: Block) -> None:
         if not self.node.powered:
-            self._power_cycle()
+            self._power_cycle("power_cut")
+        elif self.node.restart_asked:
+            self._power_cycle("software")
         self._take_events()
         self._feed_bundle()
         if self.node.powered and block.spliced:
@@ -225,8 +231,8 @@ class NodeRunner:
             self._connection.drop()
             self._connection = None
 
-    def _power_cycle(self) -> None:
-        """The power was cut while the node wrote: it is off for a while, then boots from what the flash holds."""
+    def _power_cycle(self, reason: str) -> None:
+        """The power was cut while the node wrote, or a command restarts it: off for a while, then it boots from its flash."""
         connection, self._connection = self._connection, None
         self._stop_download()
         self.observer.on_power(False)
@@ -237,7 +243,7 @@ class NodeRunner:
             time.sleep(OFF_S)
         finally:
             self._lock.acquire()
-        self.node.reboot("power_cut")
+        self.node.reboot(reason)
         self.observer.on_power(True)
         self._power_on()
 

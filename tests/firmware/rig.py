@@ -235,6 +235,7 @@ class Rig:
         self.broker = Broker()
         self.outputs: list[int] = []
         flash = config.pop("flash", None)
+        identify = config.pop("identify", None)
         self.node = VirtualNode(
             NodeConfig(**{"site": "plant", "name": "m1", "sensor": SENSOR, "profile": Profile.FAST, **config}),
             public_keys=keys or KEYS,
@@ -242,6 +243,7 @@ class Rig:
             flash=flash,
             first_bundle=first,
             output=lambda severity: self.outputs.append(int(severity)),
+            identify=identify,
         )
 
     def connect(self) -> Rig:

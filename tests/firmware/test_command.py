@@ -18,7 +18,18 @@ from whir_contracts.contract import COMMANDS, ErrorCode
 from whir_node.library import ffi, lib
 
 ROOT = Path(__file__).parents[2]
-KINDS = ["receipt", "update", "rollback", "measure", "commission", "capture"]
+KINDS = [
+    "receipt",
+    "update",
+    "rollback",
+    "measure",
+    "commission",
+    "capture",
+    "thresholds",
+    "identify",
+    "restart",
+    "factory_reset",
+]
 UPDATE = {"v": 1, "c": "update", "id": "u-1", "exp": 2_000_000_000, "url": "http://fleet/a.whir", "bytes": 4096}
 VALUES: dict[str, Any] = {
     "boot": 3,
@@ -29,6 +40,8 @@ VALUES: dict[str, Any] = {
     "bytes": 4096,
     "deadline_s": 60,
     "seconds": 900,
+    "raise_permille": 900,
+    "clear_permille": 400,
 }
 
 

@@ -15,7 +15,7 @@ import pytest
 from tflite_nets import ROOT
 
 CORE = ROOT / "firmware/core"
-USER = '#define WHIR_PORT_VERSION 1\n#include "whir/whir.h"\nint main(void) { return WHIR_VERSION_MAJOR; }\n'
+USER = '#define WHIR_PORT_VERSION 2\n#include "whir/whir.h"\nint main(void) { return WHIR_VERSION_MAJOR; }\n'
 
 
 def version() -> str:

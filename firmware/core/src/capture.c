@@ -35,7 +35,7 @@ int whir_capture_mount(whir_capture_t *c, whir_flash_t *flash, uint32_t base, ui
 
     memset(c, 0, sizeof *c);
     c->recording = -1;
-    if (slots == 0 || ring == NULL || ring_bytes < (1 + WRITE_EACH) * frame_bytes) {
+    if (slots == 0 || ring == NULL || frame_bytes == 0 || ring_bytes < (1 + WRITE_EACH) * frame_bytes) {
         return 0;
     }
     c->flash = flash;

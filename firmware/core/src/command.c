@@ -16,14 +16,26 @@ enum {
     BOOT = 1 << 7,
     SEQ = 1 << 8,
     SECONDS = 1 << 9,
+    RAISE = 1 << 10,
+    CLEAR = 1 << 11,
 };
 
 static const struct {
     const char *name;
     uint16_t field;
 } FIELDS[] = {
-    {"v", V},       {"c", C},     {"id", ID},           {"exp", EXP}, {"url", URL}, {"bytes", BYTES}, {"deadline_s", DEADLINE},
-    {"boot", BOOT}, {"seq", SEQ}, {"seconds", SECONDS},
+    {"v", V},
+    {"c", C},
+    {"id", ID},
+    {"exp", EXP},
+    {"url", URL},
+    {"bytes", BYTES},
+    {"deadline_s", DEADLINE},
+    {"boot", BOOT},
+    {"seq", SEQ},
+    {"seconds", SECONDS},
+    {"raise_permille", RAISE},
+    {"clear_permille", CLEAR},
 };
 
 static const struct {
@@ -37,6 +49,10 @@ static const struct {
     {WHIR_COMMAND_MEASURE, WHIR_COMMAND_KIND_MEASURE, V | C | ID | EXP},
     {WHIR_COMMAND_COMMISSION, WHIR_COMMAND_KIND_COMMISSION, V | C | ID | EXP},
     {WHIR_COMMAND_CAPTURE, WHIR_COMMAND_KIND_CAPTURE, V | C | ID | EXP},
+    {WHIR_COMMAND_THRESHOLDS, WHIR_COMMAND_KIND_THRESHOLDS, V | C | ID | EXP | RAISE | CLEAR},
+    {WHIR_COMMAND_IDENTIFY, WHIR_COMMAND_KIND_IDENTIFY, V | C | ID | EXP},
+    {WHIR_COMMAND_RESTART, WHIR_COMMAND_KIND_RESTART, V | C | ID | EXP},
+    {WHIR_COMMAND_FACTORY_RESET, WHIR_COMMAND_KIND_FACTORY_RESET, V | C | ID | EXP},
 };
 
 static uint16_t field_of(const char *key)
@@ -104,6 +120,10 @@ static int read_field(whir_command_t *command, uint16_t field, const whir_json_v
         return u32(value, &command->deadline_s);
     case SECONDS:
         return u32(value, &command->seconds);
+    case RAISE:
+        return u32(value, &command->raise_permille);
+    case CLEAR:
+        return u32(value, &command->clear_permille);
     case BOOT:
         return u32(value, &command->boot);
     default:

@@ -162,6 +162,7 @@ void whir_node_step(whir_node_t *node, uint64_t now_ms)
     whir_node_update_step(node, now_ms);
     whir_node_link_step(node, now_ms);
     whir_node_capture_step(node, now_ms);
+    whir_node_restart_step(node, now_ms);
 }
 
 void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms)
@@ -174,6 +175,11 @@ void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms)
     if (first) {
         whir_node_tell_event(node, &event, now_ms);
     }
+}
+
+int whir_node_receipted(const whir_node_t *node)
+{
+    return node->receipted;
 }
 
 int whir_node_proven(const whir_node_t *node)

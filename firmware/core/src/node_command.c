@@ -2,6 +2,9 @@
 
 #include "node_parts.h"
 
+#define IDENTIFY_S 30
+#define RESTART_AFTER_MS 1000
+
 static void answer(whir_node_t *node, const whir_command_t *command, uint8_t result, int code, uint64_t now_ms)
 {
     whir_stamp_t stamp = whir_node_stamp(node, now_ms);
@@ -36,6 +39,7 @@ static void on_receipt(whir_node_t *node, const whir_command_t *command, uint64_
     uint8_t confirms = 0;
 
     node->resend_doublings = 0;
+    node->receipted |= command->boot == node->slots.state.boot && command->seq_count > 0;
     for (uint32_t i = 0; i < command->seq_count; i++) {
         (void)whir_spool_receipt(&node->alerts, command->boot, command->seq[i]); /* when that fails it is sent again */
         if (node->trial_told && command->boot == node->slots.state.boot && command->seq[i] == node->trial_seq) {
@@ -54,6 +58,48 @@ static int is_expired(const whir_node_t *node, const whir_command_t *command, ui
 {
     /* A node that does not know the time cannot judge, and obeys. */
     return node->synced && (node->unix_at_boot_ms + now_ms) / 1000 > command->exp_s;
+}
+
+static int set_thresholds(whir_node_t *node, const whir_command_t *command)
+{
+    uint32_t raise = command->raise_permille, clear = command->clear_permille;
+
+    if (raise > 1000 || clear > raise || (raise == 0) != (clear == 0)) {
+        return WHIR_ERR_COMMAND;
+    }
+    node->slots.state.raise_permille = (uint16_t)raise;
+    node->slots.state.clear_permille = (uint16_t)clear;
+    if (node->serving) {
+        whir_node_thresholds_apply(node);
+    }
+    return whir_slots_commit(&node->slots);
+}
+
+/* What the board does itself. A restart waits until the answer is out. */
+static int ask_board(whir_node_t *node, const whir_command_t *command, uint64_t now_ms)
+{
+    whir_control_t *control = node->ports.control;
+
+    if (control == NULL) {
+        return WHIR_ERR_STATE;
+    }
+    if (command->kind == WHIR_COMMAND_KIND_IDENTIFY) {
+        control->identify(control, command->seconds != 0 ? command->seconds : IDENTIFY_S);
+    } else {
+        node->restart = command->kind == WHIR_COMMAND_KIND_RESTART ? 1 : 2;
+        node->restart_ms = now_ms + RESTART_AFTER_MS;
+    }
+    return 0;
+}
+
+void whir_node_restart_step(whir_node_t *node, uint64_t now_ms)
+{
+    if (node->restart != 0 && now_ms >= node->restart_ms) {
+        int forget = node->restart == 2;
+        node->restart = 0;
+        (void)whir_node_stop(node, now_ms);
+        node->ports.control->restart(node->ports.control, forget);
+    }
 }
 
 /* Does it; 0 or the reason, and in *result what is answered. */
@@ -78,6 +124,14 @@ static int execute(whir_node_t *node, const whir_command_t *command, uint64_t no
     case WHIR_COMMAND_KIND_CAPTURE:
         *result = WHIR_ACK_RESULT_ACCEPTED;
         err = whir_node_capture_command(node, command, now_ms);
+        break;
+    case WHIR_COMMAND_KIND_THRESHOLDS:
+        err = set_thresholds(node, command);
+        break;
+    case WHIR_COMMAND_KIND_IDENTIFY:
+    case WHIR_COMMAND_KIND_RESTART:
+    case WHIR_COMMAND_KIND_FACTORY_RESET:
+        err = ask_board(node, command, now_ms);
         break;
     default: /* measure */
         node->status_due = 1;

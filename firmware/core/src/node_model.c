@@ -87,17 +87,25 @@ static void start_signal(whir_node_t *node)
     whir_node_baseline_match(node);
 }
 
+void whir_node_thresholds_apply(whir_node_t *node)
+{
+    const whir_slots_state_t *set = &node->slots.state;
+    whir_decide_config_t *config = &node->decide.config;
+
+    config->raise_permille = set->raise_permille != 0 ? set->raise_permille : node->bundle.raise_permille;
+    config->clear_permille = set->raise_permille != 0 ? set->clear_permille : node->bundle.clear_permille;
+}
+
 void whir_node_serve(whir_node_t *node, const whir_bundle_t *bundle)
 {
     whir_decide_config_t config;
 
     whir_decide_config_default(&config, node->config.profile);
-    config.raise_permille = bundle->raise_permille;
-    config.clear_permille = bundle->clear_permille;
     config.raise_count = bundle->raise_count;
     config.raise_of = bundle->raise_of;
     hand_over_alerts(node, bundle, &config);
     node->bundle = *bundle;
+    whir_node_thresholds_apply(node);
     start_signal(node);
     node->status_due = 1;
 }

@@ -11,6 +11,8 @@ int whir_node_load(whir_node_t *node, const whir_bundle_t *bundle);
 void whir_node_serve(whir_node_t *node, const whir_bundle_t *bundle);
 /* The model in service again, after a candidate was loaded in vain. */
 void whir_node_restore(whir_node_t *node);
+/* The thresholds in force: those that were set, or the bundle's. */
+void whir_node_thresholds_apply(whir_node_t *node);
 /* Opens the slot in service, at boot or after a revert. 0, 1 after a revert at boot, or why there is no model. */
 int whir_node_open(whir_node_t *node);
 
@@ -42,6 +44,9 @@ void whir_node_link_step(whir_node_t *node, uint64_t now_ms);
 uint8_t whir_node_state(const whir_node_t *node);
 whir_stamp_t whir_node_stamp(const whir_node_t *node, uint64_t now_ms);
 whir_service_t whir_node_service(const whir_node_t *node);
+
+/* node_command.c: restarts the board when that was asked for. */
+void whir_node_restart_step(whir_node_t *node, uint64_t now_ms);
 
 /* node_capture.c */
 /* An alert has been raised: the signal that did it. */

@@ -151,7 +151,7 @@ static void doubt(const whir_node_t *node, whir_verdict_t *verdict)
         return;
     }
     for (uint8_t c = 1; c < verdict->class_count; c++) {
-        if (verdict->permille[c] >= node->bundle.raise_permille) {
+        if (verdict->permille[c] >= node->decide.config.raise_permille) {
             return;
         }
     }

@@ -7,7 +7,8 @@
 /*
  * One record, little-endian:
  *   0 magic u32 | 4 version u16 | 6 bytes u16 | 8 sequence u32 | 12 active, 13 previous, 14 trial, 15 trial_boots u8 |
- *   16 security_counter u32 | 20 boot u32 | 24 action, 40 bytes with its NUL | 64 zeros | 92 CRC-32 of the 92 bytes before
+ *   16 security_counter u32 | 20 boot u32 | 24 action, 40 bytes with its NUL | 64 raise_permille,
+ *   66 clear_permille u16 | 68 zeros | 92 CRC-32 of the 92 bytes before
  * 96 bytes are whole units at every write size, so that a record is one operation.
  */
 #define RECORD_MAGIC 0x544F4C53u /* "SLOT" */
@@ -31,6 +32,8 @@ static void record_write(uint8_t record[RECORD_BYTES], const whir_slots_state_t 
     whir_put_le32(record + 16, state->security_counter);
     whir_put_le32(record + 20, state->boot);
     memcpy(record + ACTION_AT, state->action, sizeof state->action);
+    whir_put_le16(record + 64, state->raise_permille);
+    whir_put_le16(record + 66, state->clear_permille);
     whir_put_le32(record + CRC_AT, whir_crc32(0, record, CRC_AT));
 }
 
@@ -49,6 +52,8 @@ static uint32_t record_read(const uint8_t record[RECORD_BYTES], whir_slots_state
     state->boot = whir_le32(record + 20);
     memcpy(state->action, record + ACTION_AT, sizeof state->action - 1);
     state->action[sizeof state->action - 1] = '\0';
+    state->raise_permille = whir_le16(record + 64);
+    state->clear_permille = whir_le16(record + 66);
     return whir_le32(record + 8);
 }
 

@@ -2,7 +2,7 @@
  * Conditioning alone, from a sensor's samples at its full rate to the bundle's: what each sample costs. A run takes
  * BENCH_SAMPLES samples; what comes out of all runs is compared.
  */
-#define WHIR_PORT_VERSION 1 /* the seam that this port was written for */
+#define WHIR_PORT_VERSION 2 /* the seam that this port was written for */
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* The engine alone: verify, plan and bind are set-up; a run is one inference. */
-#define WHIR_PORT_VERSION 1 /* the seam that this port was written for */
+#define WHIR_PORT_VERSION 2 /* the seam that this port was written for */
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * The whole way from a sensor's samples to a verdict's permille: condition, window, features, inference. Set-up parses the
  * parameters and loads the model; a run is what one window costs, the samples of its hop included.
  */
-#define WHIR_PORT_VERSION 1 /* the seam that this port was written for */
+#define WHIR_PORT_VERSION 2 /* the seam that this port was written for */
 
 #include <string.h>
 

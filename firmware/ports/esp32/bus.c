@@ -79,8 +79,9 @@ int whir_esp32_bus_init(whir_bus_t *bus, uint8_t address)
                                           .clk_source = I2C_CLK_SRC_DEFAULT,
                                           .glitch_ignore_cnt = 7,
                                           .flags.enable_internal_pullup = 1};
-    const i2c_device_config_t config = {
-        .dev_addr_length = I2C_ADDR_BIT_LEN_7, .device_address = address, .scl_speed_hz = WHIR_BOARD_BUS_SPEED_HZ};
+    const i2c_device_config_t config = {.dev_addr_length = I2C_ADDR_BIT_LEN_7,
+                                        .device_address = address != 0 ? address : WHIR_BOARD_SENSOR_ADDRESS,
+                                        .scl_speed_hz = WHIR_BOARD_BUS_SPEED_HZ};
     i2c_master_bus_handle_t master;
 
     *bus = (whir_bus_t){.kind = WHIR_BUS_I2C, .transfer = transfer, .wait_ms = wait_ms};

@@ -21,17 +21,18 @@ static int on_selftest(int argc, char **argv)
 
 static int on_set(int argc, char **argv)
 {
-    int err = argc == 3 ? whir_esp32_settings_set(argv[1], argv[2]) : WHIR_ERR_ARG;
+    int err = argc == 3 ? whir_settings_change(&whir_esp32_store, argv[1], argv[2]) : WHIR_ERR_ARG;
 
-    printf(err < 0 ? "refused (%d): set wifi_ssid|wifi_password|broker|axes|range_mg|address|rpm VALUE\n"
-                   : "stored (%d), reboot\n",
-           err);
+    printf(err < 0 ? "refused (%d); keys:" : "stored (%d), reboot\n", err);
+    for (unsigned i = 0; err < 0 && whir_settings_key(i) != NULL; i++) {
+        printf(" %s%s", whir_settings_key(i), whir_settings_key(i + 1) == NULL ? "\n" : "");
+    }
     return err < 0;
 }
 
 static int on_reset(int argc, char **argv)
 {
-    int err = argc == 2 && strcmp(argv[1], "yes") == 0 ? whir_esp32_settings_reset() : WHIR_ERR_ARG;
+    int err = argc == 2 && strcmp(argv[1], "yes") == 0 ? whir_settings_forget(&whir_esp32_store) : WHIR_ERR_ARG;
 
     printf(err < 0 ? "refused (%d): factory-reset yes\n" : "settings forgotten (%d), reboot\n", err);
     return err < 0;

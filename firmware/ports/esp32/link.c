@@ -68,7 +68,7 @@ static esp_mqtt_client_config_t config(void)
     const whir_esp32_settings_t *s = settings;
 
     return (esp_mqtt_client_config_t){
-        .broker.address.uri = s->broker,
+        .broker.address.uri = s->own.broker,
         .broker.verification = {.certificate = (const char *)s->broker_ca.data, .certificate_len = s->broker_ca.bytes},
         .credentials.client_id = client_id,
         .credentials.authentication = {.certificate = (const char *)s->certificate.data,

@@ -1,4 +1,5 @@
 #include "driver/gpio.h"
+#include "esp_system.h"
 #include "esp_timer.h"
 #include "port.h"
 #include "whir/alarm.h"
@@ -7,6 +8,7 @@
 static volatile uint8_t severity;
 static volatile uint8_t silenced;
 static uint32_t tick;
+static volatile uint32_t shown; /* ticks to blink for, so that a person finds the board */
 
 static void drive(int pin, int active_level, int on)
 {
@@ -16,6 +18,11 @@ static void drive(int pin, int active_level, int on)
 static void on_tick(void *argument)
 {
     uint8_t on = whir_alarm_at(severity, tick++, silenced);
+
+    if (shown > 0) {
+        shown = shown - 1;
+        on = (uint8_t)((on & ~WHIR_ALARM_LED) | (shown % 2 != 0 ? WHIR_ALARM_LED : 0));
+    }
 
     if (gpio_get_level(WHIR_BOARD_PIN_BUTTON) == WHIR_BOARD_BUTTON_ACTIVE) {
         silenced = 1;
@@ -31,7 +38,20 @@ static void set(whir_output_t *output, uint8_t new_severity)
     silenced = 0;
 }
 
-int whir_esp32_output_init(whir_output_t *output)
+static void identify(whir_control_t *control, uint32_t seconds)
+{
+    shown = seconds * (1000 / WHIR_ALARM_TICK_MS);
+}
+
+static void restart(whir_control_t *control, int forget_settings)
+{
+    if (forget_settings) {
+        (void)whir_settings_forget(&whir_esp32_store);
+    }
+    esp_restart();
+}
+
+int whir_esp32_output_init(whir_output_t *output, whir_control_t *control)
 {
     const gpio_config_t outputs = {.pin_bit_mask = 1ull << WHIR_BOARD_PIN_LED | 1ull << WHIR_BOARD_PIN_RELAY |
                                                    1ull << WHIR_BOARD_PIN_BUZZER,
@@ -44,7 +64,7 @@ int whir_esp32_output_init(whir_output_t *output)
     esp_timer_handle_t handle;
 
     *output = (whir_output_t){.set = set};
-    set(output, WHIR_SEVERITY_NONE);
+    *control = (whir_control_t){.restart = restart, .identify = identify};
     return gpio_config(&outputs) == ESP_OK && gpio_config(&inputs) == ESP_OK && esp_timer_create(&timer, &handle) == ESP_OK &&
                    esp_timer_start_periodic(handle, WHIR_ALARM_TICK_MS * 1000) == ESP_OK
                ? 0

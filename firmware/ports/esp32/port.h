@@ -6,11 +6,11 @@
 
 #include "whir/accel.h"
 #include "whir/node.h"
+#include "whir/settings.h"
 
 /* The core's seams on an ESP32. Functions return 0 or a negative WHIR_ERR_… code unless said otherwise. */
 
 /* settings.c: what the factory and the installer wrote, read once. */
-#define WHIR_ESP32_TEXT_BYTES 128
 #define WHIR_ESP32_BLOB_BYTES 1024
 typedef struct whir_esp32_blob {
     size_t bytes;
@@ -18,22 +18,17 @@ typedef struct whir_esp32_blob {
 } whir_esp32_blob_t;
 
 typedef struct whir_esp32_settings {
-    char wifi_ssid[33], wifi_password[65], broker[WHIR_ESP32_TEXT_BYTES];
+    whir_settings_t own; /* what the installer set */
+    whir_trial_t trial;  /* of those of the link */
     char site[WHIR_NAME_NAME_MAX_BYTES + 1], node[WHIR_NAME_NAME_MAX_BYTES + 1];
     char hardware[WHIR_NAME_HARDWARE_CLASS_MAX_BYTES + 1];
     uint8_t development;
     whir_esp32_blob_t certificate, private_key, broker_ca, bundle_keys;
-    int8_t axes[3];     /* mounting; the board's own axes when not set */
-    uint32_t range_mg;  /* 0: the smallest */
-    uint8_t address;    /* of the sensor on I2C; the board's when not set */
-    uint32_t shaft_mhz; /* nominal speed, 1e-3 turns a second; 0: not set */
 } whir_esp32_settings_t;
 
 int whir_esp32_settings_load(whir_esp32_settings_t *s);
-/* One setting of the nvs partition, from the console. */
-int whir_esp32_settings_set(const char *key, const char *value);
-/* Forgets every setting, not the identity. */
-int whir_esp32_settings_reset(void);
+/* The installer's settings, in NVS. */
+extern whir_store_t whir_esp32_store;
 
 /* flash.c: the partitions model_0, model_1, spool and state; an address is one of the chip. */
 int whir_esp32_flash_init(whir_flash_t *flash, whir_node_layout_t *layout);
@@ -45,8 +40,9 @@ int whir_esp32_crypto_init(whir_crypto_t *crypto, const whir_esp32_blob_t *keys)
 int whir_esp32_bus_init(whir_bus_t *bus, uint8_t address);
 int whir_esp32_interrupt_init(void *task /* TaskHandle_t */);
 
-/* output.c: LED, relay, buzzer by severity; the button silences the buzzer until the severity changes. */
-int whir_esp32_output_init(whir_output_t *output);
+/* output.c: LED, relay, buzzer by severity; the button silences the buzzer until the severity changes. What the fleet may ask.
+ */
+int whir_esp32_output_init(whir_output_t *output, whir_control_t *control);
 
 /* inference_tflm.cc */
 void whir_esp32_tflm_init(whir_inference_t *engine);

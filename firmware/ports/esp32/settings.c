@@ -1,18 +1,11 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "nvs.h"
 #include "nvs_flash.h"
 #include "port.h"
 #include "sdkconfig.h"
-#include "whir_board.h"
 
 #define FACTORY "fctry"
-/* Of the measuring point, beside the factory's keys: "+x-z+y", mg, 7-bit address, r/min. */
-#define KEY_AXES "axes"
-#define KEY_RANGE_MG "range_mg"
-#define KEY_ADDRESS "address"
-#define KEY_RPM "rpm" /* nominal speed of the shaft */
 
 static int open_factory(void)
 {
@@ -62,78 +55,49 @@ static int load_factory(whir_esp32_settings_t *s)
     return err;
 }
 
-static void load_point(nvs_handle_t nvs, whir_esp32_settings_t *s)
-{
-    char text[12];
+static const char *const SETS[] = {[WHIR_STORE_KEPT] = WHIR_NVS_NVS_NAMESPACE, [WHIR_STORE_TRIED] = "whir_try"};
 
-    if (read_text(nvs, KEY_AXES, text, sizeof text) == 0) {
-        (void)whir_accel_axes(text, s->axes); /* what is none is refused when the sensor is opened */
-    }
-    if (read_text(nvs, KEY_RANGE_MG, text, sizeof text) == 0) {
-        s->range_mg = (uint32_t)strtoul(text, NULL, 10);
-    }
-    if (read_text(nvs, KEY_ADDRESS, text, sizeof text) == 0) {
-        s->address = (uint8_t)strtoul(text, NULL, 0);
-    }
-    if (read_text(nvs, KEY_RPM, text, sizeof text) == 0) {
-        s->shaft_mhz = (uint32_t)(strtoul(text, NULL, 10) * 1000u / 60u);
-    }
-}
-
-int whir_esp32_settings_load(whir_esp32_settings_t *s)
+static int store_get(whir_store_t *store, int set, const char *key, char *text, uint32_t max)
 {
     nvs_handle_t nvs;
+    int err = WHIR_ERR_ARG;
 
-    memset(s, 0, sizeof *s);
-    memcpy(s->axes, (const int8_t[]){1, 2, 3}, sizeof s->axes);
-    s->address = WHIR_BOARD_SENSOR_ADDRESS;
-    if (nvs_flash_init() != ESP_OK) { /* full or of another version: settings are lost, the identity is not */
-        if (nvs_flash_erase() != ESP_OK || nvs_flash_init() != ESP_OK) {
-            return WHIR_ERR_FLASH;
-        }
-    }
-    if (nvs_open(WHIR_NVS_NVS_NAMESPACE, NVS_READONLY, &nvs) == ESP_OK) {
-        (void)read_text(nvs, WHIR_NVS_WIFI_SSID, s->wifi_ssid, sizeof s->wifi_ssid);
-        (void)read_text(nvs, WHIR_NVS_WIFI_PASSWORD, s->wifi_password, sizeof s->wifi_password);
-        (void)read_text(nvs, WHIR_NVS_BROKER, s->broker, sizeof s->broker);
-        load_point(nvs, s);
+    if (nvs_open(SETS[set], NVS_READONLY, &nvs) == ESP_OK) {
+        err = read_text(nvs, key, text, max);
         nvs_close(nvs);
     }
-    return load_factory(s);
+    return err;
 }
 
-static int stored(nvs_handle_t nvs, esp_err_t err)
+/* One text, or with key NULL all of the set erased. */
+static int store_put(whir_store_t *store, int set, const char *key, const char *text)
 {
+    nvs_handle_t nvs;
+    esp_err_t err = nvs_open(SETS[set], NVS_READWRITE, &nvs);
+
+    if (err != ESP_OK) {
+        return WHIR_ERR_FLASH;
+    }
+    err = key == NULL ? nvs_erase_all(nvs) : nvs_set_str(nvs, key, text);
     err = err == ESP_OK ? nvs_commit(nvs) : err;
     nvs_close(nvs);
     return err == ESP_OK ? 0 : WHIR_ERR_FLASH;
 }
 
-int whir_esp32_settings_set(const char *key, const char *value)
+static int store_clear(whir_store_t *store, int set)
 {
-    static const char *const KEYS[] = {
-        WHIR_NVS_WIFI_SSID, WHIR_NVS_WIFI_PASSWORD, WHIR_NVS_BROKER, KEY_AXES, KEY_RANGE_MG, KEY_ADDRESS, KEY_RPM};
-    nvs_handle_t nvs;
-    unsigned i = 0;
-
-    while (i < sizeof KEYS / sizeof KEYS[0] && strcmp(KEYS[i], key) != 0) {
-        i++;
-    }
-    if (i == sizeof KEYS / sizeof KEYS[0] || strlen(value) >= WHIR_ESP32_TEXT_BYTES) {
-        return WHIR_ERR_ARG;
-    }
-    if (nvs_open(WHIR_NVS_NVS_NAMESPACE, NVS_READWRITE, &nvs) != ESP_OK) {
-        return WHIR_ERR_FLASH;
-    }
-    return stored(nvs, nvs_set_str(nvs, key, value));
+    return store_put(store, set, NULL, NULL);
 }
 
-int whir_esp32_settings_reset(void)
-{
-    nvs_handle_t nvs;
+whir_store_t whir_esp32_store = {.get = store_get, .put = store_put, .clear = store_clear};
 
-    if (nvs_open(WHIR_NVS_NVS_NAMESPACE, NVS_READWRITE, &nvs) != ESP_OK) {
+int whir_esp32_settings_load(whir_esp32_settings_t *s)
+{
+    memset(s, 0, sizeof *s);
+    /* full or of another version: settings are lost, the identity is not */
+    if (nvs_flash_init() != ESP_OK && (nvs_flash_erase() != ESP_OK || nvs_flash_init() != ESP_OK)) {
         return WHIR_ERR_FLASH;
     }
-    return stored(nvs, nvs_erase_all(nvs));
+    s->trial = whir_settings_load(&s->own, &whir_esp32_store);
+    return load_factory(s);
 }

@@ -41,9 +41,9 @@ static void on_clock(struct timeval *tv)
     clock_set = 1;
 }
 
-static esp_err_t start_clock(void)
+static esp_err_t start_clock(const char *server)
 {
-    esp_sntp_config_t config = ESP_NETIF_SNTP_DEFAULT_CONFIG(FALLBACK_NTP);
+    esp_sntp_config_t config = ESP_NETIF_SNTP_DEFAULT_CONFIG(server[0] != 0 ? server : FALLBACK_NTP);
 
     config.server_from_dhcp = true;
     config.renew_servers_after_new_IP = true;
@@ -57,12 +57,12 @@ int whir_esp32_wifi_start(const whir_esp32_settings_t *s)
 {
     const wifi_init_config_t init = WIFI_INIT_CONFIG_DEFAULT();
     const esp_timer_create_args_t timer = {.callback = connect, .name = "wifi"};
-    wifi_config_t config = {.sta = {.threshold.authmode = s->wifi_password[0] != 0 ? WIFI_AUTH_WPA2_PSK : WIFI_AUTH_OPEN,
+    wifi_config_t config = {.sta = {.threshold.authmode = s->own.wifi_password[0] != 0 ? WIFI_AUTH_WPA2_PSK : WIFI_AUTH_OPEN,
                                     .sae_pwe_h2e = WPA3_SAE_PWE_BOTH,
                                     .pmf_cfg.capable = true}};
 
-    memcpy(config.sta.ssid, s->wifi_ssid, strnlen(s->wifi_ssid, sizeof config.sta.ssid));
-    memcpy(config.sta.password, s->wifi_password, strnlen(s->wifi_password, sizeof config.sta.password));
+    memcpy(config.sta.ssid, s->own.wifi_ssid, strnlen(s->own.wifi_ssid, sizeof config.sta.ssid));
+    memcpy(config.sta.password, s->own.wifi_password, strnlen(s->own.wifi_password, sizeof config.sta.password));
     if (esp_netif_init() != ESP_OK || esp_event_loop_create_default() != ESP_OK ||
         esp_netif_create_default_wifi_sta() == NULL || esp_timer_create(&timer, &again) != ESP_OK) {
         return WHIR_ERR_STATE;
@@ -71,7 +71,7 @@ int whir_esp32_wifi_start(const whir_esp32_settings_t *s)
                    esp_event_handler_register(WIFI_EVENT, ESP_EVENT_ANY_ID, on_event, NULL) == ESP_OK &&
                    esp_event_handler_register(IP_EVENT, IP_EVENT_STA_GOT_IP, on_event, NULL) == ESP_OK &&
                    esp_wifi_set_mode(WIFI_MODE_STA) == ESP_OK && esp_wifi_set_config(WIFI_IF_STA, &config) == ESP_OK &&
-                   start_clock() == ESP_OK && esp_wifi_start() == ESP_OK
+                   start_clock(s->own.ntp) == ESP_OK && esp_wifi_start() == ESP_OK
                ? 0
                : WHIR_ERR_STATE;
 }

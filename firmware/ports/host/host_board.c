@@ -1,7 +1,10 @@
 #include "host_board.h"
 
+#include <string.h>
+
 #include "whir/alarm.h"
 #include "whir/backoff.h"
+#include "whir/settings.h"
 
 uint32_t host_backoff_ms(uint32_t attempts, uint32_t random)
 {
@@ -11,4 +14,78 @@ uint32_t host_backoff_ms(uint32_t attempts, uint32_t random)
 uint8_t host_alarm_at(uint8_t severity, uint32_t tick, int silenced)
 {
     return whir_alarm_at(severity, tick, silenced);
+}
+
+int host_settings_set(const char *key, const char *value, char *text, uint32_t *number)
+{
+    whir_settings_t s = {.axes = "+x+y+z", .range_mg = 7};
+    int err = whir_settings_set(&s, key, value);
+
+    memcpy(text, s.wifi_ssid, sizeof s.wifi_ssid);
+    *number = s.range_mg;
+    return err;
+}
+
+const char *host_settings_key(unsigned index)
+{
+    return whir_settings_key(index);
+}
+
+int host_settings_is_link(const char *key)
+{
+    return whir_settings_is_link(key);
+}
+
+static int store_get(whir_store_t *store, int set, const char *key, char *text, uint32_t max)
+{
+    return ((const host_store_t *)store->ctx)->get(set, key, text, max);
+}
+
+static int store_put(whir_store_t *store, int set, const char *key, const char *text)
+{
+    return ((const host_store_t *)store->ctx)->put(set, key, text);
+}
+
+static int store_clear(whir_store_t *store, int set)
+{
+    return ((const host_store_t *)store->ctx)->clear(set);
+}
+
+static whir_store_t store_of(const host_store_t *calls)
+{
+    whir_store_t store = {(void *)calls, store_get, store_put, store_clear};
+
+    return store;
+}
+
+int host_settings_load(const host_store_t *calls, char *wifi_ssid, char *broker)
+{
+    whir_store_t store = store_of(calls);
+    whir_settings_t s;
+    int trial = (int)whir_settings_load(&s, &store);
+
+    memcpy(wifi_ssid, s.wifi_ssid, sizeof s.wifi_ssid);
+    memcpy(broker, s.broker, sizeof s.broker);
+    return trial;
+}
+
+int host_settings_change(const host_store_t *calls, const char *key, const char *value)
+{
+    whir_store_t store = store_of(calls);
+
+    return whir_settings_change(&store, key, value);
+}
+
+int host_settings_judge(const host_store_t *calls, uint64_t since_boot_ms, int receipted)
+{
+    whir_store_t store = store_of(calls);
+
+    return (int)whir_settings_judge(&store, since_boot_ms, receipted);
+}
+
+int host_settings_forget(const host_store_t *calls)
+{
+    whir_store_t store = store_of(calls);
+
+    return whir_settings_forget(&store);
 }

@@ -1,5 +1,21 @@
 #include <stdint.h>
 
-/* The small decisions of a board: pauses between connections, patterns of the local alarm. */
+/* The small decisions of a board: pauses between connections, patterns of the local alarm, what settings may hold. */
 uint32_t host_backoff_ms(uint32_t attempts, uint32_t random);
+/* On settings of a board with range_mg 7; gives wifi_ssid (33 bytes) and range_mg as they are afterwards. */
+int host_settings_set(const char *key, const char *value, char *text, uint32_t *number);
+const char *host_settings_key(unsigned index);
+int host_settings_is_link(const char *key);
+
+typedef struct host_store {
+    int (*get)(int set, const char *key, char *text, uint32_t max);
+    int (*put)(int set, const char *key, const char *text);
+    int (*clear)(int set);
+} host_store_t;
+/* wifi_ssid: 33 bytes, broker: 128. Returns enum whir_trial. */
+int host_settings_load(const host_store_t *calls, char *wifi_ssid, char *broker);
+int host_settings_change(const host_store_t *calls, const char *key, const char *value);
+int host_settings_judge(const host_store_t *calls, uint64_t since_boot_ms, int receipted);
+int host_settings_forget(const host_store_t *calls);
+
 uint8_t host_alarm_at(uint8_t severity, uint32_t tick, int silenced);

@@ -68,6 +68,8 @@ int host_command_parse(const uint8_t *payload, uint32_t bytes, host_command_t *o
     out->bytes = command.bytes;
     out->deadline_s = command.deadline_s;
     out->seconds = command.seconds;
+    out->raise_permille = command.raise_permille;
+    out->clear_permille = command.clear_permille;
     out->boot = command.boot;
     out->seq_count = command.seq_count;
     return err;

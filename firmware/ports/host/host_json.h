@@ -16,7 +16,7 @@ typedef struct host_command {
     char id[40];
     uint64_t exp_s;
     char url[512];
-    uint32_t bytes, deadline_s, seconds, boot;
+    uint32_t bytes, deadline_s, seconds, raise_permille, clear_permille, boot;
     uint32_t seq[64];
     uint32_t seq_count;
 } host_command_t;

@@ -28,6 +28,7 @@ struct host_node {
     whir_inference_t engine;
     whir_link_t link;
     whir_output_t output;
+    whir_control_t control;
     host_node_calls_t calls;
     struct host_flash *flash;
     uint32_t input_bytes, output_bytes;
@@ -67,6 +68,16 @@ static void output_set(whir_output_t *output, uint8_t severity)
 
     node->severity = severity;
     node->calls.output(severity);
+}
+
+static void control_restart(whir_control_t *control, int forget_settings)
+{
+    ((host_node_t *)control->ctx)->calls.restart(forget_settings);
+}
+
+static void control_identify(whir_control_t *control, uint32_t seconds)
+{
+    ((host_node_t *)control->ctx)->calls.identify(seconds);
 }
 
 static int other_load(whir_inference_t *engine, const uint8_t *model, uint32_t model_bytes, uint8_t *arena,
@@ -233,11 +244,15 @@ static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_s
     node->link.fetch = link_fetch;
     node->output.ctx = node;
     node->output.set = output_set;
+    node->control.ctx = node;
+    node->control.restart = control_restart;
+    node->control.identify = control_identify;
     ports.flash = host_flash_seam(node->flash);
     ports.crypto = host_crypto_seam(crypto);
     ports.engine = &node->engine;
     ports.link = &node->link;
     ports.output = &node->output;
+    ports.control = &node->control;
     ports.arena = node->arena + (-(uintptr_t)node->arena & 15);
     ports.arena_bytes = setup->arena_bytes;
     return whir_node_init(&node->core, &config, &ports, 0);

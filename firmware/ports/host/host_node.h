@@ -33,6 +33,8 @@ typedef struct host_node_calls {
     int (*publish)(const char *topic, const uint8_t *payload, uint32_t bytes, int retained);
     int (*fetch)(const char *url, uint32_t bytes);
     void (*output)(uint8_t severity);
+    void (*restart)(int forget_settings);
+    void (*identify)(uint32_t seconds);
     int (*engine_load)(const uint8_t *model, uint32_t bytes, struct host_nn_info *info);
     int (*engine_invoke)(const int8_t *input, uint32_t input_bytes, int8_t *output, uint32_t output_bytes);
 } host_node_calls_t;

@@ -1,7 +1,7 @@
 #ifndef WHIR_SEAMS_H
 #define WHIR_SEAMS_H
 
-#define WHIR_PORT_VERSION 1 /* the seam that this port was written for */
+#define WHIR_PORT_VERSION 2 /* the seam that this port was written for */
 
 #include "host_crypto.h"
 #include "host_flash.h"

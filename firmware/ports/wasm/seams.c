@@ -1,4 +1,4 @@
-#define WHIR_PORT_VERSION 1 /* the seam that this port was written for */
+#define WHIR_PORT_VERSION 2 /* the seam that this port was written for */
 
 #include "seams.h"
 

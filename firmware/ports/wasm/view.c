@@ -1,5 +1,5 @@
 /* What the page shows of the node: getters, and nothing that changes it. */
-#define WHIR_PORT_VERSION 1 /* the seam that this port was written for */
+#define WHIR_PORT_VERSION 2 /* the seam that this port was written for */
 
 #include "node_parts.h"
 #include "seams.h"

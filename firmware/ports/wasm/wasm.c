@@ -1,4 +1,4 @@
-#define WHIR_PORT_VERSION 1 /* the seam that this port was written for */
+#define WHIR_PORT_VERSION 2 /* the seam that this port was written for */
 
 #include "wasm.h"
 
@@ -130,7 +130,14 @@ int wasm_boot(uint32_t rate_mhz, uint32_t bandwidth_hz, uint32_t range_milli, ui
         .status_interval_ms = WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT,
         .resend_interval_ms = WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT,
     };
-    const whir_node_ports_t ports = {wasm_flash(), wasm_crypto(), &engine, &link, &led, arena, sizeof arena};
+    /* no captures, and no board that could be restarted */
+    const whir_node_ports_t ports = {.flash = wasm_flash(),
+                                     .crypto = wasm_crypto(),
+                                     .engine = &engine,
+                                     .link = &link,
+                                     .output = &led,
+                                     .arena = arena,
+                                     .arena_bytes = sizeof arena};
     int err;
 
     if (channels < 1 || channels > WHIR_WINDOW_CHANNELS_MAX || rate_mhz == 0) {

@@ -14,6 +14,10 @@ typedef enum whir_command_kind {
     WHIR_COMMAND_KIND_MEASURE,
     WHIR_COMMAND_KIND_COMMISSION,
     WHIR_COMMAND_KIND_CAPTURE,
+    WHIR_COMMAND_KIND_THRESHOLDS,
+    WHIR_COMMAND_KIND_IDENTIFY,
+    WHIR_COMMAND_KIND_RESTART,
+    WHIR_COMMAND_KIND_FACTORY_RESET,
 } whir_command_kind_t;
 
 /* A command of contracts/messages.toml. Fields that it does not have are 0. */
@@ -26,6 +30,7 @@ typedef struct whir_command {
     uint32_t bytes;
     uint32_t deadline_s;
     uint32_t seconds;
+    uint32_t raise_permille, clear_permille;
     uint32_t boot;
     uint32_t seq[WHIR_MESSAGE_RECEIPT_MAX_SEQ];
     uint32_t seq_count;

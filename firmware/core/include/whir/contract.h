@@ -158,6 +158,7 @@
 #define WHIR_CAPTURE_SEND_INTERVAL_MS 50
 #define WHIR_CAPTURE_RESEND_AFTER_MS 60000
 #define WHIR_CAPTURE_SENDS_MAX 4
+#define WHIR_SETTINGS_TRIAL_MS 600000
 #define WHIR_BUNDLE_SLOT_BYTES 262144
 #define WHIR_BUNDLE_SLOT_ALIGN_BYTES 65536
 #define WHIR_BUNDLE_GOLDEN_SHARE_PERCENT 25
@@ -519,6 +520,10 @@
 #define WHIR_COMMAND_MEASURE "measure"
 #define WHIR_COMMAND_COMMISSION "commission"
 #define WHIR_COMMAND_CAPTURE "capture"
+#define WHIR_COMMAND_THRESHOLDS "thresholds"
+#define WHIR_COMMAND_IDENTIFY "identify"
+#define WHIR_COMMAND_RESTART "restart"
+#define WHIR_COMMAND_FACTORY_RESET "factory_reset"
 
 /* What the factory writes into NVS, and the serial console. */
 #define WHIR_NVS_NVS_NAMESPACE "whir"

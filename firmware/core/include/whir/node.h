@@ -10,6 +10,7 @@
 #include "whir/decide.h"
 #include "whir/features.h"
 #include "whir/novelty.h"
+#include "whir/port/control.h"
 #include "whir/port/crypto.h"
 #include "whir/port/flash.h"
 #include "whir/port/inference.h"
@@ -60,6 +61,7 @@ typedef struct whir_node_ports {
     uint32_t arena_bytes;
     int16_t *capture_ring; /* whir_capture_ring_bytes of the sensor, or fewer; none: no captures */
     uint32_t capture_ring_bytes;
+    whir_control_t *control; /* NULL: the board takes no such commands */
 } whir_node_ports_t;
 
 typedef struct whir_node whir_node_t;
@@ -99,6 +101,8 @@ int whir_node_bundle_end(whir_node_t *node, int error, uint64_t now_ms);
 /* 1 once this application has shown that it works: a model serves, the sensor gives verdicts, and the fleet has receipted what
  * was told. Until then a port keeps the application before it to go back to. */
 int whir_node_proven(const whir_node_t *node);
+/* 1 once the fleet has receipted anything since boot: the way to it works. */
+int whir_node_receipted(const whir_node_t *node);
 /* The node is about to be shut down in order: tells it, so that silence is not taken for loss. */
 int whir_node_stop(whir_node_t *node, uint64_t now_ms);
 

@@ -69,6 +69,9 @@ struct whir_node {
     uint64_t bad_since_ms;
 
     uint8_t connected;
+    uint8_t receipted;   /* anything, since boot */
+    uint8_t restart;     /* asked for; 2: without settings */
+    uint64_t restart_ms; /* when */
     uint8_t status_due, telemetry_due;
     uint8_t told_state;
     uint64_t status_ms, telemetry_ms, drain_ms; /* of the last one */

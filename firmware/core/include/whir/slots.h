@@ -20,6 +20,7 @@ typedef struct whir_slots_state {
     uint8_t trial;       /* 1 while `active` is not confirmed */
     uint8_t trial_boots; /* boots while on trial */
     uint32_t security_counter;
+    uint16_t raise_permille, clear_permille;            /* in place of the bundle's; 0 and 0: the bundle's */
     uint32_t boot;                                      /* cold boots */
     char action[WHIR_MESSAGE_COMMAND_ID_MAX_BYTES + 1]; /* command that caused the trial */
 } whir_slots_state_t;

@@ -13,7 +13,7 @@
  * The seam between core and port, whir/port/. A port defines WHIR_PORT_VERSION as the number it was written for before it
  * includes this file; after a change of the seam it does not compile until somebody has looked at it.
  */
-#define WHIR_SEAM_VERSION 1
+#define WHIR_SEAM_VERSION 2
 #if defined(WHIR_PORT_VERSION) && WHIR_PORT_VERSION != WHIR_SEAM_VERSION
 #error "this port was written for another version of whir/port: read CHANGELOG.md, then set WHIR_PORT_VERSION"
 #endif
@@ -35,12 +35,15 @@
 #include "whir/node.h"
 #include "whir/novelty.h"
 #include "whir/params.h"
+#include "whir/port/control.h"
 #include "whir/port/crypto.h"
 #include "whir/port/flash.h"
 #include "whir/port/inference.h"
 #include "whir/port/link.h"
 #include "whir/port/output.h"
 #include "whir/port/sensor.h"
+#include "whir/port/store.h"
+#include "whir/settings.h"
 #include "whir/slots.h"
 #include "whir/spool.h"
 #include "whir/update.h"

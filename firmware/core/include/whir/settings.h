@@ -1,0 +1,43 @@
+#ifndef WHIR_SETTINGS_H
+#define WHIR_SETTINGS_H
+
+#include <stdint.h>
+
+#include "whir/port/store.h"
+
+/*
+ * What an installer sets on a board, as text by key. How it is kept is the port's; which keys there are and what they may hold
+ * is decided here. Those of the link are tried first: a change that no receipt comes through is taken back.
+ */
+typedef struct whir_settings {
+    char wifi_ssid[33], wifi_password[65], broker[128];
+    char ntp[64];      /* time server, where DHCP names none; empty: a public one */
+    char axes[12];     /* mounting, "+x-z+y" (whir_accel_axes) */
+    uint32_t range_mg; /* 0: the smallest */
+    uint32_t address;  /* of the sensor on I2C; 0: the board's */
+    uint32_t rpm;      /* nominal speed of the machine, 0: not set */
+} whir_settings_t;
+
+/* Keys in order, NULL behind the last. */
+const char *whir_settings_key(unsigned index);
+/* 1: of the link, to be tried; 0: any other. */
+int whir_settings_is_link(const char *key);
+/* 0, or WHIR_ERR_ARG: no such key, too long, not a number, too large. Nothing is changed then. */
+int whir_settings_set(whir_settings_t *s, const char *key, const char *value);
+
+/*
+ * Settings of the link are tried when others are there to fall back to. A trial lasts one boot: whatever restarts the board in
+ * it takes them back. A cut anywhere leaves the old ones or the new ones.
+ */
+typedef enum { WHIR_TRIAL_NONE, WHIR_TRIAL_RUNNING, WHIR_TRIAL_KEPT, WHIR_TRIAL_REVERTED } whir_trial_t;
+/* What this boot runs with. RUNNING, or what has become of a trial before, or NONE. */
+whir_trial_t whir_settings_load(whir_settings_t *s, whir_store_t *store);
+/* Stores one value for the next boot. 0, WHIR_ERR_ARG, or the store's error. */
+int whir_settings_change(whir_store_t *store, const char *key, const char *value);
+/* While RUNNING: KEPT once the fleet has receipted anything since boot, and they are stored; REVERTED after
+ * WHIR_SETTINGS_TRIAL_MS without: restart the board. */
+whir_trial_t whir_settings_judge(whir_store_t *store, uint64_t since_boot_ms, int receipted);
+/* All of them. */
+int whir_settings_forget(whir_store_t *store);
+
+#endif
