@@ -97,6 +97,8 @@ def init(
     made = stations.init(
         station, _passphrase(passphrase_file, new=True), pkcs11=(pkcs11_module, pkcs11_token) if pkcs11_module else None
     )
+    with made.locked():
+        retiring.write_crl(made, Journal(station / "journal.db"))
     typer.echo(
         f"{made.folder}: keys made, encrypted by the passphrase; next: its factory.toml and broker-ca.pem, see docs/FACTORY.md"
     )
@@ -118,6 +120,8 @@ def rotate(
     opened = _open(station, passphrase_file)
     with opened.locked():
         number = opened.rotate(purpose)
+        if purpose == "device-ca":
+            retiring.write_crl(opened, Journal(station / "journal.db"))
     typer.echo(f"{purpose}: key {number} signs from now on")
 
 
