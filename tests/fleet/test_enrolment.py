@@ -58,6 +58,14 @@ def test_a_serial_and_a_name_belong_to_one_node(admin: httpx.Client, serial: str
     assert answer.status_code == 409 and says in answer.json()["text"]
 
 
+def test_a_desk_s_node_may_come_anew_and_a_factory_s_may_not(admin: httpx.Client) -> None:
+    desk = FACTS | {"development": True}
+    for facts in (desk, desk | {"certificate_number": "4712", "mac": "24:0a:c4:00:00:02"}):
+        assert admin.put(f"/devices/{SERIAL}", json=facts).json()["certificate_number"] == facts["certificate_number"]
+    assert admin.put(f"/devices/{SERIAL}", json=desk | {"node": "n2"}).status_code == 409
+    assert admin.put(f"/devices/{SERIAL}", json=FACTS).status_code == 409
+
+
 def test_only_an_admin_enrols(service: FleetService) -> None:
     headers = {"Authorization": f"Bearer {service.create_token('operator', Role.OPERATOR)}"}
     assert httpx.put(f"{service.url}/api/v1/devices/{SERIAL}", json=FACTS, headers=headers).status_code == 403

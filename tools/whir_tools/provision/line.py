@@ -280,10 +280,8 @@ class Line:
             return
         self._count("good")
         self._tell(Event(port, "good", serial))
-        if self.outbox.drain():
-            self._tell(
-                Event(port, "warning", serial, text=f"the fleet does not know it yet: {self.outbox.trouble or 'no fleet_url'}")
-            )
+        if self.outbox.drain() and self.outbox.trouble:
+            self._tell(Event(port, "warning", serial, text=f"the fleet does not know it yet: {self.outbox.trouble}"))
 
     def _fail(self, work: Work, error: ProvisionError) -> None:
         try:

@@ -233,6 +233,8 @@ class Station:
 def init(folder: Path, passphrase: Passphrase, *, development: bool = False, pkcs11: tuple[str, str] | None = None) -> Station:
     """Makes the folder with all keys; what is there already stays, so it may be called again after a failure."""
     settings = folder / "factory.toml"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # also where a build folder was put into it before
     if not settings.exists():
         text = TEMPLATE
         if pkcs11 is not None:
