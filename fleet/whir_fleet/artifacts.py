@@ -7,13 +7,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from whir_contracts import contract
 from whir_fleet.bundle_store import BundleStore
 from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, SettingsError
-from whir_fleet.models import Action, Artifact, Rollout
+from whir_fleet.models import Action, Artifact, Rehearsal, Rollout
 from whir_node.bundle import inspect
 from whir_node.crypto import KeyFileError, load_public_key
 from whir_node.errors import CoreError
@@ -118,5 +118,6 @@ def remove(session: Session, store: BundleStore, sha256: str) -> None:
         raise ConflictError(f"artifact {artifact.sha256[:12]} belongs to a rollout")
     if session.scalar(select(Action.id).where(Action.sha256 == artifact.sha256).limit(1)) is not None:
         raise ConflictError(f"artifact {artifact.sha256[:12]} was sent to nodes on their way to another")
+    session.execute(delete(Rehearsal).where(Rehearsal.sha256 == artifact.sha256))
     session.delete(artifact)
     store.remove(artifact.sha256)

@@ -65,6 +65,32 @@ def create(
     _show(Remote(url).call("POST", "/rollouts", json=request), as_json)
 
 
+@app.command()
+@one_line
+def rehearse(
+    artifact: Annotated[str, typer.Argument(help="SHA-256 of an uploaded bundle, or its beginning")],
+    sign: Annotated[bool, typer.Option("--sign", help="(an admin) take the faults that it missed upon yourself")] = False,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What the bundle says to the captures that the fleet has kept, before the first node. A missed fault blocks its start.
+
+    Example: whir rollout rehearse 9f86d081
+    """
+    place = f"/artifacts/{artifact}/rehearsal"
+    found = Remote(url).call("POST", f"{place}/sign" if sign else place)
+    if as_json:
+        print_json(found)
+        return
+    table = columns("machine", "was", "now", "change", "outcome", whole="machine")
+    for row in sorted(found["rows"], key=lambda row: (not row["missed"], row["change"] == "same", row["site"], row["machine"])):
+        change = "missed" if row["missed"] else row["change"]
+        table.add_row(f"{row['site']}/{row['machine']}", row["was"], row["now"], change, row["outcome"] or "")
+    print_table(table)
+    signed = f", signed for by {found['signed_by']}" if found["signed_by"] else ""
+    typer.echo(f"{len(found['rows'])} captures, {found['missed']} confirmed faults missed{signed}")
+
+
 @app.command("list")
 @one_line
 def listed(url: UrlOption = None, as_json: JsonOption = False) -> None:

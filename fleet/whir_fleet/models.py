@@ -595,6 +595,19 @@ class Action(Base):
     finished_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class Rehearsal(Base):
+    """What a bundle said to the fleet's captures, the newest time. For `missed` faults an admin has to sign."""
+
+    __tablename__ = "rehearsal"
+
+    sha256: Mapped[str] = mapped_column(ForeignKey("artifact.sha256"), primary_key=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    by: Mapped[str] = mapped_column(Text)
+    missed: Mapped[int] = mapped_column(Integer)
+    rows: Mapped[list[dict[str, Any]]]
+    signed_by: Mapped[str | None] = mapped_column(Text)
+
+
 class NodeTag(Base):
     """A word that people gave a node, to choose it by."""
 

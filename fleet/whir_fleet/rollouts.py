@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from whir_fleet import commands, desired, rollout_plans
 from whir_fleet.errors import ConflictError, ForbiddenError, NotFoundError
 from whir_fleet.messages import Parsed
-from whir_fleet.models import Action, Artifact, Command, Rollout, RolloutGroup
+from whir_fleet.models import Action, Artifact, Command, Rehearsal, Rollout, RolloutGroup
 from whir_fleet.rollout_tables import move
 
 
@@ -45,8 +45,14 @@ def approve(session: Session, rollout_id: str, who: str) -> Rollout:
 
 
 def start(session: Session, rollout_id: str, now_ms: int) -> Rollout:
-    """From now on older rollouts leave its nodes alone."""
-    rollout = _by_hand(find(session, rollout_id), "start", None)
+    """From now on older rollouts leave its nodes alone. A rehearsal that missed confirmed faults has to be signed for."""
+    rollout = find(session, rollout_id)
+    rehearsal = session.get(Rehearsal, rollout.sha256)
+    if rehearsal is not None and rehearsal.missed and rehearsal.signed_by is None:
+        raise ConflictError(
+            f"in its rehearsal the bundle missed {rehearsal.missed} confirmed faults: an admin has to sign for it"
+        )
+    _by_hand(rollout, "start", None)
     rollout.started_ms = now_ms
     session.flush()
     rollout_plans.supersede(session, rollout)

@@ -22,6 +22,7 @@ GROUPS = {
     "provision": ("whir_tools.provision.cli:app", "factory"),
     "bench": ("whir_tools.bench:app", "ml"),
     "web": ("whir_tools.web:web", "ml"),
+    "sbom": ("whir_tools.sbom:sbom", ""),
     "demo": ("whir_tools.demo.cli:demo", "dev"),
 }
 
@@ -37,6 +38,7 @@ SUMMARY = {
     "provision": "make nodes of blank boards: keys, flash, self-test, label, enrolment",
     "bench": "measure the engine, the models and the fleet",
     "web": "build the page of the virtual ESP32",
+    "sbom": "what a release is made of, as CycloneDX",
     "demo": "the main job from training to rollout, in this terminal",
 }
 

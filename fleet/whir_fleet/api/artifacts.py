@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from whir_fleet import artifacts, audit
+from whir_fleet import artifacts, audit, rehearsal
 from whir_fleet.api.context import Admin, Context, Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page, record
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
-from whir_fleet.models import Artifact
+from whir_fleet.errors import NotFoundError
+from whir_fleet.models import Artifact, Rehearsal
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
@@ -98,6 +101,84 @@ def mark(session: Writing, who: Operator, sha256: str, request: PassThrough) -> 
     artifact.pass_through = request.pass_through
     audit.note(session, **request.model_dump())
     return ArtifactView.model_validate(artifact)
+
+
+class RehearsalRow(BaseModel):
+    """One capture: what its alert said (or normal), what the bundle says, and what the engineer found."""
+
+    capture: str
+    site: str
+    machine: str
+    alert_id: str | None
+    was: str
+    now: str
+    outcome: str | None
+    change: Literal["same", "appears", "vanishes", "other"]
+    missed: bool = Field(description="an engineer confirmed a fault that the bundle does not name")
+
+
+class RehearsalView(BaseModel):
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "at_ms": 1790000000000, "by": "anna", "missed": 1, "signed_by": None,
+                "rows": [
+                    {
+                        "capture": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "site": "plant-1", "machine": "pump-3",
+                        "alert_id": "01JZ7V0M4Q8W2N5R6T9XAYB3CE", "was": "bearing", "now": "normal", "outcome": "confirmed",
+                        "change": "vanishes", "missed": True,
+                    }
+                ],
+            }
+        },
+    )  # fmt: skip
+
+    at_ms: int
+    by: str
+    missed: int
+    signed_by: str | None
+    rows: list[RehearsalRow]
+
+
+@router.post("/{sha256}/rehearsal", status_code=201)
+def rehearse(request: Request, ctx: Ctx, who: Operator, sha256: str) -> RehearsalView:
+    """Plays the fleet's captures through the bundle with the nodes' own core; the newest rehearsal replaces the one before."""
+    who.everywhere()
+    keys = artifacts.public_keys(ctx.settings.keys)
+    with ctx.database.read() as session:
+        artifact = artifacts.find(session, sha256)
+        rows = [asdict(row) for row in rehearsal.run(session, ctx.bundles.path(artifact.sha256).read_bytes(), keys)]
+    with ctx.database.write() as session:
+        made = Rehearsal(sha256=artifact.sha256, at_ms=now_ms(), by=who.label, rows=rows, signed_by=None)
+        made.missed = sum(row["missed"] for row in rows)
+        made = session.merge(made)
+        audit.note(session, object=artifact.sha256, captures=len(rows), missed=made.missed)
+        record(request, session, who)
+        return RehearsalView.model_validate(made)
+
+
+def _rehearsed(session: Session, sha256: str) -> Rehearsal:
+    found = session.get(Rehearsal, artifacts.find(session, sha256).sha256)
+    if found is None:
+        raise NotFoundError(f"artifact {sha256} has not been rehearsed")
+    return found
+
+
+@router.get("/{sha256}/rehearsal")
+def rehearsed(session: Reading, who: Viewer, sha256: str) -> RehearsalView:
+    who.everywhere()
+    return RehearsalView.model_validate(_rehearsed(session, sha256))
+
+
+@router.post("/{sha256}/rehearsal/sign")
+def sign(session: Writing, who: Admin, sha256: str) -> RehearsalView:
+    """Takes the missed faults upon oneself, so that a rollout may start."""
+    who.everywhere()
+    found = _rehearsed(session, sha256)
+    found.signed_by = who.label
+    audit.note(session, missed=found.missed)
+    return RehearsalView.model_validate(found)
 
 
 @router.delete("/{sha256}", status_code=204)
