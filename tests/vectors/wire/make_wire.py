@@ -42,7 +42,7 @@ def record() -> list[dict[str, str]]:
     rig.play("imbalance", 65)
     rig.play("healthy", 10)
     rig.receipt_all()
-    rig.update(bundle("better", "2", 2))
+    rig.update(bundle("better", "2", 1))
     rig.play("healthy", 5)
     rig.receipt_all()
     rig.command("rollback", id="r-1", exp=FAR)
