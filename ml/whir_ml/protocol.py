@@ -55,7 +55,7 @@ def row(
     """All figures of one row but its name.
 
     Args:
-        candidates: configurations of the same classes and windows, the simplest first.
+        candidates: configurations of the same classes and rate, the simplest first; rivals get the windows of the first.
         recs: recordings of these classes, all of them in `folds`.
         folds: which are held out together.
         seeds: one training of the chosen configuration each; rivals use the first.
@@ -84,7 +84,7 @@ def row(
             progress(f"{step}, {name}", len(seeds), len(seeds))
             against[name].append(_rival(first, name, shared, train, tested, seeds[0]))
     return {
-        "windows_per_verdict": windows_per_verdict(first),
+        "windows_per_verdict": max(windows_per_verdict(c) for c in candidates if c.name in {choice.name for choice in choices}),
         "seeds": len(seeds),
         **figures(said),
         "novelty_auroc": None,

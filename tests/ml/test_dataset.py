@@ -167,3 +167,29 @@ def test_a_sublabel_that_is_listed_decides_the_class(rig: Path, rig_config: Conf
     examples = dataset.examples(finer, split.train)
     said = {rec.sublabel: finer.classes[examples.target[examples.recording == n][0]] for n, rec in enumerate(split.train)}
     assert said == {"normal": "normal", "hum_s1": "hum", "hum_s2": "hum", "knock_s1": "hum", "knock_s2": "knock"}
+
+
+class TestOrderBands:
+    def with_orders(self, config: Config) -> Config:
+        return dataclasses.replace(config, params=dataclasses.replace(config.params, order_edges_q8=(128, 384, 640)))
+
+    def test_a_machine_that_runs_faster_takes_its_order_bands_along(self, rig: Path, rig_config: Config) -> None:
+        params = self.with_orders(rig_config).params
+        rec = recording.load(rig / "rig/recordings/hum1.npz")
+        raw = dataset.windows(params, rec, 256, 1.1)
+        assert np.array_equal(dataset.features(params, rec, 256, 1.1), extract(params, raw, 1.1 * rec.rpm))
+
+    def test_a_recording_without_a_speed_is_refused_by_name(self, rig: Path, rig_config: Config) -> None:
+        rec = recording.load(rig / "rig/recordings/hum1.npz")
+        for rpm, reason in ((np.nan, "does not state its rpm"), (60.0, r"not defined at 60 r/min")):
+            with pytest.raises(DatasetError, match=f"{rec.name}.*{reason}"):
+                dataset.features(self.with_orders(rig_config).params, dataclasses.replace(rec, rpm=rpm), 256)
+
+    def test_another_speed_is_another_cache_entry_where_it_matters_only(
+        self, rig: Path, rig_config: Config, tmp_path: Path
+    ) -> None:
+        rec = recording.load(rig / "rig/recordings/hum1.npz")
+        for params in (rig_config.params, self.with_orders(rig_config).params):
+            for rpm in (rec.rpm, 1234.0):
+                dataset.features(params, dataclasses.replace(rec, rpm=rpm), 256, cache=tmp_path)
+        assert len(list((tmp_path / "features").iterdir())) == 3

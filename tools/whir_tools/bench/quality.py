@@ -67,8 +67,8 @@ class RowName:
 # Set and rate → configurations to choose from by inner validation, the simplest first: one layer before two.
 CANDIDATES: Final[dict[tuple[str, int], tuple[str, ...]]] = {
     ("synth12k", 1000): ("synth12k-linear", "synth12k"),
-    ("adi_cbm", 4000): ("adi4k-linear", "adi4k-whitened", "adi4k-wide", "adi4k-relative", "adi4k"),
-    ("adi_cbm", 1000): ("adi1k-linear", "adi1k-whitened", "adi1k-wide", "adi1k"),
+    ("adi_cbm", 4000): ("adi4k-linear", "adi4k-whitened", "adi4k-wide", "adi4k-orders", "adi4k-orders-level", "adi4k"),
+    ("adi_cbm", 1000): ("adi1k-linear", "adi1k-whitened", "adi1k-orders", "adi1k"),
     ("cwru_bearing_12k", 12000): ("cwru12k-linear", "cwru12k-whitened", "cwru12k", "cwru12k-relative"),
     ("lsm6dsox_esp32c3_fan", 445): ("fan445-linear", "fan445-whitened", "fan445"),
 }
