@@ -34,16 +34,16 @@ class Client:
 
     def __init__(self, host: str, port: int, user: str, password: str, *filters: str) -> None:
         self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
-        ready: queue.Queue[None] = queue.Queue()
+        self.subscribed: queue.Queue[None] = queue.Queue()  # one for each connection
         self.mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         self.mqtt.username_pw_set(user, password)
         self.mqtt.reconnect_delay_set(1, 1)
         self.mqtt.on_connect = lambda client, *_: client.subscribe([(name, 1) for name in filters])
-        self.mqtt.on_subscribe = lambda *_: ready.put(None)
+        self.mqtt.on_subscribe = lambda *_: self.subscribed.put(None)
         self.mqtt.on_message = lambda _c, _d, message: self.heard.put((message.topic, bytes(message.payload)))
         self.mqtt.connect(host, port)
         self.mqtt.loop_start()
-        ready.get(timeout=10)
+        self.subscribed.get(timeout=60)
 
     def next(self, timeout: float = 60) -> tuple[str, dict[str, Any] | None]:
         topic, payload = self.heard.get(timeout=timeout)
@@ -245,7 +245,7 @@ def test_the_service_outlives_its_broker(tmp_path: Path, mosquitto: Callable[...
         until(lambda: not service.ingest_connected)
         broker.start()
         until(lambda: service.ingest_connected)
-        until(node.mqtt.is_connected)
+        node.subscribed.get(timeout=60)
         subscriber = Client(broker.host, broker.port, "subscriber", USERS["subscriber"], "whir/v1/+/_fleet/alert/+")
         seq = node.alert(2, verdict="imbalance")
         while True:
