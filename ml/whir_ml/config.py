@@ -118,18 +118,25 @@ class Config:
         return dataclasses.replace(self, training=training)
 
 
+def path_of(name_or_path: str | Path) -> Path:
+    """The file of a name in ml/configs, or the path itself."""
+    path = Path(name_or_path)
+    return path if path.suffix == ".toml" else FOLDER / f"{name_or_path}.toml"
+
+
 def load(name_or_path: str | Path) -> Config:
     """Read a config by its name in ml/configs or by path; ConfigError names file and key."""
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = FOLDER / f"{name_or_path}.toml"
+    path = path_of(name_or_path)
+    return parse(read(path), path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The file's tables, unchecked; ConfigError: there is none, or it is not TOML."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
         raise ConfigError(str(path), "", f"no such config; there are {known}") from None
-    try:
-        return parse(tomllib.loads(text), path)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), "", f"not TOML: {error}") from None
 

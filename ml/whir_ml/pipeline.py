@@ -23,8 +23,8 @@ from whir_ml.dataset import Progress, silent
 
 # What changes a model when it changes; the compiled core and the libraries count too.
 _MODULES: Final = (
-    "alerting", "artifact", "backend", "config", "dataset", "evaluate", "export", "golden", "networks", "pipeline", "scores",
-    "splits", "temperature", "train",
+    "alerting", "artifact", "backend", "config", "dataset", "evaluate", "export", "golden", "inner", "networks", "pipeline",
+    "scores", "splits", "temperature", "train",
 )  # fmt: skip
 _LIBRARIES: Final = ("keras", "numpy", "tensorflow-cpu", "tflite-micro")
 

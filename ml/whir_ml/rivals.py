@@ -35,10 +35,10 @@ class RivalExamples:
     examples: Examples
 
 
-def band_edges(top_bin: int) -> tuple[int, ...]:
-    """65 edges from bin 1 to `top_bin`: each band as wide as an even log axis over what is left asks for, one bin at least."""
+def band_edges(top_bin: int, bands: int = BANDS) -> tuple[int, ...]:
+    """Edges from bin 1 to `top_bin`: each band as wide as an even log axis over what is left asks for, one bin at least."""
     edges = [1]
-    for left in range(BANDS, 0, -1):
+    for left in range(bands, 0, -1):
         edges.append(max(edges[-1] + 1, round(edges[-1] * (top_bin / edges[-1]) ** (1 / left))))
     return tuple(edges)
 

@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from whir_ml import splits
 from whir_ml.config import Config
 from whir_ml.dataset import Examples, Progress, silent
+from whir_ml.inner import validated
 from whir_ml.scores import Probabilities, Said, Verdicts
 from whir_ml.train import Trained, fit
 
-GROUPS: Final = 3
 RANGE: Final = (0.2, 5.0)
 BINS: Final = 10
 LEAST: Final = 5e-4  # half a permille: what int8 cannot tell from nothing
@@ -35,14 +34,7 @@ def calibrated(config: Config, learn: Examples, plain: Examples, progress: Progr
         learn: what the network learns from, augmented.
         plain: plain windows of the same recordings, in the same order.
     """
-    groups = splits.dealt(plain.recordings, lambda rec: config.data.class_of(rec) or "", GROUPS)
-    of_recording = np.array([groups[rec.name] for rec in plain.recordings])
-    parts = []
-    for group in range(GROUPS):
-        rest, judged = learn.where(of_recording[learn.recording] != group), plain.where(of_recording[plain.recording] == group)
-        # A class of one recording cannot be asked about: nobody would have heard it.
-        if set(rest.target) == set(learn.target) and len(judged.target):
-            parts.append(Said(config, judged, fit(config, rest, progress).predict(judged.features)))
+    parts = validated(config, learn, plain, progress)
     return fit(config, learn, progress).at_temperature(fitted(parts))
 
 
@@ -50,11 +42,16 @@ def fitted(parts: Sequence[Said]) -> float:
     """The temperature that makes the truth likeliest to verdicts of windows that were said at temperature 1; 1 without any."""
     if not parts:
         return 1.0
+    # That so many recordings are all told right proves no more than this (Platt, 1999); without it such a model would be made
+    # as sure as can be.
+    doubt = 1 / (2 + sum(len(np.unique(part.examples.recording)) for part in parts))
 
     def loss(log_t: float) -> float:
         t = math.exp(log_t)
         all_of = [Said(part.config, part.examples, softened(part.p, t)).verdicts() for part in parts]
-        return balanced_loss(np.concatenate([v.mean for v in all_of]), np.concatenate([v.target for v in all_of]))
+        p, target = np.concatenate([v.mean for v in all_of]), np.concatenate([v.target for v in all_of])
+        others = (np.log(np.maximum(p, LEAST)).sum(axis=1) - np.log(_of_truth(p, target))) / (p.shape[1] - 1)
+        return (1 - doubt) * balanced_loss(p, target) - doubt * float(others @ _weights(target))
 
     found = minimize_scalar(loss, bounds=[math.log(limit) for limit in RANGE], method="bounded")
     return round(math.exp(float(found.x)), 3)
@@ -69,8 +66,7 @@ def softened(p: Probabilities, temperature: float) -> NDArray[np.float64]:
 
 def balanced_loss(p: Probabilities, target: NDArray[np.int64]) -> float:
     """Mean negative log probability of the truth, nats, each class counting the same."""
-    of_truth = np.maximum(p[np.arange(len(target)), target], LEAST)
-    return float(-(np.log(of_truth) * _weights(target)).sum())
+    return float(-(np.log(_of_truth(p, target)) @ _weights(target)))
 
 
 def reliability(v: Verdicts) -> dict[str, Any]:
@@ -95,6 +91,10 @@ def reliability(v: Verdicts) -> dict[str, Any]:
         )
     ece = sum(row["weight"] * abs(row["said"] - row["true"]) for row in bins)
     return {"ece": round(ece, 4), "loss": round(balanced_loss(p, v.target), 4), "bins": bins}
+
+
+def _of_truth(p: Probabilities, target: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(np.maximum(p[np.arange(len(target)), target], LEAST), np.float64)
 
 
 def _weights(target: NDArray[np.int64]) -> NDArray[np.float64]:

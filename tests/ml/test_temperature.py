@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from whir_contracts.recording import Recording
-from whir_ml import dataset, temperature
+from whir_ml import dataset, inner, temperature
 from whir_ml.config import Config
 from whir_ml.dataset import Examples
 from whir_ml.export import Exported, export
@@ -25,8 +25,9 @@ def drawn(config: Config, rec: Recording, too_sure: float, count: int = 4000) ->
     rng = np.random.default_rng(5)
     p = softened(np.exp(rng.normal(0, 1.5, (count, 3))), 1.0)
     truth = np.array([rng.choice(3, p=row) for row in p])
+    windows = np.arange(count)
     one = dataclasses.replace(config, params=dataclasses.replace(config.params, verdict_windows=1))
-    examples = Examples(np.zeros((count, 1), np.int32), truth, np.zeros(count, np.int64), (rec,))
+    examples = Examples(np.zeros((count, 1), np.int32), truth, windows, (rec,) * count)
     return Said(one, examples, softened(p, 1 / too_sure))
 
 
@@ -36,6 +37,15 @@ def test_the_temperature_that_undoes_too_much_or_too_little_certainty_is_found(
 ) -> None:
     said = drawn(rig_config, sides[0].recordings[0], too_sure)
     assert fitted([said]) == pytest.approx(too_sure, rel=0.1)
+
+
+def test_few_recordings_that_are_all_right_do_not_make_it_sure_of_everything(rig_config: Config, sides: Sides) -> None:
+    """A model that always gives 0.7 to the truth is made no surer than six recordings can prove: (6 + 1) / (6 + 2)."""
+    p = np.full((len(sides[1].target), 3), 0.15)
+    p[np.arange(len(p)), sides[1].target] = 0.7
+    said = Said(rig_config, sides[1], p)
+    sure = softened(p, fitted([said])).max()
+    assert sure == pytest.approx(7 / 8, abs=0.01)
 
 
 def test_without_an_answer_the_temperature_is_one() -> None:
@@ -96,12 +106,13 @@ def test_training_recordings_alone_make_the_temperature(
         return real_fitted(parts)
 
     monkeypatch.setattr(temperature, "fit", spied_fit)
+    monkeypatch.setattr(inner, "fit", spied_fit)
     monkeypatch.setattr(temperature, "fitted", spied)
     split = dataset.load(rig_config, rig / "rig")
     config = rig_config.reduced(epochs=2)
     trained = temperature.calibrated(config, dataset.training_examples(config, split), sides[0])
     names = [{part.examples.recordings[n].name for n in np.unique(part.examples.recording)} for part in asked]
-    assert len(asked) == temperature.GROUPS
+    assert len(asked) == inner.GROUPS
     assert all(not own & heard for own, heard in zip(names, learned, strict=False))
     assert set().union(*names) == {rec.name for rec in split.train} == learned[-1]
     assert trained.temperature != 1.0
