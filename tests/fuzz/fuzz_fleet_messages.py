@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import atheris
@@ -22,10 +23,8 @@ def try_one(data: bytes) -> None:
     if kind[0] >= 240:
         head, _, payload = payload.partition(b"\0")
         topic = head.decode("utf-8", errors="replace")
-    try:
+    with contextlib.suppress(UnreadableError):
         parse(Inbound(topic, payload, 1_790_000_000_000))
-    except UnreadableError:
-        pass
 
 
 if __name__ == "__main__":

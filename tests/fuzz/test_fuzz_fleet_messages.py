@@ -1,4 +1,4 @@
-"""The fuzzer on the parser of nodes' messages: a short run each time, ten minutes in the long form, from recorded messages on."""
+"""The fuzzer on the parser of nodes' messages, from recorded ones on: short each time, ten minutes in the long form."""
 
 from __future__ import annotations
 
