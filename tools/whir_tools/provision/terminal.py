@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -44,7 +43,7 @@ class Progress:
             self._console.print(f"[green]good[/]     {name}  {event.serial}", highlight=False)
         elif event.state in ("failed", "refused"):
             if self._console.is_terminal:
-                sys.stderr.write("\a")
+                self._console.bell()
             self._console.print(
                 f"[red]{event.state:<8}[/] {name}  {event.serial}  {event.cause}: {escape(event.text)}", highlight=False
             )
