@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -63,6 +64,34 @@ def show(alert: AlertArgument, url: UrlOption = None, as_json: JsonOption = Fals
     for change in found["changes"]:
         table.add_row(_when(change["at_ms"]), change["what"], change["who"], change["why"] or "")
     print_table(table)
+
+
+@app.command()
+@one_line
+def evidence(
+    alert: AlertArgument,
+    pdf: Annotated[Path | None, typer.Option(help="write it as a page to this file")] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What speaks for the verdict and what against it, from the alert's capture, and what to measure next.
+
+    Example: whir fleet alerts evidence 01JZ7V0M4Q8W2N5R6T9XAYB3CD --pdf pump-3.pdf
+    """
+    if pdf is not None:
+        pdf.write_bytes(Remote(url).get(f"/alerts/{alert}/evidence.pdf"))
+        return
+    found = Remote(url).call("GET", f"/alerts/{alert}/evidence")
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(
+        f"{found['verdict']} at {found['site']}/{found['machine']}, {found['rpm']:.0f} rpm ({found['rpm_confidence']:.0%})"
+    )
+    for finding in found["findings"]:
+        typer.echo(f"{finding['side']:8} {finding['text']}")
+    for step in found["next"]:
+        typer.echo(f"next     {step}")
 
 
 def _summary(alert: dict[str, Any]) -> str:

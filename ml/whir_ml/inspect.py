@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from whir_contracts import contract
 from whir_contracts.recording import Recording, RecordingFieldError
 from whir_ml import spectra
+from whir_ml.bearings import BEARINGS
 from whir_ml.errors import MlError
 from whir_ml.spectra import Array, Tone
-from whir_ml.synth.bearings import BEARINGS
 from whir_node.condition import SensorInfo
 from whir_node.errors import SensorError
 from whir_node.velocity import Machine, Velocity, velocity, zone

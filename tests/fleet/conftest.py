@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import signed_bundle
 from cryptography.hazmat.primitives import serialization
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rollout_fleet import Fleet
 from signed_bundle import FIELDS, KEY, KEY_ID
 
+from whir_contracts.capture import Chunk, frames_max
+from whir_contracts.contract import CaptureTrigger, Unit
 from whir_fleet.db import Database
 from whir_fleet.messages import Inbound
 from whir_fleet.models import Artifact
@@ -77,6 +80,27 @@ def says() -> Callable[..., Inbound]:
         body = {"v": 1, "boot": 1, "ts": received_ms, "synced": True, **DEFAULTS[topic], **fields}
         body = {name: value for name, value in body.items() if value is not ...}
         return Inbound(f"whir/v1/{site}/{node}/{topic}", json.dumps(body).encode(), received_ms)
+
+    return make
+
+
+@pytest.fixture
+def chunks() -> Callable[..., list[Inbound]]:
+    """The messages of a node's capture: `chunks(counts, seq=10, capture=1, rate_mhz=6664000)`, of an alert's by default."""
+
+    def make(counts: np.ndarray[Any, np.dtype[np.int16]], *, node: str = "n1", seq: int = 10, **fields: Any) -> list[Inbound]:
+        size = frames_max(counts.shape[1])
+        own: dict[str, Any] = {
+            "boot": 1, "ts": T0, "synced": True, "trigger": CaptureTrigger.ALERT, "unit": Unit.G, "rate_mhz": 6_664_000,
+            "lsb_nano": 488_000, "capture_boot": 1, "capture": 1, "samples": len(counts), "pre": 100,
+            "chunks": -(-len(counts) // size), "occurrence": 5, "action": None,
+        }  # fmt: skip
+        made = []
+        for number, first in enumerate(range(0, len(counts), size)):
+            place = {"seq": seq + number, "chunk": number, "first": first, "frames": counts[first : first + size]}
+            chunk = Chunk(**{**own, **fields, **place})
+            made.append(Inbound(f"whir/v1/lab/{node}/capture", chunk.write(), chunk.ts + 500))
+        return made
 
     return make
 

@@ -14,8 +14,7 @@ import pytest
 import pyuff
 from sqlalchemy import func, select
 
-from whir_contracts.capture import Chunk, frames_max
-from whir_contracts.contract import CaptureTrigger, Unit
+from whir_contracts.contract import CaptureTrigger
 from whir_fleet import captures, machines
 from whir_fleet.auth import Role
 from whir_fleet.clock import now_ms
@@ -30,25 +29,7 @@ from whir_fleet.store import Stored, store
 T0 = 1_790_000_000_000  # ms since 1970
 COUNTS = np.random.default_rng(1).integers(-2000, 2000, (2500, 3), dtype=np.int16)
 Says = Callable[..., Inbound]
-
-
-def chunks(
-    counts: np.ndarray[tuple[int, ...], np.dtype[np.int16]] = COUNTS, *, seq: int = 10, capture: int = 1, **fields: object
-) -> list[Inbound]:
-    """The messages of one capture of node n1, numbered from `seq` on."""
-    size = frames_max(counts.shape[1])
-    own = {
-        "boot": 1, "ts": T0, "synced": True, "trigger": CaptureTrigger.ALERT, "unit": Unit.G, "rate_mhz": 6_664_000,
-        "lsb_nano": 488_000, "capture_boot": 1, "capture": capture, "samples": len(counts), "pre": 100,
-        "chunks": -(-len(counts) // size), "occurrence": 5, "action": None,
-    }  # fmt: skip
-    made = []
-    for number, first in enumerate(range(0, len(counts), size)):
-        chunk = Chunk(
-            **own | fields | {"seq": seq + number, "chunk": number, "first": first, "frames": counts[first : first + size]}
-        )
-        made.append(Inbound("whir/v1/lab/n1/capture", chunk.write(), T0 + 500))
-    return made
+Chunks = Callable[..., list[Inbound]]
 
 
 def put(database: Database, *batch: Inbound) -> Stored:
@@ -61,8 +42,10 @@ def rows(database: Database) -> list[Capture]:
         return list(session.scalars(select(Capture).order_by(Capture.at_ms, Capture.id)))
 
 
-def test_chunks_in_any_order_and_twice_make_one_capture_and_the_last_one_is_receipted(database: Database) -> None:
-    messages = chunks()
+def test_chunks_in_any_order_and_twice_make_one_capture_and_the_last_one_is_receipted(
+    database: Database, chunks: Chunks
+) -> None:
+    messages = chunks(COUNTS)
     random.Random(4).shuffle(messages)
     assert len(messages) > 3
     receipts = [dict(put(database, message, message).receipts) for message in messages]
@@ -73,13 +56,13 @@ def test_chunks_in_any_order_and_twice_make_one_capture_and_the_last_one_is_rece
         assert np.array_equal(captures.counts(found), COUNTS)
         assert session.scalar(select(func.count()).select_from(CaptureChunk)) == 0
     assert (found.trigger, found.occurrence, found.unit, found.machine, found.at_ms) == ("alert", "n1-1-5", "g", "n1", T0)
-    again = put(database, *chunks(seq=100))  # the node has not got the receipt, and sends all of it again
+    again = put(database, *chunks(COUNTS, seq=100))  # the node has not got the receipt, and sends all of it again
     assert len(again.receipts["lab", "n1"]) == len(messages)
     assert len(rows(database)) == 1
 
 
-def test_a_capture_with_a_gap_is_not_listed_and_goes_after_a_day(database: Database) -> None:
-    assert put(database, *chunks()[1:]).receipts == {}
+def test_a_capture_with_a_gap_is_not_listed_and_goes_after_a_day(database: Database, chunks: Chunks) -> None:
+    assert put(database, *chunks(COUNTS)[1:]).receipts == {}
     with database.read() as session:
         assert session.execute(captures.listed()).all() == []
     with database.write() as session:
@@ -87,24 +70,26 @@ def test_a_capture_with_a_gap_is_not_listed_and_goes_after_a_day(database: Datab
     assert rows(database) == []
 
 
-def test_those_of_alerts_stay_and_the_others_go_by_age(database: Database) -> None:
-    put(database, *chunks(), *chunks(seq=50, capture=2, trigger=CaptureTrigger.DAILY, occurrence=None))
+def test_those_of_alerts_stay_and_the_others_go_by_age(database: Database, chunks: Chunks) -> None:
+    put(database, *chunks(COUNTS), *chunks(COUNTS, seq=50, capture=2, trigger=CaptureTrigger.DAILY, occurrence=None))
     with database.write() as session:
         captures.prune(session, T0 + 31 * 86_400_000, days=30)
     assert [capture.number for capture in rows(database)] == [1]
 
 
-def test_a_broken_chunk_is_a_dead_letter(database: Database) -> None:
-    (first, *_) = chunks()
+def test_a_broken_chunk_is_a_dead_letter(database: Database, chunks: Chunks) -> None:
+    (first, *_) = chunks(COUNTS)
     broken = Inbound(first.topic, first.payload[:-1] + bytes([first.payload[-1] ^ 1]), T0)
     assert put(database, broken).unreadable == 1
 
 
-def test_a_capture_belongs_to_the_point_at_which_the_node_sat_and_to_its_alert(database: Database, says: Says) -> None:
+def test_a_capture_belongs_to_the_point_at_which_the_node_sat_and_to_its_alert(
+    database: Database, says: Says, chunks: Chunks
+) -> None:
     with database.write() as session:
         machine = machines.put(session, "lab", "pump", MachineSpec.model_validate({"points": [{"name": "de"}]}), T0)
         machines.assign(session, "lab", machines.points_of(session, [machine.id])[0], "n1", T0 - 1000, "test")
-    put(database, says("alert", seq=5), *chunks())
+    put(database, says("alert", seq=5), *chunks(COUNTS))
     with database.read() as session:
         ((found, site, node, alert_id),) = session.execute(captures.listed())
     assert (site, node, found.machine, found.point) == ("lab", "n1", "pump", "de")
@@ -112,11 +97,11 @@ def test_a_capture_belongs_to_the_point_at_which_the_node_sat_and_to_its_alert(d
 
 
 @pytest.fixture
-def http(tmp_path: Path, says: Says) -> Iterator[httpx.Client]:
+def http(tmp_path: Path, says: Says, chunks: Chunks) -> Iterator[httpx.Client]:
     """Of a service that has one capture of node n1; an operator's."""
     settings = Settings.load(data_dir=tmp_path / "data", api_port=0, broker_port=0, capture_days=3650)
     with FleetService(settings) as service:
-        put(service.database, says("status", seq=1, received_ms=now_ms()), says("alert", seq=5), *chunks())
+        put(service.database, says("status", seq=1, received_ms=now_ms()), says("alert", seq=5), *chunks(COUNTS))
         headers = {"Authorization": f"Bearer {service.create_token('t', Role.OPERATOR)}"}
         with httpx.Client(base_url=f"{service.url}/api/v1", headers=headers, timeout=60) as client:
             yield client
@@ -150,6 +135,16 @@ def test_a_capture_is_listed_and_its_files_hold_the_same_samples(http: httpx.Cli
     assert np.allclose(np.column_stack([one["data"] for one in sets]), COUNTS * scale * 9.80665, rtol=1e-4, atol=1e-4)
     assert sets[0]["abscissa_inc"] == pytest.approx(1 / 6664, rel=1e-4)
     assert http.get(f"/captures/{found['id']}/file", params={"format": "mp3"}).status_code == 422
+
+
+def test_the_evidence_of_noise_names_nothing_and_is_a_page_too(http: httpx.Client) -> None:
+    (alert,) = http.get("/alerts").json()["items"]
+    found = http.get(f"/alerts/{alert['alert_id']}/evidence").json()
+    assert (found["alert_id"], found["rpm_confidence"] < 0.5, found["tones"]) == (alert["alert_id"], True, [])
+    assert {finding["side"] for finding in found["findings"]} == {"open"}
+    page = http.get(f"/alerts/{alert['alert_id']}/evidence.pdf")
+    assert page.headers["content-type"] == "application/pdf" and page.content.startswith(b"%PDF")
+    assert http.get("/alerts/none/evidence").status_code == 404
 
 
 def test_a_capture_is_asked_for_by_command(http: httpx.Client) -> None:

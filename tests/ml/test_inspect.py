@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from whir_contracts import recording
 from whir_contracts.recording import Recording, RecordingFieldError
 from whir_ml import inspect
+from whir_ml.bearings import BEARINGS
 from whir_ml.data_cli import app
 from whir_ml.errors import MlError
-from whir_ml.synth.bearings import BEARINGS
 from whir_node.velocity import Machine
 
 

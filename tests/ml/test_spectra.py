@@ -8,7 +8,7 @@ import pytest
 from whir_contracts import recording
 from whir_contracts.recording import DataFolderError
 from whir_ml import spectra
-from whir_ml.synth.bearings import BEARINGS
+from whir_ml.bearings import BEARINGS
 
 RATE = 12000.0
 SHAFT_HZ = 30.0

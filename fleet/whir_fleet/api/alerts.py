@@ -7,13 +7,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from whir_fleet import alerts, audit, outcomes, site_alerts
+from whir_fleet import alerts, audit, evidence, evidence_pdf, outcomes, site_alerts
 from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
@@ -249,6 +249,26 @@ def detail(session: Reading, who: Viewer, alert_id: str) -> AlertDetail:
     ]
     view = AlertView.model_validate(alert)
     return AlertDetail(**view.model_dump(), changes=[ChangeView.model_validate(c) for c in changes], members=members)
+
+
+@router.get("/{alert_id}/evidence")
+def evidence_of(session: Reading, who: Viewer, alert_id: str) -> evidence.Evidence:
+    """What speaks for the verdict and what against it, from the alert's newest capture; 409 while none has come."""
+    return _evidence(session, who, alert_id)
+
+
+@router.get("/{alert_id}/evidence.pdf", response_class=Response, responses={200: {"content": {"application/pdf": {}}}})
+def evidence_page(session: Reading, who: Viewer, alert_id: str) -> Response:
+    """The same on one page."""
+    found = _evidence(session, who, alert_id)
+    name = {"Content-Disposition": f'inline; filename="{alert_id}.pdf"'}
+    return Response(evidence_pdf.page(found), media_type="application/pdf", headers=name)
+
+
+def _evidence(session: Session, who: Identity, alert_id: str) -> evidence.Evidence:
+    alert = alerts.find(session, alert_id)
+    who.at(alert.site)
+    return evidence.of_alert(session, alert)
 
 
 def _may(session: Session, who: Identity, alert_id: str, request: BaseModel | None) -> None:

@@ -1,6 +1,6 @@
 """A physics-based simulator of a motor with a 3-axis sensor; docs/SYNTH.md describes and justifies it."""
 
-from whir_ml.synth.bearings import BEARINGS, Bearing
+from whir_ml.bearings import BEARINGS, Bearing
 from whir_ml.synth.benchmark import SynthConfig, SynthConfigError, default_config, draw, generate, load_config, synth12k, write
 from whir_ml.synth.faults import LABELS, SEVERITIES, Levels
 from whir_ml.synth.machine import Machine, draw_machine

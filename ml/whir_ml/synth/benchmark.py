@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from whir_contracts.recording import INDEX_NAME, IndexRow, Recording, save, write_index
+from whir_ml.bearings import BEARINGS
 from whir_ml.errors import MlError
-from whir_ml.synth.bearings import BEARINGS
 from whir_ml.synth.faults import LABELS, SEVERITIES, Levels
 from whir_ml.synth.machine import Machine, Surroundings, draw_machine
 from whir_ml.synth.sensor import SENSORS, Sensor

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from whir_ml.synth.bearings import Bearing
+from whir_ml.bearings import Bearing
 
 G: Final = 9.80665
 HORIZONTAL, VERTICAL, AXIAL = 0, 1, 2

@@ -15,8 +15,8 @@ import numpy as np
 
 from whir_contracts import contract
 from whir_contracts.contract import Foundation, MachineGroup, Unit
+from whir_ml.bearings import BEARINGS
 from whir_ml.synth import benchmark
-from whir_ml.synth.bearings import BEARINGS
 from whir_ml.synth.faults import MISALIGNMENT
 from whir_ml.synth.machine import RUMBLE_HZ, G, draw_machine
 from whir_ml.synth.machine import Machine as SynthMachine

@@ -1,0 +1,326 @@
+"""What speaks for an alert's verdict and what against it, out of its capture and the point's own past; and what to do next.
+
+Nothing here decides: the node has, with its model. This is what an engineer wants to see before somebody walks to the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from whir_fleet import captures, vibration
+from whir_fleet.errors import ConflictError
+from whir_fleet.models import Alert, Capture, Machine, Point
+from whir_fleet.vibration import Speed
+from whir_ml.bearings import BEARINGS
+
+_MPS2: Final = {"g": 9.80665, "mps2": 1.0}
+_USABLE: Final = {True: 0.1, False: vibration.UNSURE}  # rated speed known → confidence from which on orders are looked for
+LEAST_S: Final = 0.25  # the lines of a spectrum would be too wide
+GROWN: Final = 1.5  # times its baseline
+
+Side = Literal["for", "against", "open"]
+
+
+@dataclass(frozen=True)
+class Level:
+    """RMS velocity in mm/s at 1×, 2×, 3× and twice the line frequency, along one axis; `ratio` to the baseline's median."""
+
+    axis: str
+    what: Literal["1x", "2x", "3x", "2 x line"]
+    mm_s: float
+    baseline_mm_s: float | None
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class BearingTone:
+    """A peak of the envelope at a bearing's order. `stands_out`: out of its surroundings, with its second harmonic."""
+
+    bearing: str
+    name: str
+    order: float
+    expected_hz: float
+    found_hz: float
+    deviation_percent: float
+    strength: float
+    baseline_strength: float | None
+    axis: str
+    stands_out: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    side: Side
+    text: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Of one alert. `baseline_captures`: how many of the same point, before this one and of no alert, it is compared with."""
+
+    alert_id: str
+    capture_id: str
+    site: str
+    machine: str
+    point: str | None
+    verdict: str
+    at_ms: int
+    seconds: float
+    rate_hz: float
+    rpm: float
+    rpm_confidence: float
+    rated_rpm: float | None
+    twice_line_hz: float | None
+    baseline_captures: int
+    levels: list[Level]
+    tones: list[BearingTone]
+    findings: list[Finding] = field(default_factory=list)
+    next: list[str] = field(default_factory=list)
+
+    def level(self, what: str) -> Level | None:
+        """The strongest of all axes."""
+        return max((level for level in self.levels if level.what == what), key=lambda level: level.mm_s, default=None)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    speed: Speed
+    harmonics: list[vibration.Harmonics]
+    line_hz: float | None
+    tones: list[vibration.Tone]
+
+
+def of_alert(session: Session, alert: Alert) -> Evidence:
+    """ConflictError while no capture of the alert has come."""
+    capture = captures.of_alert(session, alert)
+    if capture.unit not in _MPS2:
+        raise ConflictError(f"capture {capture.id} is in {capture.unit}: no acceleration, so no velocity follows from it")
+    if capture.samples * 1000 / capture.rate_mhz < LEAST_S:
+        raise ConflictError(f"capture {capture.id} is shorter than {LEAST_S:g} s: nothing can be told of so little")
+    machine = session.scalar(select(Machine).where(Machine.site == alert.site, Machine.name == capture.machine))
+    axes = _axes(session, machine, capture)
+    orders = _orders(machine)
+    rated = machine.rated_rpm if machine is not None else None
+    now = _measure(capture, rated, orders)
+    before = [_measure(one, rated, orders) for one in captures.baseline(session, capture)]
+    before = [one for one in before if one.speed.confidence >= _USABLE[rated is not None]]
+    found = Evidence(
+        alert_id=alert.alert_id,
+        capture_id=capture.id,
+        site=alert.site,
+        machine=capture.machine,
+        point=capture.point,
+        verdict=alert.verdict,
+        at_ms=capture.at_ms,
+        seconds=round(capture.samples * 1000 / capture.rate_mhz, 2),
+        rate_hz=capture.rate_mhz / 1000,
+        rpm=round(now.speed.rpm, 1),
+        rpm_confidence=now.speed.confidence,
+        rated_rpm=rated,
+        twice_line_hz=now.line_hz,
+        baseline_captures=len(before),
+        levels=list(_levels(now, before, axes)),
+        tones=list(_tones(now, before, axes, usable=now.speed.confidence >= _USABLE[rated is not None])),
+    )
+    found.findings.extend(_findings(found, bool(orders)))
+    found.next.extend(_next(found, bool(orders)))
+    return found
+
+
+def _axes(session: Session, machine: Machine | None, capture: Capture) -> list[str]:
+    """Where each axis looks, as far as the point says; else x, y, z."""
+    names = list("xyz"[: capture.channels])
+    if machine is not None and capture.point is not None:
+        query = select(Point.axes).where(Point.machine_id == machine.id, Point.name == capture.point)
+        said = session.scalar(query) or []
+        names = [f"{axis} {said[i]}" if i < len(said) else axis for i, axis in enumerate(names)]
+    return names
+
+
+def _orders(machine: Machine | None) -> dict[str, float]:
+    """`bearing|tone` → order, of all bearings of the machine; a ball strikes both races in a turn of its own."""
+    found: dict[str, float] = {}
+    for bearing in machine.bearings if machine is not None else []:
+        known = BEARINGS.get(bearing.get("designation") or "")
+        own = {n: bearing.get(n) or (getattr(known, n) if known else None) for n in ("bpfo", "bpfi", "bsf", "ftf")}
+        name = " ".join(filter(None, (bearing.get("designation") or "bearing", bearing.get("position"))))
+        if own["bpfo"] and own["bpfi"] and own["bsf"] and own["ftf"]:
+            tones = {"BPFO": own["bpfo"], "BPFI": own["bpfi"], "2 x BSF": 2 * own["bsf"], "FTF": own["ftf"]}
+            found |= {f"{name}|{tone}": float(order) for tone, order in tones.items()}
+    return found
+
+
+def _measure(capture: Capture, rated_rpm: float | None, orders: dict[str, float]) -> _Measured:
+    values, rate_hz = captures.values(capture) * _MPS2[capture.unit], capture.rate_mhz / 1000
+    speed = vibration.speed(values, rate_hz, rated_rpm, orders)
+    harmonics, line_hz = vibration.harmonics(values, rate_hz, speed.rpm / 60)
+    return _Measured(speed, harmonics, line_hz, vibration.tones(values, rate_hz, speed.rpm / 60, orders))
+
+
+_LEVELS: Final[tuple[tuple[Literal["1x", "2x", "3x", "2 x line"], str], ...]] = (
+    ("1x", "x1"),
+    ("2x", "x2"),
+    ("3x", "x3"),
+    ("2 x line", "twice_line"),
+)
+
+
+def _levels(now: _Measured, before: list[_Measured], axes: list[str]) -> Iterator[Level]:
+    for place, axis in enumerate(axes):
+        for what, name in _LEVELS:
+            value = getattr(now.harmonics[place], name)
+            if value is None:
+                continue
+            past = [v for one in before if (v := getattr(one.harmonics[place], name)) is not None]
+            usual = median(past) if past else None
+            ratio = round(value / usual, 2) if usual else None
+            yield Level(axis, what, round(value, 3), None if usual is None else round(usual, 3), ratio)
+
+
+def _tones(now: _Measured, before: list[_Measured], axes: list[str], usable: bool) -> Iterator[BearingTone]:
+    for tone in now.tones:
+        past = [one.strength for measured in before for one in measured.tones if one.name == tone.name]
+        bearing, name = tone.name.split("|")
+        yield BearingTone(
+            bearing,
+            name,
+            round(tone.order, 3),
+            round(tone.expected_hz, 2),
+            round(tone.found_hz, 2),
+            round(tone.deviation_percent, 2),
+            round(tone.strength, 1),
+            round(median(past), 1) if past else None,
+            axes[tone.axis],
+            tone.stands_out and usable,
+        )
+
+
+# For and against --------------------------------------------------------------------------------------------------------
+
+
+def _findings(e: Evidence, bearing_known: bool) -> Iterator[Finding]:
+    if e.rpm_confidence < vibration.UNSURE:
+        yield Finding(
+            "open", f"the speed of {e.rpm:.0f} rpm is not sure ({e.rpm_confidence:.0%}); everything by order hangs on it"
+        )
+    rules = _RULES.get(e.verdict)
+    if rules is not None:
+        yield from rules(e, bearing_known)
+    if e.verdict != "bearing":
+        yield from _bearing_besides(e)
+    if e.baseline_captures == 0:
+        yield Finding("open", "no capture of this point from before the alert: nothing to compare with")
+
+
+def _shown(level: Level) -> str:
+    past = f", {level.ratio:g} times its baseline" if level.ratio is not None else ""
+    return f"{level.what} is {level.mm_s:.2f} mm/s along {level.axis}{past}"
+
+
+def _growth(level: Level) -> Iterator[Finding]:
+    if level.ratio is not None:
+        yield Finding("for" if level.ratio >= GROWN else "against", _shown(level))
+
+
+def _imbalance(e: Evidence, _: bool) -> Iterator[Finding]:
+    one, two = e.level("1x"), e.level("2x")
+    if one is None or two is None:
+        return
+    yield from _growth(one)
+    if one.mm_s >= 3 * two.mm_s:
+        yield Finding("for", f"1x rules with {one.mm_s:.2f} mm/s; 2x is only {two.mm_s:.2f} mm/s")
+    else:
+        yield Finding("against", f"2x reaches {two.mm_s / one.mm_s:.0%} of 1x, which imbalance alone does not make")
+    yield from _axial(e, "1x", wanted=False)
+
+
+def _misalignment(e: Evidence, _: bool) -> Iterator[Finding]:
+    one, two = e.level("1x"), e.level("2x")
+    if one is None or two is None:
+        return
+    yield from _growth(two)
+    share = two.mm_s / max(one.mm_s, 1e-9)
+    yield Finding("for" if share >= 0.5 else "against", f"2x reaches {share:.0%} of 1x")
+    yield from _axial(e, "2x", wanted=True)
+    if e.twice_line_hz is None:
+        yield Finding("open", f"in {e.seconds:g} s twice the line frequency cannot be told from a harmonic of the shaft")
+    elif (line := e.level("2 x line")) is not None and line.mm_s > two.mm_s:
+        yield Finding("against", f"{e.twice_line_hz:g} Hz, twice the line frequency, is stronger than 2x: look at the winding")
+
+
+def _axial(e: Evidence, what: str, wanted: bool) -> Iterator[Finding]:
+    axial = [level.mm_s for level in e.levels if level.what == what and level.axis.endswith("axial")]
+    radial = [level.mm_s for level in e.levels if level.what == what and not level.axis.endswith("axial")]
+    if axial and radial:
+        strong = max(axial) >= 0.5 * max(radial)
+        side: Side = "for" if strong == wanted else "against"
+        yield Finding(side, f"{what} along the shaft is {max(axial) / max(max(radial), 1e-9):.0%} of that across it")
+
+
+def _looseness(e: Evidence, _: bool) -> Iterator[Finding]:
+    one, three = e.level("1x"), e.level("3x")
+    if one is not None and three is not None:
+        yield from _growth(three)
+        share = three.mm_s / max(one.mm_s, 1e-9)
+        yield Finding("for" if share >= 0.2 else "against", f"3x reaches {share:.0%} of 1x")
+
+
+def _bearing(e: Evidence, known: bool) -> Iterator[Finding]:
+    if not known:
+        yield Finding("open", "no bearing is known of this machine, so its orders cannot be looked for")
+        return
+    out = [tone for tone in e.tones if tone.stands_out]
+    for tone in sorted(out, key=lambda tone: -tone.strength):
+        yield Finding("for", _told(tone))
+    if not out:
+        yield Finding("against", "none of the bearing's orders stands out of the envelope")
+
+
+def _bearing_besides(e: Evidence) -> Iterator[Finding]:
+    side: Side = "against" if e.verdict in _RULES or e.verdict == "normal" else "open"
+    for tone in e.tones:
+        if tone.stands_out:
+            yield Finding(side, f"a bearing tone besides: {_told(tone)}")
+
+
+_STRIKES: Final = {"BPFO": "outer race", "BPFI": "inner race", "2 x BSF": "rolling element", "FTF": "cage"}
+
+
+def _told(tone: BearingTone) -> str:
+    past = f", {tone.baseline_strength:g} in the baseline" if tone.baseline_strength is not None else ""
+    where = f"{tone.name} ({_STRIKES[tone.name]}) at {tone.found_hz:.1f} Hz, {tone.deviation_percent:+.1f} %"
+    return f"{tone.bearing}: {where} from its order {tone.order:g}, {tone.strength:.0f} times its surroundings{past}"
+
+
+_RULES: Final[dict[str, Callable[[Evidence, bool], Iterator[Finding]]]] = {
+    "imbalance": _imbalance,
+    "misalignment": _misalignment,
+    "looseness": _looseness,
+    "bearing": _bearing,
+}
+
+_CHECKS: Final = {
+    "imbalance": "phase of 1x horizontally and vertically: about 90 degrees apart speaks for imbalance",
+    "misalignment": "phase of 2x across the coupling, axially: about 180 degrees apart speaks for misalignment",
+    "looseness": "phase of 1x across each joint of the foundation, and the bolts' torque",
+    "bearing": "a capture again within a week: bearing tones that grow, or gain harmonics, are damage that spreads",
+}
+
+
+def _next(e: Evidence, bearing_known: bool) -> Iterator[str]:
+    if e.verdict in _CHECKS:
+        yield _CHECKS[e.verdict]
+    if e.rpm_confidence < vibration.UNSURE:
+        yield "the speed, by tachometer or strobe" + ("" if e.rated_rpm else "; enter rated_rpm with the machine")
+    if not bearing_known:
+        yield "which bearings it has: enter their designation or orders with the machine"
+    if e.twice_line_hz is None:
+        yield "the run-down after switching off: what falls at once at 100 or 120 Hz is electrical"
+    if e.baseline_captures == 0:
+        yield "captures of the healthy machine after the repair, as its baseline"
