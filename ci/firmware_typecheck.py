@@ -113,7 +113,7 @@ def write_generated(folder: Path, board: str) -> None:
     assert chip is not None
     generate = [sys.executable, str(FIRMWARE / "boards" / "generate_board.py"), str(FIRMWARE / "boards" / f"{board}.toml")]
     subprocess.run([*generate, chip[1], str(folder / "whir_board.h")], check=True)
-    operators = [sys.executable, str(PORT / "generate_ops.py"), str(FIRMWARE / "core" / "src" / "nn_ops.c")]
+    operators = [sys.executable, str(PORT / "generate_ops.py"), str(FIRMWARE / "core" / "src" / "nn_ops.h")]
     subprocess.run([*operators, str(folder / "tflm_ops.inc")], check=True)
     (folder / "sdkconfig.h").write_text(SDKCONFIG)
     (folder / "sys").mkdir(exist_ok=True)  # picolibc refuses to be asked for directories

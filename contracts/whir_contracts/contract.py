@@ -41,6 +41,7 @@ class ErrorCode(IntEnum):
     NN_OPTION = -45
     NN_ARENA = -46
     NN_ENGINE = -47
+    NN_PLAN = -48
     SENSOR_BUS = -60
     SENSOR_IDENTITY = -61
     SENSOR_SETTING = -62
@@ -85,6 +86,7 @@ ERROR_TEXT: Final[dict[str, str]] = {
     "nn_option": "an operator option outside its range",
     "nn_arena": "the arena is smaller than the plan needs",
     "nn_engine": "the other inference engine failed; its own code is kept",
+    "nn_plan": "the model's file ends with no plan for this build, or with one that leads outside it",
     "sensor_bus": "the sensor does not answer on its bus; the vendor's own code is kept",
     "sensor_identity": "another part answers than the board file names",
     "sensor_setting": "a sensor register does not hold what was written to it",

@@ -7,7 +7,6 @@
 #include "esp_timer.h"
 #include "sdkconfig.h"
 #include "tasks.h"
-#include "whir/nn.h"
 #include "whir_board.h"
 
 #define WHIR_PORT_VERSION 2
@@ -35,6 +34,9 @@ static void start_engine(void)
 {
 #ifdef CONFIG_WHIR_ENGINE_TFLM
     whir_esp32_tflm_init(&ports.engine);
+#elif defined(CONFIG_WHIR_ENGINE_WHIR_NN_PLANNED)
+    static whir_nn_t nn;
+    whir_nn_inference_planned(&nn, &ports.engine);
 #else
     static whir_nn_t nn;
     whir_nn_inference(&nn, &ports.engine);

@@ -5,6 +5,7 @@ Both take a full-int8 `.tflite` with one input and one output, and have one inte
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,11 @@ from whir_node.library import ffi, lib
 from whir_node.operators import refusal
 
 Int8Array = npt.NDArray[np.int8]
+
+# nn_planned.h: what stands behind the records of a plan begins with their length
+PLAN_HEADER = struct.Struct("<I36x4s")
+PLAN_MAGIC = b"WNP1"
+PLAN_BYTES_MAX = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,12 @@ class Engine:
     """
 
     name = "whir_nn"
+    planned = False
 
     def __init__(self, model: bytes) -> None:
         found: Any = ffi.new("host_nn_info_t *")
         error: Any = ffi.new("int32_t *")
-        handle = lib.host_nn_open(model, len(model), found, error)
+        handle = lib.host_nn_open(model, len(model), self.planned, found, error)
         if handle == ffi.NULL:
             raise refusal(error[0], found.error_at, model)
         self._handle = ffi.gc(handle, lib.host_nn_close)
@@ -104,6 +111,36 @@ class Engine:
         if code < 0:
             raise CoreError(code, "inference")
         return outputs
+
+
+class PlannedEngine(Engine):
+    """`whir_nn` as a node runs it that reads no FlatBuffers: by the plan at the end of the file, see `planned`."""
+
+    planned = True
+
+
+def planned(model: bytes) -> bytes:
+    """The file with its plan at the end, a `.tflite` to everyone else; a plan that it had is replaced.
+
+    Raises:
+        EngineError: whir_nn refuses the model.
+    """
+    model = without_plan(model)
+    model += bytes(-len(model) % 4)
+    plan = bytearray(PLAN_BYTES_MAX)
+    length = lib.host_nn_write_plan(model, len(model), ffi.from_buffer(plan), len(plan))
+    if length < 0:
+        Engine(model)  # says where
+        raise EngineError(length, "plan")
+    return model + bytes(plan[:length])
+
+
+def without_plan(model: bytes) -> bytes:
+    """The file without the plan at its end, if there is one."""
+    if not model.endswith(PLAN_MAGIC) or len(model) < PLAN_HEADER.size:
+        return model
+    records_bytes = PLAN_HEADER.unpack(model[-PLAN_HEADER.size :])[0]
+    return model[: -PLAN_HEADER.size - records_bytes]
 
 
 class TflmEngine:

@@ -96,8 +96,8 @@ def _has(name: str) -> bool:
 
 def config_header(model_name: str, operator_set: Iterable[str]) -> str:
     """C that makes a build of whir_nn hold these operators and no others; for `-include`. All must be the engine's."""
-    symbols = ", ".join(f"&whir_nn_op_{name.lower().removesuffix('_2d')}" for name in operator_set)
-    return f"/* The operators of {model_name}: build with -include this file. */\n#define WHIR_NN_OPS {symbols}\n"
+    listed = " ".join(f"OP({name.lower().removesuffix('_2d')})" for name in operator_set)
+    return f"/* The operators of {model_name}: build with -include this file. */\n#define WHIR_NN_OPS(OP) {listed}\n"
 
 
 # BuiltinOperator of the TFLite schema, by number; what comes after is StableHLO.

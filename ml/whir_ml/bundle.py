@@ -19,9 +19,9 @@ from whir_ml.config import Config
 from whir_ml.errors import BudgetError, ScopeError
 from whir_node.bundle import BundleFields
 from whir_node.bundle import build as build_file
-from whir_node.engine import Engine, TflmEngine
+from whir_node.engine import Engine, PlannedEngine, TflmEngine, planned
 
-ENGINES = {KernelSet.WHIR_NN: Engine, KernelSet.TFLM_REFERENCE: TflmEngine}
+ENGINES = {KernelSet.WHIR_NN: (Engine, PlannedEngine), KernelSet.TFLM_REFERENCE: (TflmEngine,)}
 
 
 def new_key(path: Path) -> Path:
@@ -41,11 +41,12 @@ def new_key(path: Path) -> Path:
 
 
 def proven_kernels(artifact: Artifact) -> KernelSet:
-    """The engines that give every byte of the golden tensors, found by running them."""
+    """The engines that give every byte of the golden tensors from the planned model, found by running them."""
+    model = planned(artifact.model)
     inputs, outputs = golden.read_tensors(artifact.golden_tensors)
     proven = KernelSet(0)
-    for kernel_set, engine in ENGINES.items():
-        if np.array_equal(np.asarray(engine(artifact.model).run(inputs)), outputs):
+    for kernel_set, engines in ENGINES.items():
+        if all(np.array_equal(np.asarray(engine(model).run(inputs)), outputs) for engine in engines):
             proven |= kernel_set
     return proven
 
@@ -92,7 +93,7 @@ def pack(
             off_rms_counts=config.decide.off_rms_counts,
         ),
         params=artifact.params,
-        model=artifact.model,
+        model=planned(artifact.model),
         golden_tensors=artifact.golden_tensors,
         golden_windows=artifact.golden_windows,
         evaluation=json.dumps(evaluation, sort_keys=True, separators=(",", ":")).encode(),

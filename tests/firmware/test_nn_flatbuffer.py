@@ -12,7 +12,7 @@ import pytest
 from tflite_nets import OPERATORS, OPTIONS, RELU, RELU6, SAME, Net, build_with_engine, schema
 
 from whir_contracts.contract import ErrorCode
-from whir_node.engine import Engine
+from whir_node.engine import Engine, planned
 from whir_node.errors import EngineError
 
 MUTANTS_PER_MODEL = 10_000
@@ -203,9 +203,10 @@ def test_a_bias_that_is_not_aligned_is_refused() -> None:
 
 def test_mutants_are_refused_or_run_without_a_fault_and_alike_in_every_build(tmp_path: Path) -> None:
     models = []
-    for name, net in (("every", every_operator()), ("small", small())):
+    every, few = every_operator().build(), small().build()
+    for name, model in (("every", every), ("small", few), ("planned", planned(every))):
         models.append(tmp_path / f"{name}.tflite")
-        models[-1].write_bytes(net.build())
+        models[-1].write_bytes(model)
     checked = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     outputs = []
     fast = "-DWHIR_NN_FAST"
@@ -218,6 +219,7 @@ def test_mutants_are_refused_or_run_without_a_fault_and_alike_in_every_build(tmp
         outputs.append(done.stdout)
     assert outputs == outputs[:1] * 4
     counts = dict(line.split() for line in outputs[0].splitlines()[:-1])
-    assert sum(map(int, counts.values())) == 2 * MUTANTS_PER_MODEL
-    for code in (ErrorCode.NN_SCHEMA, ErrorCode.NN_OP, ErrorCode.NN_TYPE, ErrorCode.NN_SHAPE, ErrorCode.NN_QUANT, 0):
+    assert sum(map(int, counts.values())) == len(models) * MUTANTS_PER_MODEL
+    codes = (ErrorCode.NN_SCHEMA, ErrorCode.NN_OP, ErrorCode.NN_TYPE, ErrorCode.NN_SHAPE, ErrorCode.NN_QUANT)
+    for code in (*codes, ErrorCode.NN_PLAN, 0):
         assert int(counts[str(int(code))]) > 0, f"no mutant reached {code}"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from random_nets import random_net
-from tflite_nets import OPERATORS, OPTIONS, RELU6, SAME, VALID, Net, build_with_engine, prefixes, schema
+from tflite_nets import OPERATORS, OPTIONS, RELU6, SAME, VALID, Net, both_ways, build_with_engine, prefixes, schema
 
-from whir_node.engine import Engine, TflmEngine
+from whir_node.engine import Engine, TflmEngine, planned
 from whir_node.errors import EngineError
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
@@ -23,7 +23,7 @@ def assert_same_bytes(model: bytes, rng: np.random.Generator, count: int = INPUT
     engine = Engine(model)
     inputs = rng.integers(-128, 128, (count, engine.info.input_bytes), dtype=np.int8)
     inputs[0], inputs[1] = -128, 127
-    ours, theirs = engine.run(inputs), TflmEngine(model).run(inputs)
+    ours, theirs = both_ways(model, inputs), TflmEngine(model).run(inputs)
     wrong = np.argwhere(ours != theirs)
     assert len(wrong) == 0, f"{len(wrong)} bytes differ; input {wrong[0][0]}, byte {wrong[0][1]}"
 
@@ -80,7 +80,7 @@ def test_every_variant_of_the_engine_gives_the_same_bytes(flags: list[str], tmp_
         engine = Engine(model)
         inputs = np.random.default_rng(seed).integers(-128, 128, (INPUTS, engine.info.input_bytes), dtype=np.int8)
         models.append(tmp_path / f"{seed}.tflite")
-        models[-1].write_bytes(model)
+        models[-1].write_bytes(planned(model))
         models[-1].with_suffix(".tflite.in").write_bytes(inputs.tobytes())
         wanted.append(engine.run(inputs).tobytes())
     subprocess.run([program, *models], check=True)

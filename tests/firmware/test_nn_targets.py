@@ -11,7 +11,7 @@ import pytest
 from random_nets import random_net
 from tflite_nets import ROOT, prefixes
 
-from whir_node.engine import TflmEngine
+from whir_node.engine import TflmEngine, planned
 from whir_tools.bench.engine.errors import ToolMissingError
 from whir_tools.bench.engine.rv32 import RV32
 from whir_tools.bench.engine.subject import BENCH, CORE
@@ -27,7 +27,7 @@ TARGETS = pytest.mark.parametrize("target", [RV32, XTENSA], ids=lambda target: t
 
 def entry(seed: int, model: bytes) -> bytes:
     """One net as nn_batch.c reads it."""
-    model += bytes(-len(model) % 16)
+    model = planned(model + bytes(-len(model) % 16))
     peer = TflmEngine(model)
     inputs = np.random.default_rng(seed).integers(-128, 128, (VECTORS, peer.info.input_bytes), dtype=np.int8)
     rows = zip(inputs, peer.run(inputs), strict=True)

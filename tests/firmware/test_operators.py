@@ -37,7 +37,7 @@ def test_names_are_the_schemas() -> None:
 
 
 def test_the_engine_has_the_operators_that_its_header_names() -> None:
-    declared = set(re.findall(r"\bwhir_nn_op_(\w+)", (ROOT / "firmware/core/src/nn_ops.c").read_text()))
+    declared = set(re.findall(r"\bwhir_nn_op_(\w+)", (ROOT / "firmware/core/src/nn_ops.h").read_text()))
     ours = {name.lower().removesuffix("_2d") for code, name in enumerate(NAMES) if lib.host_nn_has(code)}
     assert ours == declared - {"t", "find", "at"}
     assert len(ours) == 18

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
+from whir_node.engine import Engine, Int8Array, PlannedEngine, planned
+
 Shape = tuple[int, ...]
 
 SAME, VALID = 0, 1
@@ -36,6 +38,13 @@ def build_with_engine(source: str, program: Path, flags: list[str]) -> Path:
         [compiler, "-std=gnu99", *flags, include, *sources, ROOT / "tests/firmware" / source, "-o", program], check=True
     )
     return program
+
+
+def both_ways(model: bytes, inputs: Int8Array) -> Int8Array:
+    """whir_nn's bytes, which are the same from the FlatBuffer and from the plan at the file's end."""
+    outputs = Engine(model).run(inputs)
+    assert (PlannedEngine(planned(model)).run(inputs) == outputs).all(), "the plan gives other bytes than the FlatBuffer"
+    return outputs
 
 
 def prefixes(model: bytes) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""A minute of libFuzzer on whir_nn, from valid models of every operator; half an hour in the long form."""
+"""A minute of libFuzzer on whir_nn, from valid models and plans of every operator; half an hour in the long form."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tflite_nets import OPERATORS, RELU6, SAME, Net
+
+from whir_node.engine import Engine, planned
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
@@ -59,9 +61,11 @@ def corpus(tmp_path: Path) -> Path:
         grow(net)
         (folder / name).write_bytes(net.build())
         (folder / f"{name}_outside").write_bytes(net.build(outside=True))
+        (folder / f"{name}_planned").write_bytes(planned(net.build()))
     from test_nn_flatbuffer import every_operator, small
 
     (folder / "every").write_bytes(every_operator().build())
+    (folder / "every_planned").write_bytes(planned(every_operator().build()))
     (folder / "small").write_bytes(small().build())
     return folder
 
@@ -76,8 +80,6 @@ def fuzz(program: Path, corpus: Path, seconds: int) -> None:
 
 
 def test_every_seed_of_the_corpus_is_a_model_that_runs(fuzzer: Path, corpus: Path) -> None:
-    from whir_node.engine import Engine
-
     for path in sorted(corpus.iterdir()):
         assert Engine(path.read_bytes()).info.arena_bytes <= 4096
     subprocess.run([fuzzer, *sorted(corpus.iterdir())], capture_output=True, check=True)

@@ -57,4 +57,12 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     whir_nn_pair_run(nn, layer, sum);
 }
 
-const whir_nn_op_t whir_nn_op_add = {0, OPTIONS, 2 | WHIR_NN_IN_PLACE, WHIR_NN_LAYER_BYTES(pair), read, run, NULL};
+bool whir_nn_check_add(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    const int8_t *shift = layer->as.pair.shift;
+
+    return whir_nn_pair_check(bounds, layer) && shift[0] <= 0 && shift[0] >= -31 && shift[1] <= 0 && shift[1] >= -31;
+}
+
+const whir_nn_reading_t whir_nn_reading_add = {0, OPTIONS, 2 | WHIR_NN_IN_PLACE, read};
+const whir_nn_op_t whir_nn_op_add = {WHIR_NN_LAYER_BYTES(pair), run, NULL};

@@ -3,12 +3,26 @@
 
 #define BIAS_INPUT 2
 
+/* No factor that cannot be applied. */
+static bool are_valid(const uint8_t *scales, const whir_nn_ratio_t *ratio, uint32_t count)
+{
+    for (; count != 0; count--, scales += 4) {
+        uint32_t bits = whir_fb_load(scales);
+
+        /* a factor far from the limit need not be worked out to know that it is one */
+        if (!whir_nn_real_is_valid(bits) ||
+            ((int32_t)(bits >> 23) > 155 - ratio->exponent && whir_nn_ratio_factor(ratio, whir_nn_real(bits)).shift > 30)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int whir_nn_channels_read(whir_nn_reader_t *reader, whir_nn_layer_t *layer, whir_nn_weights_t *weights,
                           const whir_nn_tensor_t *tensor, uint32_t count, const whir_nn_tensor_t *input,
                           const whir_nn_tensor_t *output)
 {
     uint32_t factors = tensor->scales.count;
-    int32_t exponent = input->scale.exponent - output->scale.exponent;
     whir_nn_tensor_t bias;
     int err;
 
@@ -25,29 +39,29 @@ int whir_nn_channels_read(whir_nn_reader_t *reader, whir_nn_layer_t *layer, whir
     if ((factors != 1 && factors != count) || tensor->zero_point != 0) {
         return WHIR_ERR_NN_QUANT;
     }
-#ifdef WHIR_NN_FAST
-    if (count > WHIR_NN_CHANNELS_MAX) {
+    reader->channels += count;
+    if (reader->channels > UINT16_MAX) {
         return WHIR_ERR_SPACE;
     }
-    layer->bytes = (uint16_t)(layer->bytes + count * sizeof(whir_nn_channel_t));
-#else
-    (void)layer;
-#endif
+    layer->channels_before = (uint16_t)reader->channels;
     weights->data = tensor->data;
     weights->bias = bias.data;
     weights->scales = tensor->scales.at;
     weights->ratio = whir_nn_ratio(input->scale, output->scale);
     weights->per_channel = factors > 1;
-    for (uint32_t i = 0; i < factors; i++) {
-        uint32_t bits = whir_fb_load(reader->fb.data + tensor->scales.at + 4 * i);
+    return are_valid(reader->fb.data + weights->scales, &weights->ratio, factors) ? 0 : WHIR_ERR_NN_QUANT;
+}
 
-        /* a factor far from the limit need not be worked out to know that it is one */
-        if (!whir_nn_real_is_valid(bits) ||
-            ((int32_t)(bits >> 23) > 150 - exponent && whir_nn_ratio_factor(&weights->ratio, whir_nn_real(bits)).shift > 30)) {
-            return WHIR_ERR_NN_QUANT;
-        }
-    }
-    return 0;
+bool whir_nn_channels_check(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer, const whir_nn_weights_t *weights,
+                            uint32_t bytes, uint32_t count)
+{
+    uint32_t scales = weights->per_channel ? count : 1;
+
+    return whir_nn_bounds_inside(weights->data, bytes, bounds->model_bytes) &&
+           (weights->bias == 0 || whir_nn_bounds_words(bounds, weights->bias, count)) &&
+           whir_nn_bounds_words(bounds, weights->scales, scales) && count <= layer->channels_before &&
+           layer->channels_before <= bounds->channels && (uint32_t)weights->ratio.exponent + 512 < 1024 &&
+           are_valid(bounds->model + weights->scales, &weights->ratio, scales);
 }
 
 whir_nn_channel_t whir_nn_channel_load(const uint8_t *model, const whir_nn_weights_t *weights, uint32_t c)

@@ -16,6 +16,10 @@ int whir_nn_channels_read(whir_nn_reader_t *reader, whir_nn_layer_t *layer, whir
                           const whir_nn_tensor_t *tensor, uint32_t count, const whir_nn_tensor_t *input,
                           const whir_nn_tensor_t *output);
 
+/* The weights in a plan: `bytes` of them, for `count` channels. */
+bool whir_nn_channels_check(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer, const whir_nn_weights_t *weights,
+                            uint32_t bytes, uint32_t count);
+
 static inline int32_t whir_nn_channel_bias(const uint8_t *model, const whir_nn_weights_t *weights, uint32_t c)
 {
     return weights->bias != 0 ? (int32_t)whir_fb_load(model + weights->bias + 4 * c) : 0;
@@ -29,10 +33,11 @@ whir_nn_channel_t whir_nn_channel_fold(const whir_nn_t *nn, const whir_nn_layer_
                                        uint32_t c, uint32_t length);
 
 #ifdef WHIR_NN_FAST
-/* Channels worked out once, in a table behind the record of the layer. */
-#define WHIR_NN_CHANNELS_MAX 4096u
-#define WHIR_NN_CHANNELS_OF(layer, member)                                                                                     \
-    ((whir_nn_channel_t *)(void *)((uint8_t *)(uintptr_t)(layer) + WHIR_NN_LAYER_BYTES(member)))
+/* The layer's channels, worked out once. */
+static inline whir_nn_channel_t *whir_nn_channels_of(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    return (whir_nn_channel_t *)(void *)nn->arena - layer->channels_before;
+}
 #endif
 
 /* What is the same for all bytes of a layer's output; a copy, as stores of bytes would make the compiler read it again. */
@@ -60,7 +65,7 @@ static inline int8_t whir_nn_channel_byte(whir_nn_channel_t channel, whir_nn_ran
         WHIR_NN_KEEP(sum) /* shifted here, where it is rare, not above */
         value = whir_nn_high_mul((int32_t)(sum << ~channel.right), channel.multiplier);
     }
-    value += range.zero_point;
+    value = whir_nn_add(value, range.zero_point);
     if (value < range.low) {
         value = range.low;
     }

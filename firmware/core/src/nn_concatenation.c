@@ -51,5 +51,15 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_concatenation = {2,   OPTIONS, 1 | WHIR_NN_EACH_INPUT, WHIR_NN_LAYER_BYTES(concat), read,
-                                               run, NULL};
+bool whir_nn_check_concatenation(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    const whir_nn_concat_t *concat = &layer->as.concat;
+    uint32_t in = whir_nn_bounds_product(concat->rows, concat->piece, 1);
+    uint32_t out = whir_nn_bounds_product(concat->rows, concat->step, 1);
+
+    return whir_nn_bounds_input(bounds, layer->input, in) && whir_nn_bounds_inside(layer->output, out, bounds->tensor_bytes) &&
+           whir_nn_bounds_apart(layer, in, out) && whir_nn_bounds_inside(concat->offset, concat->piece, concat->step);
+}
+
+const whir_nn_reading_t whir_nn_reading_concatenation = {2, OPTIONS, 1 | WHIR_NN_EACH_INPUT, read};
+const whir_nn_op_t whir_nn_op_concatenation = {WHIR_NN_LAYER_BYTES(concat), run, NULL};

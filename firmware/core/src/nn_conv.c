@@ -163,7 +163,7 @@ static void fill(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     uint32_t length = (uint32_t)win->k_h * win->k_w * win->in_c;
 
     for (uint32_t c = 0; c < win->out_c; c++) {
-        WHIR_NN_CHANNELS_OF(layer, conv)[c] = whir_nn_channel_fold(nn, layer, &layer->as.conv.weights, c, length);
+        whir_nn_channels_of(nn, layer)[c] = whir_nn_channel_fold(nn, layer, &layer->as.conv.weights, c, length);
     }
 }
 #else
@@ -173,9 +173,8 @@ static void fill(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 static whir_nn_channel_t channel_of(const whir_nn_t *nn, const whir_nn_layer_t *layer, uint32_t c, uint32_t length)
 {
 #ifdef WHIR_NN_FAST
-    (void)nn;
     (void)length;
-    return WHIR_NN_CHANNELS_OF(layer, conv)[c];
+    return whir_nn_channels_of(nn, layer)[c];
 #else
     return whir_nn_channel_fold(nn, layer, &layer->as.conv.weights, c, length);
 #endif
@@ -224,4 +223,10 @@ static void run_plain(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 }
 #endif
 
-const whir_nn_op_t whir_nn_op_conv = {3, OPTIONS, 1, WHIR_NN_LAYER_BYTES(conv), read, RUN, FILL};
+bool whir_nn_check_conv(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    return whir_nn_conv_check(bounds, layer, 0);
+}
+
+const whir_nn_reading_t whir_nn_reading_conv = {3, OPTIONS, 1, read};
+const whir_nn_op_t whir_nn_op_conv = {WHIR_NN_LAYER_BYTES(conv), RUN, FILL};

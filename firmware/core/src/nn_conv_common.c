@@ -68,6 +68,16 @@ int whir_nn_conv_read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, c
     return whir_nn_channels_read(reader, layer, &layer->as.conv.weights, &weights, window->out_c, input, output);
 }
 
+bool whir_nn_conv_check(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer, uint32_t depthwise)
+{
+    const whir_nn_conv_t *conv = &layer->as.conv;
+    const whir_nn_window_t *win = &conv->window;
+    uint32_t filters = whir_nn_bounds_product(win->k_h, win->k_w, depthwise ? 1 : win->in_c);
+
+    return whir_nn_window_check(bounds, layer, win) && (!depthwise || win->out_c % win->in_c == 0) &&
+           whir_nn_channels_check(bounds, layer, &conv->weights, whir_nn_bounds_product(filters, win->out_c, 1), win->out_c);
+}
+
 #ifdef WHIR_NN_SMALL
 void whir_nn_conv_run(const whir_nn_t *nn, const whir_nn_layer_t *layer, uint32_t depthwise)
 {

@@ -8,6 +8,7 @@
 
 int whir_nn_conv_read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
                       whir_nn_layer_t *layer, uint32_t depthwise);
+bool whir_nn_conv_check(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer, uint32_t depthwise);
 
 #ifdef WHIR_NN_SMALL
 /* Either of them, one sum at a time. */

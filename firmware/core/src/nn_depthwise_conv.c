@@ -85,7 +85,7 @@ static void run_line(const block_t *block, const whir_nn_taps_t *rows, const int
 static void fill(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
     for (uint32_t c = 0; c < layer->as.conv.window.out_c; c++) {
-        WHIR_NN_CHANNELS_OF(layer, conv)[c] = whir_nn_channel_load(nn->model, &layer->as.conv.weights, c);
+        whir_nn_channels_of(nn, layer)[c] = whir_nn_channel_load(nn->model, &layer->as.conv.weights, c);
     }
 }
 #else
@@ -95,8 +95,7 @@ static void fill(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 static whir_nn_channel_t channel_of(const whir_nn_t *nn, const whir_nn_layer_t *layer, uint32_t c)
 {
 #ifdef WHIR_NN_FAST
-    (void)nn;
-    return WHIR_NN_CHANNELS_OF(layer, conv)[c];
+    return whir_nn_channels_of(nn, layer)[c];
 #else
     return whir_nn_channel_load(nn->model, &layer->as.conv.weights, c);
 #endif
@@ -143,4 +142,10 @@ static void run_plain(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 }
 #endif
 
-const whir_nn_op_t whir_nn_op_depthwise_conv = {4, OPTIONS, 1, WHIR_NN_LAYER_BYTES(conv), read, RUN, FILL};
+bool whir_nn_check_depthwise_conv(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    return whir_nn_conv_check(bounds, layer, 1);
+}
+
+const whir_nn_reading_t whir_nn_reading_depthwise_conv = {4, OPTIONS, 1, read};
+const whir_nn_op_t whir_nn_op_depthwise_conv = {WHIR_NN_LAYER_BYTES(conv), RUN, FILL};

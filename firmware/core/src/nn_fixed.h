@@ -1,6 +1,7 @@
 #ifndef WHIR_NN_FIXED_H
 #define WHIR_NN_FIXED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -62,6 +63,17 @@ static inline int32_t whir_nn_shift_left(int32_t x, int32_t bits)
 
 /* x times multiplier / 2^31 times 2^shift, rounded twice; shift -31..30. */
 int32_t whir_nn_scale(int32_t x, int32_t multiplier, int32_t shift);
+
+static inline bool whir_nn_shift_is_valid(int32_t shift)
+{
+    return shift >= -31 && shift <= 30;
+}
+
+/* a + b without undefined overflow: factors far above 1 make numbers of any size. */
+static inline int32_t whir_nn_add(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
 
 static inline int8_t whir_nn_clamp(int32_t x, int32_t low, int32_t high)
 {

@@ -6,7 +6,9 @@ enum { OPTION_ACTIVATION = 0, OPTION_WEIGHTS_FORMAT = 1 };
 /* BuiltinOptions_FullyConnectedOptions */
 #define OPTIONS 8
 
+/* What a row's channels are taken from: worked out before, or from the scales in the model. */
 #ifdef WHIR_NN_FAST
+typedef whir_nn_channel_t channels_t;
 #define FILL fill
 #define BYTES_UNROLLED UNROLL
 #define CENTERED(byte, zero_point) (byte) /* the zero point is in the biases */
@@ -16,24 +18,37 @@ static void fill(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     const whir_nn_dense_t *dense = &layer->as.dense;
 
     for (uint32_t c = 0; c < dense->outputs; c++) {
-        WHIR_NN_CHANNELS_OF(layer, dense)[c] = whir_nn_channel_fold(nn, layer, &dense->weights, c, dense->depth);
+        whir_nn_channels_of(nn, layer)[c] = whir_nn_channel_fold(nn, layer, &dense->weights, c, dense->depth);
     }
 }
+
+static inline const channels_t *channels_of(const whir_nn_t *nn, const whir_nn_layer_t *layer)
+{
+    return whir_nn_channels_of(nn, layer);
+}
+
+static inline whir_nn_channel_t channel_of(const whir_nn_t *nn, const channels_t *channels, uint32_t c)
+{
+    (void)nn;
+    return channels[c];
+}
 #else
+typedef whir_nn_weights_t channels_t;
 #define FILL NULL
 #define BYTES_UNROLLED
 #define CENTERED(byte, zero_point) ((byte) - (zero_point))
-#endif
 
-static whir_nn_channel_t channel_of(const whir_nn_t *nn, const whir_nn_layer_t *layer, uint32_t c)
+static inline const channels_t *channels_of(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
-#ifdef WHIR_NN_FAST
     (void)nn;
-    return WHIR_NN_CHANNELS_OF(layer, dense)[c];
-#else
-    return whir_nn_channel_load(nn->model, &layer->as.dense.weights, c);
-#endif
+    return &layer->as.dense.weights;
 }
+
+static inline whir_nn_channel_t channel_of(const whir_nn_t *nn, const channels_t *channels, uint32_t c)
+{
+    return whir_nn_channel_load(nn->model, channels, c);
+}
+#endif
 
 static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
@@ -64,9 +79,9 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
     return whir_nn_channels_read(reader, layer, &dense->weights, &weights, dense->outputs, input, output);
 }
 
-static inline int8_t byte_of(const whir_nn_t *nn, const whir_nn_layer_t *layer, whir_nn_range_t range, uint32_t c, uint32_t sum)
+static inline int8_t byte_of(const whir_nn_t *nn, const channels_t *channels, whir_nn_range_t range, uint32_t c, uint32_t sum)
 {
-    whir_nn_channel_t channel = channel_of(nn, layer, c);
+    whir_nn_channel_t channel = channel_of(nn, channels, c);
 
     return whir_nn_channel_byte(channel, range, sum + (uint32_t)channel.bias);
 }
@@ -83,6 +98,7 @@ static NOT_INLINED void run_eights(const whir_nn_t *nn, const whir_nn_layer_t *l
 {
     const whir_nn_dense_t *dense = &layer->as.dense;
     const int8_t *w0 = (const int8_t *)(nn->model + dense->weights.data);
+    const channels_t *channels = channels_of(nn, layer);
     whir_nn_range_t range = whir_nn_range_of(layer);
     uint32_t n = dense->depth;
     const int8_t *x = (const int8_t *)(nn->arena + layer->input) + row * n;
@@ -116,7 +132,7 @@ static NOT_INLINED void run_eights(const whir_nn_t *nn, const whir_nn_layer_t *l
 
             BYTES_UNROLLED
             for (uint32_t r = 0; r < 8; r++) {
-                out[r] = byte_of(nn, layer, range, c + r, sums[r]);
+                out[r] = byte_of(nn, channels, range, c + r, sums[r]);
             }
         }
     }
@@ -126,6 +142,7 @@ static NOT_INLINED void run_eights(const whir_nn_t *nn, const whir_nn_layer_t *l
 static NOT_INLINED void run_pairs(const whir_nn_t *nn, const whir_nn_layer_t *layer, uint32_t row)
 {
     const whir_nn_dense_t *dense = &layer->as.dense;
+    const channels_t *channels = channels_of(nn, layer);
     whir_nn_range_t range = whir_nn_range_of(layer);
     uint32_t n = dense->depth, c = dense->outputs & ~7u;
     const int8_t *w0 = (const int8_t *)(nn->model + dense->weights.data) + c * n;
@@ -158,7 +175,7 @@ static NOT_INLINED void run_pairs(const whir_nn_t *nn, const whir_nn_layer_t *la
             uint32_t sums[2] = {s0, s1};
 
             for (uint32_t r = c; r <= second; r++) {
-                out[r] = byte_of(nn, layer, range, r, sums[r - c]);
+                out[r] = byte_of(nn, channels, range, r, sums[r - c]);
             }
         }
         w0 = w1;
@@ -183,6 +200,7 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 static void run_plain(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
     const whir_nn_dense_t *dense = &layer->as.dense;
+    const channels_t *channels = channels_of(nn, layer);
     const int8_t *x = (const int8_t *)(nn->arena + layer->input);
     int8_t *out = (int8_t *)(nn->arena + layer->output);
 
@@ -190,10 +208,22 @@ static void run_plain(const whir_nn_t *nn, const whir_nn_layer_t *layer)
         const int8_t *w = (const int8_t *)(nn->model + dense->weights.data);
 
         for (uint32_t c = 0; c < dense->outputs; c++, w += dense->depth) {
-            *out++ = byte_of(nn, layer, whir_nn_range_of(layer), c, whir_nn_dot(x, w, dense->depth, layer->input_zero_point));
+            *out++ =
+                byte_of(nn, channels, whir_nn_range_of(layer), c, whir_nn_dot(x, w, dense->depth, layer->input_zero_point));
         }
     }
 }
 #endif
 
-const whir_nn_op_t whir_nn_op_fully_connected = {9, OPTIONS, 1, WHIR_NN_LAYER_BYTES(dense), read, RUN, FILL};
+bool whir_nn_check_fully_connected(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    const whir_nn_dense_t *dense = &layer->as.dense;
+
+    return whir_nn_bounds_layer(bounds, layer, whir_nn_bounds_product(dense->rows, dense->depth, 1),
+                                whir_nn_bounds_product(dense->rows, dense->outputs, 1)) &&
+           whir_nn_channels_check(bounds, layer, &dense->weights, whir_nn_bounds_product(dense->outputs, dense->depth, 1),
+                                  dense->outputs);
+}
+
+const whir_nn_reading_t whir_nn_reading_fully_connected = {9, OPTIONS, 1, read};
+const whir_nn_op_t whir_nn_op_fully_connected = {WHIR_NN_LAYER_BYTES(dense), RUN, FILL};

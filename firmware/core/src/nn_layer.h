@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nn_bounds.h"
+#include "nn_ops.h"
 #include "nn_reader.h"
 #include "whir/nn.h"
 
@@ -70,7 +72,6 @@ typedef struct whir_nn_softmax {
     uint32_t rows, depth;
     int32_t multiplier;
     int32_t shift;
-    int32_t diff_min;
 } whir_nn_softmax_t;
 
 /* A function of one element. */
@@ -78,18 +79,17 @@ typedef struct whir_nn_unary {
     uint32_t count;
     int32_t multiplier;
     int32_t shift;
-    int32_t radius;
 } whir_nn_unary_t;
 
 /*
- * One computing layer, as it stands at the start of the arena, cut off behind what its operator uses of `as`. Offsets instead
- * of pointers and fixed widths only: the arena is as large on a 32-bit node as on the computer that plans for it.
+ * The record of one computing layer, cut off behind what its operator uses of `as`. Offsets instead of pointers and fixed
+ * widths only: a plan is the same on a 32-bit node as on the computer that makes it.
  */
 typedef struct whir_nn_layer {
-    uint32_t input; /* offset in the arena, or in the model with WHIR_NN_IN_MODEL; an index of values until they are laid out */
-    uint32_t output; /* offset in the arena, as above */
-    uint16_t bytes;  /* of this record and its table */
-    uint8_t op;      /* index of the operator's functions */
+    uint32_t input;  /* offset behind nn->arena, or in the model with WHIR_NN_IN_MODEL; an index of values while planning */
+    uint32_t output; /* offset behind nn->arena, as above */
+    uint16_t channels_before; /* how many channels before nn->arena its own begin in a build that keeps them there */
+    uint8_t op;               /* whir_nn_op_index */
     int8_t input_zero_point;
     int8_t output_zero_point;
     int8_t low, high; /* what the fused activation leaves of -128..127 */
@@ -116,26 +116,41 @@ typedef struct whir_nn_layer {
 /* All inputs are alike, and each gives a layer of its own. */
 #define WHIR_NN_EACH_INPUT 0x80u
 
-/* What the engine knows about one kind of operator. */
-typedef struct whir_nn_op {
+/* How the engine reads one kind of operator from a .tflite. */
+typedef struct whir_nn_reading {
     uint8_t code;    /* BuiltinOperator */
     uint8_t options; /* BuiltinOptions that it must carry; 0 = any or none */
-    uint8_t inputs;  /* leading inputs that are activations, and the flags below */
-    uint8_t bytes;   /* of its layer's record */
+    uint8_t inputs;  /* leading inputs that are activations, and the flags above */
     /* Checks the operator under way in `reader`, from its first input to its output, and fills what is its own of the
      * layer. With WHIR_NN_EACH_INPUT from input reader->part, and the layer has what was filled for the one before. */
     int (*read)(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
                 whir_nn_layer_t *layer);
-    /* NULL: the output has the input's bytes, and shares its memory. */
+} whir_nn_reading_t;
+
+/* How it checks the record of one in a plan that came with the file: no value may lead the run outside. */
+typedef bool whir_nn_checking_t(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer);
+
+/* How it runs one. */
+typedef struct whir_nn_op {
+    uint8_t bytes; /* of its record */
+    /* NULL: the output has the input's bytes, and shares its memory; there is no record. */
     void (*run)(const whir_nn_t *nn, const whir_nn_layer_t *layer);
-    /* Fills the table behind the record once the arena is bound; NULL when there is none. */
+    /* Fills the layer's channels in the arena; NULL when there are none. */
     void (*fill)(const whir_nn_t *nn, const whir_nn_layer_t *layer);
 } whir_nn_op_t;
 
-extern const whir_nn_op_t whir_nn_op_add, whir_nn_op_average_pool, whir_nn_op_concatenation, whir_nn_op_conv,
-    whir_nn_op_depthwise_conv, whir_nn_op_expand_dims, whir_nn_op_fully_connected, whir_nn_op_logistic, whir_nn_op_max_pool,
-    whir_nn_op_mean, whir_nn_op_mul, whir_nn_op_pad, whir_nn_op_quantize, whir_nn_op_relu, whir_nn_op_relu6, whir_nn_op_reshape,
-    whir_nn_op_softmax, whir_nn_op_squeeze;
+/* Every operator has the three, and what a build does not call of them is not linked. */
+#define WHIR_NN_DECLARE(name)                                                                                                  \
+    extern const whir_nn_reading_t whir_nn_reading_##name;                                                                     \
+    bool whir_nn_check_##name(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer);                                   \
+    extern const whir_nn_op_t whir_nn_op_##name;
+WHIR_NN_EVERY_OP(WHIR_NN_DECLARE)
+
+/* Those of this build by whir_nn_op_index; NULL where there is none. */
+extern const whir_nn_reading_t *const whir_nn_readings[];
+extern whir_nn_checking_t *const whir_nn_checkings[];
+extern const whir_nn_op_t *const whir_nn_ops[];
+extern const uint8_t whir_nn_op_count; /* of each of these */
 
 /* Where an input lies. */
 static inline const int8_t *whir_nn_input_at(const whir_nn_t *nn, uint32_t at)
@@ -149,18 +164,7 @@ int whir_nn_layer_read_activation(whir_nn_reader_t *reader, uint32_t field, cons
 /* Sets low and high for an activation (ActivationFunctionType) in units of `tensor`. */
 int whir_nn_layer_set_activation(uint8_t activation, const whir_nn_tensor_t *tensor, whir_nn_layer_t *layer);
 
-/* The operators of this build, and NULL behind the last. */
-extern const whir_nn_op_t *const whir_nn_ops[];
-
-/* Where the one with this BuiltinOperator stands there; -1 when the build does not have it. */
-static inline int whir_nn_op_find(uint32_t code)
-{
-    for (int i = 0; whir_nn_ops[i] != NULL; i++) {
-        if (whir_nn_ops[i]->code == code) {
-            return i;
-        }
-    }
-    return -1;
-}
+/* Index of the operator with this BuiltinOperator; -1 when the build does not have it. */
+int whir_nn_op_find(uint32_t code);
 
 #endif

@@ -86,9 +86,20 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
             for (uint32_t r = 0; r < mean->reduced; r++) {
                 sum += in[r * mean->inner + i];
             }
-            *out++ = whir_nn_clamp(whir_nn_scale(sum, mean->multiplier, mean->shift) + layer->output_zero_point, -128, 127);
+            sum = whir_nn_add(whir_nn_scale(sum, mean->multiplier, mean->shift), layer->output_zero_point);
+            *out++ = whir_nn_clamp(sum, -128, 127);
         }
     }
 }
 
-const whir_nn_op_t whir_nn_op_mean = {40, OPTIONS, 1, WHIR_NN_LAYER_BYTES(mean), read, run, NULL};
+bool whir_nn_check_mean(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    const whir_nn_mean_t *mean = &layer->as.mean;
+
+    return whir_nn_bounds_layer(bounds, layer, whir_nn_bounds_product(mean->outer, mean->reduced, mean->inner),
+                                whir_nn_bounds_product(mean->outer, mean->inner, 1)) &&
+           whir_nn_shift_is_valid(mean->shift);
+}
+
+const whir_nn_reading_t whir_nn_reading_mean = {40, OPTIONS, 1, read};
+const whir_nn_op_t whir_nn_op_mean = {WHIR_NN_LAYER_BYTES(mean), run, NULL};

@@ -29,4 +29,10 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     whir_nn_pair_run(nn, layer, product);
 }
 
-const whir_nn_op_t whir_nn_op_mul = {18, OPTIONS, 2 | WHIR_NN_IN_PLACE, WHIR_NN_LAYER_BYTES(pair), read, run, NULL};
+bool whir_nn_check_mul(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    return whir_nn_pair_check(bounds, layer);
+}
+
+const whir_nn_reading_t whir_nn_reading_mul = {18, OPTIONS, 2 | WHIR_NN_IN_PLACE, read};
+const whir_nn_op_t whir_nn_op_mul = {WHIR_NN_LAYER_BYTES(pair), run, NULL};

@@ -1,15 +1,27 @@
+#include "nn_ops.h"
+
 #include "nn_layer.h"
 
-/*
- * The operators of this build. A build for known models may name fewer, to save flash:
- * -DWHIR_NN_OPS="&whir_nn_op_fully_connected, &whir_nn_op_softmax"
- */
+/* The operators of this build. */
 #ifndef WHIR_NN_OPS
-#define WHIR_NN_OPS                                                                                                            \
-    &whir_nn_op_fully_connected, &whir_nn_op_softmax, &whir_nn_op_reshape, &whir_nn_op_conv, &whir_nn_op_depthwise_conv,       \
-        &whir_nn_op_mean, &whir_nn_op_average_pool, &whir_nn_op_max_pool, &whir_nn_op_expand_dims, &whir_nn_op_squeeze,        \
-        &whir_nn_op_add, &whir_nn_op_mul, &whir_nn_op_concatenation, &whir_nn_op_pad, &whir_nn_op_quantize, &whir_nn_op_relu,  \
-        &whir_nn_op_relu6, &whir_nn_op_logistic
+#define WHIR_NN_OPS WHIR_NN_EVERY_OP
 #endif
 
-const whir_nn_op_t *const whir_nn_ops[] = {WHIR_NN_OPS, NULL};
+#define READING(name) [WHIR_NN_OP_##name] = &whir_nn_reading_##name,
+#define CHECKING(name) [WHIR_NN_OP_##name] = whir_nn_check_##name,
+#define RUNNING(name) [WHIR_NN_OP_##name] = &whir_nn_op_##name,
+
+const whir_nn_reading_t *const whir_nn_readings[] = {WHIR_NN_OPS(READING)};
+whir_nn_checking_t *const whir_nn_checkings[] = {WHIR_NN_OPS(CHECKING)};
+const whir_nn_op_t *const whir_nn_ops[] = {WHIR_NN_OPS(RUNNING)};
+const uint8_t whir_nn_op_count = sizeof whir_nn_ops / sizeof whir_nn_ops[0];
+
+int whir_nn_op_find(uint32_t code)
+{
+    for (int i = 0; i < whir_nn_op_count; i++) {
+        if (whir_nn_readings[i] != NULL && whir_nn_readings[i]->code == code) {
+            return i;
+        }
+    }
+    return -1;
+}

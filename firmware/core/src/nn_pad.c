@@ -59,4 +59,20 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_pad = {34, 0, 1, WHIR_NN_LAYER_BYTES(pad), read, run, NULL};
+bool whir_nn_check_pad(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    const whir_nn_pad_t *pad = &layer->as.pad;
+    uint32_t in = 1, out = 1;
+
+    for (uint32_t i = 0; i < WHIR_NN_RANK_MAX; i++) {
+        if ((uint32_t)pad->before[i] + pad->in[i] > pad->out[i]) {
+            return false;
+        }
+        in = whir_nn_bounds_product(in, pad->in[i], 1);
+        out = whir_nn_bounds_product(out, pad->out[i], 1);
+    }
+    return whir_nn_bounds_layer(bounds, layer, in, out) && layer->input != layer->output;
+}
+
+const whir_nn_reading_t whir_nn_reading_pad = {34, 0, 1, read};
+const whir_nn_op_t whir_nn_op_pad = {WHIR_NN_LAYER_BYTES(pad), run, NULL};

@@ -38,3 +38,12 @@ int whir_nn_pair_read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, c
     pair->second_zero_point = (int8_t)second->zero_point;
     return whir_nn_layer_read_activation(reader, OPTION_ACTIVATION, output, layer);
 }
+
+bool whir_nn_pair_check(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    const whir_nn_pair_t *pair = &layer->as.pair;
+
+    return whir_nn_bounds_input(bounds, layer->input, pair->counts[0]) &&
+           whir_nn_bounds_input(bounds, pair->second, pair->counts[1]) &&
+           whir_nn_bounds_inside(layer->output, pair->count, bounds->tensor_bytes) && whir_nn_shift_is_valid(pair->shift[2]);
+}

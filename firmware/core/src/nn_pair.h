@@ -13,6 +13,8 @@
 int whir_nn_pair_read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const whir_nn_tensor_t *output,
                       whir_nn_layer_t *layer, whir_nn_tensor_t *second);
 
+bool whir_nn_pair_check(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer);
+
 /* The output before its zero point, from operands without theirs. */
 typedef int32_t whir_nn_pair_combine_t(const whir_nn_pair_t *pair, int32_t a, int32_t b);
 
@@ -26,7 +28,7 @@ static inline void whir_nn_pair_run(const whir_nn_t *nn, const whir_nn_layer_t *
     for (uint32_t i = 0; i < pair->count; i++) {
         int32_t value = combine(pair, a[j] - layer->input_zero_point, b[k] - pair->second_zero_point);
 
-        out[i] = whir_nn_clamp(value + layer->output_zero_point, layer->low, layer->high);
+        out[i] = whir_nn_clamp(whir_nn_add(value, layer->output_zero_point), layer->low, layer->high);
         j = j + 1 < pair->counts[0] ? j + 1 : 0;
         k = k + 1 < pair->counts[1] ? k + 1 : 0;
     }

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "nn_layer.h"
+#include "nn_planned.h"
 
 #define UNPLACED UINT32_MAX
 
@@ -14,7 +15,7 @@
 /* A tensor that lives in the arena: the model's input (0), or the output of operator i (i + 1). */
 typedef struct value {
     uint32_t bytes;
-    uint32_t at;     /* offset behind the records */
+    uint32_t at;     /* offset behind nn->arena */
     uint16_t tensor; /* index in the model */
     uint16_t root;   /* the value whose memory this one shares (itself, unless it is only another shape of the root) */
     uint16_t over;   /* the root whose memory this one may take over (itself: none) */
@@ -27,6 +28,10 @@ typedef struct plan {
     whir_nn_tensor_t latest; /* the operator's output under way: mostly the next one's input */
     int32_t latest_index;
     value_t *values; /* one more than operators */
+    whir_nn_planned_t *planned;
+    uint8_t *records;
+    uint32_t room;
+    uint32_t *error_at;
 } plan_t;
 
 static APART int read_activation(plan_t *plan, int32_t index)
@@ -41,7 +46,7 @@ static APART int read_activation(plan_t *plan, int32_t index)
 }
 
 /* Makes operator `index` the one under way. */
-static int select_operator(plan_t *plan, uint32_t index, whir_nn_layer_t *layer, const whir_nn_op_t **op)
+static int select_operator(plan_t *plan, uint32_t index, whir_nn_layer_t *layer, const whir_nn_reading_t **op)
 {
     whir_nn_reader_t *reader = &plan->reader;
     int found, err = whir_nn_reader_select(reader, index);
@@ -53,9 +58,8 @@ static int select_operator(plan_t *plan, uint32_t index, whir_nn_layer_t *layer,
     if (found < 0) {
         return WHIR_ERR_NN_OP;
     }
-    *op = whir_nn_ops[found];
+    *op = whir_nn_readings[found];
     layer->op = (uint8_t)found;
-    layer->bytes = (*op)->bytes;
     return (*op)->options != 0 && (*op)->options != reader->options_type ? WHIR_ERR_NN_OPTION : 0;
 }
 
@@ -71,7 +75,7 @@ static int find_value(const plan_t *plan, int32_t tensor)
 }
 
 /* The operator under way uses input `k` in the value that comes next; `place` is the layer's word for it. */
-static int connect(plan_t *plan, const whir_nn_op_t *op, uint32_t k, uint32_t *place)
+static int connect(plan_t *plan, const whir_nn_reading_t *op, uint32_t k, uint32_t *place)
 {
     whir_nn_reader_t *reader = &plan->reader;
     int value = find_value(plan, whir_nn_reader_input(reader, k));
@@ -87,7 +91,7 @@ static int connect(plan_t *plan, const whir_nn_op_t *op, uint32_t k, uint32_t *p
 }
 
 /* Fills `layer` from the operator under way. */
-static int read_layer(plan_t *plan, whir_nn_layer_t *layer, const whir_nn_op_t *op)
+static int read_layer(plan_t *plan, whir_nn_layer_t *layer, const whir_nn_reading_t *op)
 {
     whir_nn_reader_t *reader = &plan->reader;
     whir_nn_tensor_t input;
@@ -132,12 +136,12 @@ static int add_value(plan_t *plan)
 }
 
 /* Whose memory the value just added shares, or may. */
-static void share(plan_t *plan, const whir_nn_op_t *op, const whir_nn_layer_t *layer)
+static void share(plan_t *plan, const whir_nn_reading_t *op, const whir_nn_layer_t *layer)
 {
     value_t *value = &plan->values[plan->count - 1];
     uint32_t over = layer->input;
 
-    if (op->run == NULL) {
+    if (whir_nn_ops[layer->op]->run == NULL) {
         value->root = (uint16_t)over;
     } else if ((op->inputs & WHIR_NN_IN_PLACE) != 0) {
         if ((op->inputs & 2u) != 0 && ((over & WHIR_NN_IN_MODEL) != 0 || plan->values[over].bytes != value->bytes)) {
@@ -213,16 +217,31 @@ static uint32_t lay_out(plan_t *plan)
     return (end + 3) & ~3u;
 }
 
-/* All operators in order; their records go to the start of the arena as far as there is room. Returns the records' length. */
-static int read_operators(whir_nn_t *nn, plan_t *plan, uint8_t *arena, uint32_t arena_bytes)
+/* The record just read goes behind the others, as far as there is room. */
+static void keep_record(plan_t *plan, const whir_nn_layer_t *layer)
 {
-    const whir_nn_op_t *op = NULL;
+    whir_nn_planned_t *planned = plan->planned;
+    uint32_t at = planned->records_bytes, bytes = whir_nn_ops[layer->op]->bytes;
+
+    if (bytes != 0) {
+        if (at + bytes <= plan->room) {
+            memcpy(plan->records + at, layer, bytes);
+        }
+        planned->records_bytes = at + bytes;
+        planned->layer_count++;
+    }
+}
+
+static int read_operators(plan_t *plan)
+{
+    const whir_nn_reading_t *op = NULL;
     whir_nn_layer_t layer;
-    uint32_t bytes = 0, parts;
+    uint32_t parts;
     int err;
 
+    memset(&layer, 0, sizeof layer); /* so that what a record does not use is the same in every plan of the model */
     for (uint32_t i = 0; i < plan->reader.operators.count; i++) {
-        nn->error_at = i;
+        *plan->error_at = i;
         if ((err = select_operator(plan, i, &layer, &op)) < 0) {
             return err;
         }
@@ -231,55 +250,47 @@ static int read_operators(whir_nn_t *nn, plan_t *plan, uint8_t *arena, uint32_t 
             if ((err = read_layer(plan, &layer, op)) < 0) {
                 return err;
             }
-            if (op->run != NULL) {
-                if (bytes + layer.bytes <= arena_bytes) {
-                    memcpy(arena + bytes, &layer, op->bytes);
-                }
-                nn->layer_count++;
-                bytes += layer.bytes;
-            }
+            keep_record(plan, &layer);
         } while (++plan->reader.part < parts);
         if ((err = add_value(plan)) < 0) {
             return err;
         }
         share(plan, op, &layer);
     }
-    return (int)bytes;
+    return 0;
 }
 
-static void place(const plan_t *plan, uint32_t values_at, uint32_t *value)
+static void place(const plan_t *plan, uint32_t *value)
 {
     if ((*value & WHIR_NN_IN_MODEL) == 0) {
-        *value = values_at + plan->values[*value].at;
+        *value = plan->values[*value].at;
     }
 }
 
 /* Puts offsets where the records still have values. */
-static void place_layers(whir_nn_t *nn, const plan_t *plan, uint8_t *arena, uint32_t values_at)
+static void place_layers(const plan_t *plan)
 {
-    nn->arena = arena;
-    for (uint32_t i = 0; i < nn->layer_count; i++) {
-        whir_nn_layer_t *layer = (whir_nn_layer_t *)(void *)arena;
-        const whir_nn_op_t *op = whir_nn_ops[layer->op];
+    uint8_t *record = plan->records;
 
-        place(plan, values_at, &layer->input);
-        place(plan, values_at, &layer->output);
-        if ((op->inputs & 2u) != 0) {
-            place(plan, values_at, &layer->as.pair.second);
+    for (uint32_t i = 0; i < plan->planned->layer_count; i++) {
+        whir_nn_layer_t *layer = (whir_nn_layer_t *)(void *)record;
+
+        place(plan, &layer->input);
+        place(plan, &layer->output);
+        if ((whir_nn_readings[layer->op]->inputs & 2u) != 0) {
+            place(plan, &layer->as.pair.second);
         }
-        if (op->fill != NULL) {
-            op->fill(nn, layer);
-        }
-        arena += layer->bytes;
+        record += whir_nn_ops[layer->op]->bytes;
     }
 }
 
-/* Plans the model opened in plan->reader; binds the arena when it is large enough. */
-static APART int walk(whir_nn_t *nn, plan_t *plan, uint8_t *arena, uint32_t arena_bytes, whir_model_info_t *info)
+/* Plans the model opened in plan->reader. */
+static APART int walk(plan_t *plan)
 {
     whir_nn_reader_t *reader = &plan->reader;
+    whir_nn_planned_t *planned = plan->planned;
     value_t values[reader->operators.count + 1]; /* no longer than the model needs */
-    int err, records, value;
+    int err, value;
 
     plan->values = values;
     plan->count = 0;
@@ -291,72 +302,56 @@ static APART int walk(whir_nn_t *nn, plan_t *plan, uint8_t *arena, uint32_t aren
     if ((err = add_value(plan)) < 0) {
         return err;
     }
-    info->input_scale_bits = whir_fb_u32(&reader->fb, plan->latest.scales.at);
-    info->input_zero_point = plan->latest.zero_point;
-    if ((records = read_operators(nn, plan, arena, arena_bytes)) < 0) {
-        return records;
+    planned->input_scale_bits = whir_fb_u32(&reader->fb, plan->latest.scales.at);
+    planned->input_zero_point = (int8_t)plan->latest.zero_point;
+    if ((err = read_operators(plan)) < 0) {
+        return err;
     }
     value = find_value(plan, reader->graph_output);
     if (value < 0 || read_activation(plan, reader->graph_output) < 0) {
         whir_fb_fail(&reader->fb, 0);
         return WHIR_ERR_NN_SCHEMA;
     }
-    info->output_scale_bits = whir_fb_u32(&reader->fb, plan->latest.scales.at);
-    info->output_zero_point = plan->latest.zero_point;
-    info->input_bytes = nn->input_bytes = plan->values[0].bytes;
-    info->output_bytes = nn->output_bytes = plan->values[value].bytes;
-    value = plan->values[value].root;
-    plan->values[value].last = (uint16_t)plan->count;
-    info->arena_bytes = nn->arena_bytes = (uint32_t)records + lay_out(plan);
-    nn->input_at = (uint32_t)records + plan->values[0].at;
-    nn->output_at = (uint32_t)records + plan->values[value].at;
-    if (arena_bytes >= nn->arena_bytes) {
-        place_layers(nn, plan, arena, (uint32_t)records);
+    planned->output_scale_bits = whir_fb_u32(&reader->fb, plan->latest.scales.at);
+    planned->output_zero_point = (int8_t)plan->latest.zero_point;
+    planned->input_bytes = values[0].bytes;
+    planned->output_bytes = values[value].bytes;
+    planned->channels = (uint16_t)reader->channels;
+    value = values[value].root;
+    values[value].last = (uint16_t)plan->count;
+    planned->tensor_bytes = lay_out(plan);
+    planned->input_at = values[0].at;
+    planned->output_at = values[value].at;
+    if (planned->records_bytes <= plan->room) {
+        place_layers(plan);
     }
     return 0;
 }
 
-int whir_nn_load(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, uint8_t *arena, uint32_t arena_bytes,
-                 whir_model_info_t *info)
+int whir_nn_lay(whir_nn_planned_t *planned, uint8_t *records, uint32_t room, const uint8_t *model, uint32_t model_bytes,
+                uint32_t *error_at)
 {
-    uint32_t room = ((uintptr_t)arena & 15) == 0 ? arena_bytes : 0;
     plan_t plan;
     int err;
 
-    memset(nn, 0, sizeof *nn);
-    memset(info, 0, sizeof *info);
+    memset(planned, 0, sizeof *planned);
     if (((uintptr_t)model & 3) != 0) {
         return WHIR_ERR_ARG;
     }
-    nn->model = model;
-    nn->model_bytes = model_bytes;
+    plan.planned = planned;
+    plan.records = records;
+    plan.room = room;
+    plan.error_at = error_at;
     err = whir_nn_reader_open(&plan.reader, model, model_bytes);
     if (err == 0 && plan.reader.operators.count > WHIR_NN_LAYERS_MAX) {
-        nn->error_at = plan.reader.operators.count;
+        *error_at = plan.reader.operators.count;
         err = WHIR_ERR_SPACE;
     }
     if (err == 0) {
-        err = walk(nn, &plan, arena, room, info);
+        err = walk(&plan);
     }
     if (err == WHIR_ERR_NN_SCHEMA) {
-        nn->error_at = plan.reader.fb.bad_at;
-    }
-    if (err == 0 && nn->arena == NULL) {
-        err = room == arena_bytes ? WHIR_ERR_NN_ARENA : WHIR_ERR_ARG;
+        *error_at = plan.reader.fb.bad_at;
     }
     return err;
-}
-
-int whir_nn_plan(whir_nn_t *nn, const uint8_t *model, uint32_t model_bytes, whir_model_info_t *info)
-{
-    int err = whir_nn_load(nn, model, model_bytes, NULL, 0, info);
-
-    return err == WHIR_ERR_NN_ARENA ? 0 : err;
-}
-
-int whir_nn_bind(whir_nn_t *nn, uint8_t *arena, uint32_t arena_bytes)
-{
-    whir_model_info_t info;
-
-    return nn->arena_bytes == 0 ? WHIR_ERR_ARG : whir_nn_load(nn, nn->model, nn->model_bytes, arena, arena_bytes, &info);
 }

@@ -90,6 +90,25 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer, pool_t *pool)
     }
 }
 
+static bool check(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    const whir_nn_window_t *window = &layer->as.window;
+
+    /* beside each other: a window without an element has no average */
+    return whir_nn_window_check(bounds, layer, window) && window->in_c == window->out_c && window->dilation_h == 1 &&
+           window->dilation_w == 1;
+}
+
+bool whir_nn_check_average_pool(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    return check(bounds, layer);
+}
+
+bool whir_nn_check_max_pool(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    return check(bounds, layer);
+}
+
 static void run_average(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
     run(nn, layer, average);
@@ -100,5 +119,7 @@ static void run_max(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     run(nn, layer, largest);
 }
 
-const whir_nn_op_t whir_nn_op_average_pool = {1, OPTIONS, 1, WHIR_NN_LAYER_BYTES(window), read, run_average, NULL};
-const whir_nn_op_t whir_nn_op_max_pool = {17, OPTIONS, 1, WHIR_NN_LAYER_BYTES(window), read, run_max, NULL};
+const whir_nn_reading_t whir_nn_reading_average_pool = {1, OPTIONS, 1, read};
+const whir_nn_reading_t whir_nn_reading_max_pool = {17, OPTIONS, 1, read};
+const whir_nn_op_t whir_nn_op_average_pool = {WHIR_NN_LAYER_BYTES(window), run_average, NULL};
+const whir_nn_op_t whir_nn_op_max_pool = {WHIR_NN_LAYER_BYTES(window), run_max, NULL};

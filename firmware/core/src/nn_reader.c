@@ -43,6 +43,7 @@ int whir_nn_reader_open(whir_nn_reader_t *reader, const uint8_t *model, uint32_t
     fb->data = model;
     fb->bytes = model_bytes <= INT32_MAX ? model_bytes : 0;
     fb->bad_at = 0;
+    reader->channels = 0;
     root = whir_fb_root(fb, IDENTIFIER);
     if (whir_fb_get_u32(fb, root, MODEL_VERSION, 0) != SCHEMA_VERSION) {
         whir_fb_fail(fb, root);

@@ -25,6 +25,7 @@ typedef struct whir_nn_reader {
     whir_fb_vector_t inputs;
     uint32_t part; /* the first input looked at: 0, but for operators with a layer per input */
     int32_t output;
+    uint32_t channels; /* of the operators read so far */
     uint8_t options_type;
     whir_fb_table_t options;
 } whir_nn_reader_t;

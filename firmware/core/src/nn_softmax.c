@@ -39,11 +39,19 @@ static int read(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, const w
     }
     softmax->multiplier = factor.multiplier;
     softmax->shift = factor.shift;
-    softmax->diff_min = -((INT32_C(31) << (31 - DIFF_INTEGER_BITS)) >> factor.shift);
     return 0;
 }
 
-/* exp(diff * scale), Q0.31; diff in diff_min..0 */
+bool whir_nn_check_softmax(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    const whir_nn_softmax_t *softmax = &layer->as.softmax;
+    uint32_t bytes = whir_nn_bounds_product(softmax->rows, softmax->depth, 1);
+
+    return whir_nn_bounds_layer(bounds, layer, bytes, bytes) && softmax->depth <= DEPTH_MAX && softmax->multiplier >= 0 &&
+           (uint32_t)softmax->shift <= 31;
+}
+
+/* exp(diff * scale), Q0.31; diff from the least that counts to 0 */
 static int32_t exp_of(const whir_nn_softmax_t *softmax, int32_t diff)
 {
     int32_t rescaled = whir_nn_high_mul(whir_nn_shift_left(diff, softmax->shift), 2 * (uint32_t)softmax->multiplier);
@@ -53,13 +61,14 @@ static int32_t exp_of(const whir_nn_softmax_t *softmax, int32_t diff)
 
 static void run_row(const whir_nn_softmax_t *softmax, const int8_t *x, int8_t *out)
 {
+    int32_t diff_min = -((INT32_C(31) << (31 - DIFF_INTEGER_BITS)) >> softmax->shift);
     int32_t largest = -128, sum = 0, bits = 0, share;
 
     for (uint32_t i = 0; i < softmax->depth; i++) {
         largest = x[i] > largest ? x[i] : largest;
     }
     for (uint32_t i = 0; i < softmax->depth; i++) {
-        if (x[i] - largest >= softmax->diff_min) {
+        if (x[i] - largest >= diff_min) {
             sum += whir_nn_shift_right(exp_of(softmax, x[i] - largest), SUM_INTEGER_BITS);
         }
     }
@@ -71,7 +80,7 @@ static void run_row(const whir_nn_softmax_t *softmax, const int8_t *x, int8_t *o
     for (uint32_t i = 0; i < softmax->depth; i++) {
         int32_t y = 0;
 
-        if (x[i] - largest >= softmax->diff_min) {
+        if (x[i] - largest >= diff_min) {
             y = whir_nn_high_mul(exp_of(softmax, x[i] - largest), 2 * (uint32_t)share);
             y = whir_nn_shift_right(y >> bits, 31 - 8);
         }
@@ -92,4 +101,5 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     }
 }
 
-const whir_nn_op_t whir_nn_op_softmax = {25, OPTIONS, 1 | WHIR_NN_IN_PLACE, WHIR_NN_LAYER_BYTES(softmax), read, run, NULL};
+const whir_nn_reading_t whir_nn_reading_softmax = {25, OPTIONS, 1 | WHIR_NN_IN_PLACE, read};
+const whir_nn_op_t whir_nn_op_softmax = {WHIR_NN_LAYER_BYTES(softmax), run, NULL};

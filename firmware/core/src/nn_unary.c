@@ -4,8 +4,6 @@
 /* Requantization, ReLU, ReLU6 and the logistic function, where they are operators of their own. */
 
 #define LOGISTIC_INTEGER_BITS 4
-/* inputs and record of all of them */
-#define UNARY 1 | WHIR_NN_IN_PLACE, WHIR_NN_LAYER_BYTES(unary)
 
 static int read_count(const whir_nn_tensor_t *input, const whir_nn_tensor_t *output, whir_nn_layer_t *layer)
 {
@@ -38,6 +36,23 @@ static int read_relu(whir_nn_reader_t *reader, const whir_nn_tensor_t *input, co
     return err;
 }
 
+bool whir_nn_check_relu6(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    uint32_t count = whir_nn_bounds_product(layer->as.unary.count, 1, 1);
+
+    return whir_nn_bounds_layer(bounds, layer, count, count);
+}
+
+bool whir_nn_check_quantize(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    return whir_nn_check_relu6(bounds, layer) && whir_nn_shift_is_valid(layer->as.unary.shift);
+}
+
+bool whir_nn_check_relu(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    return whir_nn_check_quantize(bounds, layer);
+}
+
 static void run_rescale(const whir_nn_t *nn, const whir_nn_layer_t *layer)
 {
     const whir_nn_unary_t *unary = &layer->as.unary;
@@ -47,7 +62,7 @@ static void run_rescale(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     for (uint32_t i = 0; i < unary->count; i++) {
         int32_t scaled = whir_nn_scale(in[i] - layer->input_zero_point, unary->multiplier, unary->shift);
 
-        out[i] = whir_nn_clamp(scaled + layer->output_zero_point, layer->low, layer->high);
+        out[i] = whir_nn_clamp(whir_nn_add(scaled, layer->output_zero_point), layer->low, layer->high);
     }
 }
 
@@ -93,16 +108,20 @@ static int read_logistic(whir_nn_reader_t *reader, const whir_nn_tensor_t *input
     }
     unary->multiplier = factor.multiplier;
     unary->shift = factor.shift;
-    unary->radius = (INT32_C(15) << (31 - LOGISTIC_INTEGER_BITS)) >> factor.shift;
     return read_count(input, output, layer);
 }
 
-static int8_t logistic(const whir_nn_unary_t *unary, int32_t x)
+bool whir_nn_check_logistic(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer)
+{
+    return whir_nn_check_relu6(bounds, layer) && (uint32_t)layer->as.unary.shift <= 31 && layer->as.unary.multiplier >= 0;
+}
+
+static int8_t logistic(const whir_nn_unary_t *unary, int32_t radius, int32_t x)
 {
     int32_t scaled, y;
 
-    if (x <= -unary->radius || x >= unary->radius) {
-        return x <= -unary->radius ? -128 : 127;
+    if (x <= -radius || x >= radius) {
+        return x <= -radius ? -128 : 127;
     }
     scaled = whir_nn_scale(x, unary->multiplier, unary->shift);
     if (scaled == 0) {
@@ -119,13 +138,19 @@ static void run_logistic(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     const whir_nn_unary_t *unary = &layer->as.unary;
     const int8_t *in = (const int8_t *)(nn->arena + layer->input);
     int8_t *out = (int8_t *)(nn->arena + layer->output);
+    int32_t radius = (INT32_C(15) << (31 - LOGISTIC_INTEGER_BITS)) >> unary->shift; /* from there on it is 0 or 1 */
 
     for (uint32_t i = 0; i < unary->count; i++) {
-        out[i] = logistic(unary, in[i] - layer->input_zero_point);
+        out[i] = logistic(unary, radius, in[i] - layer->input_zero_point);
     }
 }
 
-const whir_nn_op_t whir_nn_op_relu = {19, 0, UNARY, read_relu, run_rescale, NULL};
-const whir_nn_op_t whir_nn_op_relu6 = {21, 0, UNARY, read_relu6, run_relu6, NULL};
-const whir_nn_op_t whir_nn_op_logistic = {14, 0, UNARY, read_logistic, run_logistic, NULL};
-const whir_nn_op_t whir_nn_op_quantize = {114, 0, UNARY, read_quantize, run_rescale, NULL};
+const whir_nn_reading_t whir_nn_reading_relu = {19, 0, 1 | WHIR_NN_IN_PLACE, read_relu};
+const whir_nn_reading_t whir_nn_reading_relu6 = {21, 0, 1 | WHIR_NN_IN_PLACE, read_relu6};
+const whir_nn_reading_t whir_nn_reading_logistic = {14, 0, 1 | WHIR_NN_IN_PLACE, read_logistic};
+const whir_nn_reading_t whir_nn_reading_quantize = {114, 0, 1 | WHIR_NN_IN_PLACE, read_quantize};
+
+const whir_nn_op_t whir_nn_op_relu = {WHIR_NN_LAYER_BYTES(unary), run_rescale, NULL};
+const whir_nn_op_t whir_nn_op_relu6 = {WHIR_NN_LAYER_BYTES(unary), run_relu6, NULL};
+const whir_nn_op_t whir_nn_op_logistic = {WHIR_NN_LAYER_BYTES(unary), run_logistic, NULL};
+const whir_nn_op_t whir_nn_op_quantize = {WHIR_NN_LAYER_BYTES(unary), run_rescale, NULL};

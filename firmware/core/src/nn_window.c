@@ -47,6 +47,21 @@ int whir_nn_window_fit(whir_nn_window_t *window, uint8_t padding, const whir_nn_
     return fit_axis(padding, window->in_w, window->out_w, window->k_w, window->stride_w, window->dilation_w, &window->pad_w);
 }
 
+static bool axis_is_valid(uint32_t in, uint32_t out, uint32_t kernel, uint32_t stride, uint32_t dilation, uint32_t pad)
+{
+    uint32_t reach = (kernel - 1) * dilation + 1; /* below 2^32, as above */
+
+    return kernel != 0 && stride != 0 && dilation != 0 && reach <= WHIR_NN_DIM_MAX && pad < reach && (out - 1) * stride < in;
+}
+
+bool whir_nn_window_check(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer, const whir_nn_window_t *window)
+{
+    return whir_nn_bounds_layer(bounds, layer, whir_nn_bounds_product(window->in_h, window->in_w, window->in_c),
+                                whir_nn_bounds_product(window->out_h, window->out_w, window->out_c)) &&
+           axis_is_valid(window->in_h, window->out_h, window->k_h, window->stride_h, window->dilation_h, window->pad_h) &&
+           axis_is_valid(window->in_w, window->out_w, window->k_w, window->stride_w, window->dilation_w, window->pad_w);
+}
+
 int whir_nn_window_option(whir_nn_reader_t *reader, uint32_t field, uint32_t absent, uint16_t *value)
 {
     uint32_t option = whir_fb_get_u32(&reader->fb, reader->options, field, absent);

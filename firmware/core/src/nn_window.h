@@ -26,6 +26,9 @@ static inline uint32_t whir_nn_taps_start(const whir_nn_window_t *win, const whi
 int whir_nn_window_fit(whir_nn_window_t *window, uint8_t padding, const whir_nn_tensor_t *input,
                        const whir_nn_tensor_t *output);
 
+/* A window in a plan: input and output, and every place begins inside the input, or so far before it that it reaches it. */
+bool whir_nn_window_check(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer, const whir_nn_window_t *window);
+
 /* Reads an option that must be 1..65535; `absent` is the schema's default. */
 int whir_nn_window_option(whir_nn_reader_t *reader, uint32_t field, uint32_t absent, uint16_t *value);
 

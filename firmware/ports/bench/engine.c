@@ -1,4 +1,4 @@
-/* The engine alone: verify, plan and bind are set-up; a run is one inference. */
+/* The engine alone: verify, plan and bind are set-up, or the check of a plan that came with the file; a run is one inference. */
 #define WHIR_PORT_VERSION 2 /* the seam that this port was written for */
 
 #include <string.h>
@@ -8,13 +8,19 @@
 
 #define ARENA_MAX 4194304u
 
+#ifdef BENCH_PLANNED
+#define LOAD whir_nn_load_planned
+#else
+#define LOAD whir_nn_load
+#endif
+
 static whir_nn_t nn;
 static whir_model_info_t info;
 static uint8_t arena[ARENA_MAX] __attribute__((aligned(16)));
 
 int subject_setup(subject_facts_t *facts)
 {
-    int err = whir_nn_load(&nn, bench_model, (uint32_t)(bench_model_end - bench_model), arena, ARENA_MAX, &info);
+    int err = LOAD(&nn, bench_model, (uint32_t)(bench_model_end - bench_model), arena, ARENA_MAX, &info);
 
     facts->arena_bytes = info.arena_bytes;
     facts->input_bytes = info.input_bytes;

@@ -1,5 +1,5 @@
-"""Writes what TensorFlow Lite Micro's op resolver must hold: the operators of nn_ops.c, so that both engines take the same
-models. `generate_ops.py nn_ops.c OUT.inc`, run by the component build."""
+"""Writes what TensorFlow Lite Micro's op resolver must hold: the operators of nn_ops.h, so that both engines take the same
+models. `generate_ops.py nn_ops.h OUT.inc`, run by the component build."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ NAMES = {
 
 
 def operators(source: str) -> list[str]:
-    """TensorFlow Lite Micro's names of the operators in the WHIR_NN_OPS list of `source`, sorted."""
-    listed = re.search(r"#define WHIR_NN_OPS((?:.*\\\n)+.*)\n", source)
+    """TensorFlow Lite Micro's names of the operators in the WHIR_NN_EVERY_OP list of `source`, sorted."""
+    listed = re.search(r"#define WHIR_NN_EVERY_OP\(OP\)((?:.*\\\n)+.*)\n", source)
     if listed is None:
-        raise ValueError("no list WHIR_NN_OPS in it")
-    own = re.findall(r"&whir_nn_op_(\w+)", listed[1])
+        raise ValueError("no list WHIR_NN_EVERY_OP in it")
+    own = re.findall(r"\bOP\((\w+)\)", listed[1])
     return sorted(NAMES.get(name, "".join(word.capitalize() for word in name.split("_"))) for name in own)
 
 
@@ -30,7 +30,7 @@ def include(names: list[str]) -> str:
     lines = [f"    resolver.Add{name}() != kTfLiteOk ||" for name in names]
     return "\n".join(
         [
-            "/* Written by generate_ops.py from nn_ops.c. */",
+            "/* Written by generate_ops.py from nn_ops.h. */",
             f"constexpr int kOperators = {len(names)};",
             "inline bool AddOperators(tflite::MicroMutableOpResolver<kOperators> &resolver)",
             "{",

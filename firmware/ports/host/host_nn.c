@@ -14,23 +14,27 @@ struct host_nn {
     uint32_t input_bytes, output_bytes;
 };
 
-static int32_t bind(host_nn_t *engine, uint32_t arena_bytes)
+/* A copy, aligned as the engine wants it; never a null pointer for an empty file. */
+static uint8_t *copy_of(const uint8_t *model, uint32_t model_bytes)
 {
-    return whir_nn_bind(&engine->nn, engine->block + (-(uintptr_t)engine->block & 15), arena_bytes);
+    uint8_t *copy = malloc((size_t)model_bytes + 1);
+
+    return copy != NULL ? memcpy(copy, model, model_bytes) : NULL;
 }
 
-static int32_t open_engine(host_nn_t *engine, const uint8_t *model, uint32_t model_bytes, host_nn_info_t *info)
+static int32_t open_engine(host_nn_t *engine, const uint8_t *model, uint32_t model_bytes, int32_t planned, host_nn_info_t *info)
 {
+    int (*load)(whir_nn_t *, const uint8_t *, uint32_t, uint8_t *, uint32_t, whir_model_info_t *) =
+        planned ? whir_nn_load_planned : whir_nn_load;
     whir_model_info_t found;
     int32_t err;
 
-    engine->model = malloc(model_bytes + 1); /* never a null pointer for an empty file */
+    engine->model = copy_of(model, model_bytes);
     if (engine->model == NULL) {
         return WHIR_ERR_SPACE;
     }
-    memcpy(engine->model, model, model_bytes);
-    err = whir_nn_plan(&engine->nn, engine->model, model_bytes, &found);
-    if (err == 0) {
+    err = load(&engine->nn, engine->model, model_bytes, NULL, 0, &found);
+    if (err == WHIR_ERR_NN_ARENA) {
         engine->input_bytes = info->input_bytes = found.input_bytes;
         engine->output_bytes = info->output_bytes = found.output_bytes;
         info->arena_bytes = found.arena_bytes;
@@ -40,18 +44,20 @@ static int32_t open_engine(host_nn_t *engine, const uint8_t *model, uint32_t mod
         info->input_zero_point = found.input_zero_point;
         info->output_zero_point = found.output_zero_point;
         engine->block = malloc((size_t)found.arena_bytes + 15);
-        err = engine->block == NULL ? WHIR_ERR_SPACE : bind(engine, found.arena_bytes);
+        err = engine->block == NULL ? WHIR_ERR_SPACE
+                                    : load(&engine->nn, engine->model, model_bytes,
+                                           engine->block + (-(uintptr_t)engine->block & 15), found.arena_bytes, &found);
     }
     info->error_at = engine->nn.error_at;
     return err;
 }
 
-host_nn_t *host_nn_open(const uint8_t *model, uint32_t model_bytes, host_nn_info_t *info, int32_t *error)
+host_nn_t *host_nn_open(const uint8_t *model, uint32_t model_bytes, int32_t planned, host_nn_info_t *info, int32_t *error)
 {
     host_nn_t *engine = calloc(1, sizeof *engine);
 
     memset(info, 0, sizeof *info);
-    *error = engine == NULL ? WHIR_ERR_SPACE : open_engine(engine, model, model_bytes, info);
+    *error = engine == NULL ? WHIR_ERR_SPACE : open_engine(engine, model, model_bytes, planned, info);
     if (*error < 0) {
         host_nn_close(engine);
         return NULL;
@@ -83,6 +89,16 @@ int32_t host_nn_run(host_nn_t *engine, const int8_t *inputs, int8_t *outputs, ui
         outputs += engine->output_bytes;
     }
     return 0;
+}
+
+int32_t host_nn_write_plan(const uint8_t *model, uint32_t model_bytes, uint8_t *plan, uint32_t room)
+{
+    uint8_t *copy = copy_of(model, model_bytes);
+    uint32_t error_at;
+    int32_t length = copy == NULL ? WHIR_ERR_SPACE : whir_nn_write_plan(copy, model_bytes, plan, room, &error_at);
+
+    free(copy);
+    return length;
 }
 
 /* Field numbers of the TFLite schema. */
@@ -132,14 +148,13 @@ static void read_outline(whir_fb_t *fb, host_nn_outline_t *outline, uint32_t *co
 
 int32_t host_nn_outline(const uint8_t *model, uint32_t model_bytes, host_nn_outline_t *outline, uint32_t *codes, uint32_t room)
 {
-    uint8_t *copy = malloc((size_t)model_bytes + 1); /* aligned, as the reader wants it */
+    uint8_t *copy = copy_of(model, model_bytes);
     whir_fb_t fb = {copy, model_bytes <= INT32_MAX ? model_bytes : 0, 0};
 
     memset(outline, 0, sizeof *outline);
     if (copy == NULL) {
         return WHIR_ERR_SPACE;
     }
-    memcpy(copy, model, model_bytes);
     read_outline(&fb, outline, codes, room);
     free(copy);
     return whir_fb_is_bad(&fb) ? WHIR_ERR_NN_SCHEMA : 0;

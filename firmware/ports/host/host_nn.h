@@ -13,11 +13,15 @@ typedef struct host_nn_info {
     uint32_t error_at; /* operator or file offset of a refusal */
 } host_nn_info_t;
 
-/* Loads a model. NULL when it is refused, with the code in *error and the place in info->error_at. */
-host_nn_t *host_nn_open(const uint8_t *model, uint32_t model_bytes, host_nn_info_t *info, int32_t *error);
+/* Loads a model; `planned`: by the plan at the end of its file. NULL when it is refused, with the code in *error and the place
+ * in info->error_at. */
+host_nn_t *host_nn_open(const uint8_t *model, uint32_t model_bytes, int32_t planned, host_nn_info_t *info, int32_t *error);
 void host_nn_close(host_nn_t *engine);
 /* `count` inferences, one after the other. 0 or the error. */
 int32_t host_nn_run(host_nn_t *engine, const int8_t *inputs, int8_t *outputs, uint32_t count);
+
+/* Writes the plan of a model that the engine takes: its length, or the error when it is longer than `room`. */
+int32_t host_nn_write_plan(const uint8_t *model, uint32_t model_bytes, uint8_t *plan, uint32_t room);
 
 /* What a model says about itself, whether the engine can run it or not. */
 typedef struct host_nn_outline {

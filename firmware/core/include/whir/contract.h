@@ -37,6 +37,7 @@
 #define WHIR_ERR_NN_OPTION (-45) /* an operator option outside its range */
 #define WHIR_ERR_NN_ARENA (-46) /* the arena is smaller than the plan needs */
 #define WHIR_ERR_NN_ENGINE (-47) /* the other inference engine failed; its own code is kept */
+#define WHIR_ERR_NN_PLAN (-48) /* the model's file ends with no plan for this build, or with one that leads outside it */
 #define WHIR_ERR_SENSOR_BUS (-60) /* the sensor does not answer on its bus; the vendor's own code is kept */
 #define WHIR_ERR_SENSOR_IDENTITY (-61) /* another part answers than the board file names */
 #define WHIR_ERR_SENSOR_SETTING (-62) /* a sensor register does not hold what was written to it */
@@ -81,6 +82,7 @@
     X(WHIR_ERR_NN_OPTION, "nn_option") \
     X(WHIR_ERR_NN_ARENA, "nn_arena") \
     X(WHIR_ERR_NN_ENGINE, "nn_engine") \
+    X(WHIR_ERR_NN_PLAN, "nn_plan") \
     X(WHIR_ERR_SENSOR_BUS, "sensor_bus") \
     X(WHIR_ERR_SENSOR_IDENTITY, "sensor_identity") \
     X(WHIR_ERR_SENSOR_SETTING, "sensor_setting") \

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from whir_ml import c_export
 from whir_ml.errors import ExportError
-from whir_tools.bench.engine.subject import BENCH, Subject
+from whir_tools.bench.engine.subject import BENCH, ENGINE, Subject
 from whir_tools.bench.engine.target import SECTIONS, Build, Figures, figures, flash_bytes, run
 
 FLASH_BYTES = 32768
@@ -28,7 +28,7 @@ class Avr:
     tools: Mapping[str, str] = {"avr-gcc": PACKAGES, "simavr": PACKAGES, "gcc": "build-essential"}
 
     def refuses(self, subject: Subject) -> str | None:
-        if subject.model is None or subject.source != "engine.c":
+        if subject.model is None or subject.source != ENGINE:
             return "only models, as plain C"
         try:
             plain = c_export.read(subject.model.data)

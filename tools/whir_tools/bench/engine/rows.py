@@ -16,7 +16,7 @@ from whir_tools.bench.engine.errors import ModelError
 from whir_tools.bench.engine.host import HOST
 from whir_tools.bench.engine.model import ROOT, Model
 from whir_tools.bench.engine.rv32 import RV32
-from whir_tools.bench.engine.subject import Subject, condition_subject, engine_subject, pipeline_subject
+from whir_tools.bench.engine.subject import ENGINE, Subject, condition_subject, engine_subject, pipeline_subject
 from whir_tools.bench.engine.target import Build, Target
 from whir_tools.bench.engine.xtensa import XTENSA
 
@@ -24,8 +24,10 @@ TARGETS: dict[str, Target] = {target.name: target for target in (RV32, XTENSA, A
 OPTS = ("-Os", "-O2")
 # every operator built in, not only the model's: a figure for flash, made for the first model only
 ALL_OPS = "all_ops"
+# only models whose files end with their plan: nothing that reads FlatBuffers is linked
+PLANNED = "planned"
 # name → defines
-VARIANTS: dict[str, tuple[str, ...]] = {"default": (), "fast": ("WHIR_NN_FAST",), ALL_OPS: ()}
+VARIANTS: dict[str, tuple[str, ...]] = {"default": (), PLANNED: ("BENCH_PLANNED",), "fast": ("WHIR_NN_FAST",), ALL_OPS: ()}
 # no engine at all: the model as C
 PLAIN_C = "plain_c"
 # the first that is exported gives the pipeline its model and parameters
@@ -47,8 +49,9 @@ class Job:
         """Build, run, and put the figures under their names."""
         model = self.subject.model
         build = Build(self.opt, VARIANTS.get(self.variant, ()), self.variant == ALL_OPS)
+        subject = self.subject.with_plan() if self.variant == PLANNED else self.subject
         with tempfile.TemporaryDirectory() as folder:
-            found = self.target.measure(self.subject, build, Path(folder))
+            found = self.target.measure(subject, build, Path(folder))
         return {
             "model": self.subject.name,
             "target": self.target.name,
@@ -59,7 +62,7 @@ class Job:
             "input_bytes": found.input_bytes,
             "state_bytes": found.state_bytes,
             "stack_bytes": max(found.stack_setup_bytes, found.stack_run_bytes),
-            "model_bytes": len(model.data) if model is not None and found.model_bytes is None else found.model_bytes or 0,
+            "model_bytes": len(subject.files["MODEL"]) if found.model_bytes is None else found.model_bytes,
             "instructions_setup": found.instructions_setup,
             "instructions_invoke": found.instructions_invoke,
             "macs": 0 if model is None else model.macs,
@@ -105,6 +108,7 @@ def jobs(
                 continue
             wanted = [v for v in variants if v == "default" or subject.model is not None]
             wanted = [v for v in wanted if v != ALL_OPS or subject is subjects[0]]
+            wanted = [v for v in wanted if v != PLANNED or subject.source == ENGINE]
             work += [Job(subject, target, v, opt) for v in ([PLAIN_C] if target is AVR else wanted) for opt in opts]
     return work
 

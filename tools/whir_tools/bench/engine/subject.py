@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from whir_contracts.contract import FeatureKind, Unit
 from whir_contracts.params import FeatureParams, ParamsError
 from whir_node.accel import Accelerometer
 from whir_node.condition import SensorInfo, condition, windows
-from whir_node.engine import Engine, permille
+from whir_node.engine import Engine, permille, planned
 from whir_node.features import extract, quantize, shaft_mhz
 from whir_tools.bench.engine.errors import ModelError
 from whir_tools.bench.engine.model import ROOT, Model
 
 BENCH = ROOT / "firmware/ports/bench"
 CORE = ROOT / "firmware/core"
+ENGINE = "engine.c"
 PIPELINE_WINDOWS = 6
 CONDITION_SAMPLES = 256  # of a run
 CONDITION_RUNS = 12
@@ -55,12 +56,16 @@ class Subject:
     defines: dict[str, int] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
+    def with_plan(self) -> Subject:
+        """The model's file ends with its plan."""
+        return replace(self, files={**self.files, "MODEL": planned(self.files["MODEL"])})
+
 
 def engine_subject(model: Model) -> Subject:
     """whir_nn with this model's operators."""
     inputs, outputs = model.vectors
     files = {"MODEL": model.data, "PARAMS": b"", "INPUT": inputs, "OUTPUT": outputs}
-    return Subject(model.name, model, "engine.c", sorted((CORE / "src").glob("nn*.c")), files)
+    return Subject(model.name, model, ENGINE, sorted((CORE / "src").glob("nn*.c")), files)
 
 
 def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Samples | None = None) -> Subject:
