@@ -23,6 +23,7 @@ static struct {
     whir_flash_t flash;
     whir_crypto_t crypto;
     whir_inference_t engine;
+    whir_nn_t nn;
     whir_link_t link;
     whir_output_t output;
     whir_control_t control;
@@ -35,11 +36,9 @@ static void start_engine(void)
 #ifdef CONFIG_WHIR_ENGINE_TFLM
     whir_esp32_tflm_init(&ports.engine);
 #elif defined(CONFIG_WHIR_ENGINE_WHIR_NN_PLANNED)
-    static whir_nn_t nn;
-    whir_nn_inference_planned(&nn, &ports.engine);
+    whir_nn_inference_planned(&ports.nn, &ports.engine);
 #else
-    static whir_nn_t nn;
-    whir_nn_inference(&nn, &ports.engine);
+    whir_nn_inference(&ports.nn, &ports.engine);
 #endif
 }
 

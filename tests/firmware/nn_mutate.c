@@ -14,7 +14,7 @@
 #define RESULTS 64
 #define PLAN_BYTES 2048u /* about */
 
-static uint64_t random_state;
+static uint64_t random_state, seed;
 static uint64_t digest = 0xcbf29ce484222325u;
 static uint32_t results[RESULTS]; /* by negated code */
 
@@ -75,7 +75,8 @@ static int run(const uint8_t *file, uint32_t bytes, int planned)
     uint8_t *block, *arena;
     int err = load(&nn, file, bytes, NULL, 0, &info);
 
-    if (err == WHIR_ERR_NN_ARENA && info.arena_bytes <= ARENA_MAX) {
+    err = err == WHIR_ERR_NN_ARENA ? 0 : err;
+    if (err == 0 && info.arena_bytes <= ARENA_MAX) {
         block = malloc(info.arena_bytes + 15); /* the exact size: the sanitizer sees the first byte beyond */
         arena = block + (-(uintptr_t)block & 15);
         err = load(&nn, file, bytes, arena, info.arena_bytes, &info);
@@ -122,6 +123,7 @@ static void mutate_file(const char *name, uint32_t count)
         uint8_t *scratch = malloc((size_t)bytes), *mutant;
         uint32_t length;
 
+        random_state = (seed + count) * 0x9e3779b97f4a7c15u; /* whatever was drawn before: builds differ in what they run */
         memcpy(scratch, original, (size_t)bytes);
         length = mutate(scratch, (uint32_t)bytes);
         mutant = malloc(length);
@@ -139,7 +141,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: nn_mutate SEED COUNT FILE...\n");
         return 2;
     }
-    random_state = strtoull(argv[1], NULL, 10) * 0x9e3779b97f4a7c15u + 1;
+    seed = strtoull(argv[1], NULL, 10) << 32;
     for (int i = 3; i < argc; i++) {
         mutate_file(argv[i], (uint32_t)strtoul(argv[2], NULL, 10));
     }

@@ -36,7 +36,7 @@ int main(int argc, char **argv)
         int planned = whir_nn_load_planned(&engines[1], model, bytes, arenas[1], sizeof arenas[1], &info);
 
         if (err < 0 || planned < 0) {
-            fprintf(stderr, "%s: error %d, planned %d\n", argv[i], err, planned);
+            fprintf(stderr, "%s: error %d at %u, planned %d\n", argv[i], err, (unsigned)engines[0].error_at, planned);
             return 1;
         }
         while (fread(whir_nn_input(nn), 1, info.input_bytes, in) == info.input_bytes) {

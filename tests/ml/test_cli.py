@@ -38,7 +38,7 @@ def test_from_config_to_signed_bundle(rig: Path, tmp_path: Path, whir) -> None: 
     file = Path(json.loads(made.stdout)["file"])
     assert json.loads(made.stdout)["operators"] == ["FULLY_CONNECTED", "SOFTMAX"]
     header = Path(json.loads(made.stdout)["config_header"]).read_text()
-    assert "#define WHIR_NN_OPS &whir_nn_op_fully_connected, &whir_nn_op_softmax\n" in header
+    assert "#define WHIR_NN_OPS(OP) OP(fully_connected) OP(softmax)\n" in header
     assert file.stat().st_size == json.loads(made.stdout)["bytes"]
     shown = json.loads(whir("bundle", "inspect", file, "--public-key", tmp_path / "key.pub.pem", "--json").stdout)
     assert (shown["version"], shown["counter"]) == ("2.0.0", 4)

@@ -149,7 +149,7 @@ def test_the_whole_way_from_samples_gives_the_hosts_bytes(target: str, tmp_path:
 
 def test_operators_are_named_with_the_line_that_selects_them() -> None:
     header = Model.load(CONV).config_header()
-    assert "#define WHIR_NN_OPS &whir_nn_op_reshape, &whir_nn_op_conv, &whir_nn_op_depthwise_conv" in header
+    assert "#define WHIR_NN_OPS(OP) OP(reshape) OP(conv) OP(depthwise_conv)" in header
     assert engine_subject(Model.load(DENSE)).model.operator_set == ("FULLY_CONNECTED", "SOFTMAX")
 
 

@@ -1,11 +1,8 @@
 #include "nn_layer.h"
 
-/* So many differences of int8 add up to less than 2^31. */
-#define PRODUCT_MAX (UINT32_C(1) << 23)
-
 static uint32_t times(uint32_t a, uint32_t b)
 {
-    return a != 0 && b <= PRODUCT_MAX / a ? a * b : 0;
+    return a != 0 && b <= WHIR_NN_ELEMENTS_MAX / a ? a * b : 0;
 }
 
 uint32_t whir_nn_bounds_product(uint32_t a, uint32_t b, uint32_t c)

@@ -14,7 +14,7 @@ typedef struct whir_nn_bounds {
 
 struct whir_nn_layer;
 
-/* a * b * c; 0 when that is more than a tensor may have. Sums over so many bytes fit a word. */
+/* a * b * c; 0 when that is more than a tensor may have. */
 uint32_t whir_nn_bounds_product(uint32_t a, uint32_t b, uint32_t c);
 /* At least one byte, and all of them below `end`. */
 bool whir_nn_bounds_inside(uint32_t at, uint32_t bytes, uint32_t end);

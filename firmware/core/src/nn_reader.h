@@ -7,7 +7,7 @@
 
 #define WHIR_NN_RANK_MAX 6
 #define WHIR_NN_DIM_MAX 65535u
-#define WHIR_NN_ELEMENTS_MAX (UINT32_C(1) << 24)
+#define WHIR_NN_ELEMENTS_MAX (UINT32_C(1) << 23) /* so many differences of int8 add up to less than 2^31 */
 
 /* TensorType */
 #define WHIR_NN_TYPE_INT32 2

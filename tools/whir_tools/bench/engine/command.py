@@ -118,13 +118,18 @@ def _installed(wanted: Sequence[TargetName] | None, targets: dict[str, Any], req
 
 
 def _write_headers(models: Iterable[Any]) -> list[str]:
-    """The config headers under build/bench/, and a line about each model's operators."""
+    """Config headers and planned models under build/bench/, and a line about each model."""
+    from whir_node.engine import planned
+
     lines = []
     for model in sorted(models, key=lambda m: str(m.name)):
         path = Path("build/bench") / f"whir_nn_ops_{model.name}.h"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(model.config_header())
-        lines.append(f"{model.name}: {', '.join(model.operator_set)}; only these in a build with -include {path}")
+        with_plan = path.with_name(f"{model.name}.planned.tflite")
+        with_plan.write_bytes(planned(model.data))
+        operators = ", ".join(model.operator_set)
+        lines.append(f"{model.name}: {operators}; only these in a build with -include {path}; with its plan: {with_plan}")
     return lines
 
 
