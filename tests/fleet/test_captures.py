@@ -16,12 +16,14 @@ from sqlalchemy import func, select
 
 from whir_contracts.contract import CaptureTrigger
 from whir_fleet import captures, machines
-from whir_fleet.auth import Role
+from whir_fleet.api import captures as captures_api
+from whir_fleet.auth import Identity, Role
 from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
+from whir_fleet.errors import ForbiddenError
 from whir_fleet.machine_specs import MachineSpec
 from whir_fleet.messages import Inbound
-from whir_fleet.models import Capture, CaptureChunk
+from whir_fleet.models import Capture, CaptureChunk, Node
 from whir_fleet.service import FleetService
 from whir_fleet.settings import Settings
 from whir_fleet.store import Stored, store
@@ -94,6 +96,19 @@ def test_a_capture_belongs_to_the_point_at_which_the_node_sat_and_to_its_alert(
         ((found, site, node, alert_id),) = session.execute(captures.listed())
     assert (site, node, found.machine, found.point) == ("lab", "n1", "pump", "de")
     assert alert_id is not None
+
+
+def test_a_capture_of_another_site_is_neither_seen_nor_fetched(database: Database, chunks: Chunks) -> None:
+    put(database, *chunks(COUNTS))
+    (mine,) = rows(database)
+    elsewhere = Identity("t", "t", Role.ADMIN, frozenset({"plant"}))
+    with database.read() as session:
+        assert session.execute(elsewhere.only(captures.listed(), Node.site)).all() == []
+        with pytest.raises(ForbiddenError):
+            captures_api.detail(session, elsewhere, mine.id)
+        with pytest.raises(ForbiddenError):
+            captures_api.file(session, elsewhere, mine.id, "csv")
+        assert captures_api.detail(session, Identity("t", "t", Role.VIEWER, frozenset({"lab"})), mine.id).id == mine.id
 
 
 @pytest.fixture
