@@ -17,5 +17,6 @@ run "clang-format" .venv/bin/clang-format --dry-run -Werror "${c_files[@]}"
 run "cppcheck" cppcheck --quiet --std=c99 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
     --suppress=missingIncludeSystem --suppress=shiftTooManyBitsSigned -Ifirmware/core/include -Ifirmware/sensors/include -Ifirmware/ports/host firmware/core/src firmware/sensors/src firmware/ports/host
 run "generated files" .venv/bin/python -m whir_contracts.generate --check
+run "model card" .venv/bin/python -m whir_ml.card --check
 run "generated tables" .venv/bin/python firmware/core/generate_tables.py --check
 [ ${#failed[@]} -eq 0 ] || { printf '%d check(s) failed: %s\n' "${#failed[@]}" "${failed[*]}"; exit 1; }
