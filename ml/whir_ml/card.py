@@ -46,7 +46,7 @@ def of_evaluation(e: dict[str, Any]) -> dict[str, Any]:
 
 
 def _alerting(found: dict[str, Any]) -> dict[str, Any]:
-    heard = f"{found['hours']} h, simulated" if found["simulated"] else f"{found['healthy_seconds']:g} s, recorded"
+    heard = f"{found['hours']} h, simulated" if found["simulated"] else f"{found['healthy_seconds']:g} s of held-out recordings"
     seen = found["detection"]
     return {
         "heard": heard,
