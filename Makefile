@@ -28,8 +28,8 @@ check: ## format, lint, types, generated files up to date
 format: ## rewrite Python and C in the house style
 	@ci/install.sh test && $(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet . ; $(BIN)/clang-format -i $$(git ls-files '*.c' '*.h')
 
-generate: ## rewrite what comes from contracts/, and the tables of the core
-	@ci/install.sh demo && $(BIN)/python -m whir_contracts.generate && $(BIN)/python firmware/core/generate_tables.py
+generate: ## rewrite what comes from contracts/, the tables of the core, the console's texts
+	@ci/install.sh demo && $(BIN)/python -m whir_contracts.generate && $(BIN)/python firmware/core/generate_tables.py && $(BIN)/python ci/console_texts.py
 
 core: ## compile the core again after a change of its C
 	@ci/install.sh demo

@@ -12,6 +12,8 @@ run "ruff format" .venv/bin/ruff format --check --quiet .
 run "ruff" .venv/bin/ruff check --quiet .
 run "mypy" .venv/bin/mypy
 run "page's types" build/npm/node_modules/.bin/tsc -p fleet/whir_fleet/web/virtual_esp32
+run "console's types" build/npm/node_modules/.bin/tsc -p fleet/whir_fleet/console
+run "console's texts" .venv/bin/python ci/console_texts.py --check
 run "clang-format" .venv/bin/clang-format --dry-run -Werror "${c_files[@]}"
 # shiftTooManyBitsSigned: the core needs arithmetic right shifts, and checks for them where it is compiled (bytes.h)
 run "cppcheck" cppcheck --quiet --std=c99 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \

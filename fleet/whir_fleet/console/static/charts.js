@@ -1,4 +1,4 @@
-// Histories as lines, by uPlot. The data stand in the page, in the block that `data-source` names.
+// Histories as lines, by uPlot. The data stand in the page, hidden, where `data-source` says.
 "use strict";
 
 const charts = (() => {

@@ -1,0 +1,380 @@
+"""The console in Debian's Chromium against the real service: the whole story with real virtual nodes, every page and role."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import console_fleet
+import numpy as np
+import pytest
+import rig
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from whir_contracts.contract import Profile
+from whir_contracts.recording import Recording
+from whir_fleet import devices
+from whir_fleet.auth import Role
+from whir_fleet.clock import now_ms
+from whir_fleet.console.pages import PATH
+from whir_fleet.db import insert_rows
+from whir_fleet.models import Node, table
+from whir_fleet.service import FleetService
+from whir_fleet.settings import Settings
+from whir_node.mqtt import BrokerAddress
+from whir_node.node import NodeConfig
+from whir_node.replay import Replay, Segment
+from whir_node.runner import NodeRunner
+from whir_tools.demo.plant import CorruptedDownload
+from whir_tools.web.build import ROOT
+
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+AXE = ROOT / "build/npm/node_modules/axe-core/axe.min.js"
+VENDOR = ROOT / "fleet/whir_fleet/console/static/vendor"
+DESKTOP, PHONE = {"width": 1360, "height": 860}, {"width": 390, "height": 844}
+BYTES_MAX = 300_000
+WAIT_MS = 90_000  # for what a node or the fleet has to do first
+SPEED = 10.0
+expect.set_options(timeout=WAIT_MS)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.fail("chromium is missing: apt-get install chromium")
+    assert VENDOR.is_dir(), "the files of npm are missing: ci/install.sh test"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        yield started
+        started.close()
+
+
+def start(folder: Path, **settings: Any) -> FleetService:
+    return FleetService(Settings.load(data_dir=folder, api_port=0, broker_port=0, **settings))
+
+
+class Visit:
+    """A browser in which somebody has signed in. Leaving it fails when a page reported an error or asked another host."""
+
+    def __init__(self, browser: Browser, service: FleetService, role: Role, **options: Any) -> None:
+        self.url, self.wrong = service.url, list[str]()
+        self.context: BrowserContext = browser.new_context(viewport=options.pop("viewport", DESKTOP), **options)
+        self.context.set_default_timeout(WAIT_MS)
+        self.page = self.context.new_page()
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None)
+        self.page.on("request", lambda asked: self.wrong.append(asked.url) if not asked.url.startswith(self.url) else None)
+        self.go("/sign-in")
+        self.page.get_by_label("Access token").fill(service.create_token(role.name.lower(), role))
+        self.page.get_by_role("button", name="Sign in").click()
+        expect(self.page.get_by_role("heading", name="Overview")).to_be_visible()
+
+    def go(self, place: str) -> Page:
+        self.page.goto(self.url + PATH + place)
+        return self.page
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        self.context.close()
+        assert error is not None or self.wrong == []
+
+
+# --- the story ---
+
+
+def recording(kind: str) -> Recording:
+    return Recording(
+        name=kind,
+        samples=rig.signal(kind, 20, 3),
+        scale=np.full(3, 61e-6, np.float32),
+        offset=np.zeros(3, np.float32),
+        rate_hz=1000.0,
+        unit="g",
+        channels=("x", "y", "z"),
+        label=kind,
+        sublabel="",
+        rpm=1500.0,
+    )
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[tuple[FleetService, Callable[..., NodeRunner]]]:
+    """A service that takes the rig's bundles, and a way to start nodes: `play(name, (kind, seconds), …)`."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "1.pem").write_bytes(rig.KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    stop, threads = threading.Event(), list[threading.Thread]()
+    with start(tmp_path / "data", keys_dir=keys) as service:
+
+        def play(name: str, *script: tuple[str, float | None]) -> NodeRunner:
+            replay = Replay([Segment(recording(kind), seconds) for kind, seconds in script])
+            config = NodeConfig(site="plant", name=name, sensor=replay.sensor, profile=Profile.FAST, telemetry_interval_ms=5000)
+            runner = NodeRunner(
+                config,
+                replay,
+                BrokerAddress(service.broker.host, service.broker.port, "nodes"),
+                service.users["nodes"],
+                public_keys=rig.KEYS,
+                first_bundle=rig.bundle(),
+                speed=SPEED,
+            )
+
+            def run() -> None:
+                with runner:
+                    runner.run(stop)
+
+            threads.append(threading.Thread(target=run))
+            threads[-1].start()
+            return runner
+
+        yield service, play
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def in_service(service: FleetService, node: str) -> str | None:
+    with service.database.read() as session:
+        found: str | None = devices.find(session, "plant", node).model_version
+        return found
+
+
+def test_the_whole_story(browser: Browser, plant: tuple[FleetService, Callable[..., NodeRunner]], tmp_path: Path) -> None:
+    service, play = plant
+    second = play("motor-2", ("healthy", None))
+    with Visit(browser, service, Role.OPERATOR) as visit:
+        page = visit.page
+        expect(page.get_by_text("No open alert")).to_be_visible()
+        page.evaluate("window.same = true")
+        play("motor-1", ("healthy", 30), ("bearing", None))
+
+        # it appears without a reload, and is acknowledged where it appears
+        page.get_by_role("button", name=re.compile("Acknowledge Bearing fault")).click()
+        expect(page.get_by_text("seen by operator")).to_be_visible()
+        assert page.evaluate("window.same")
+
+        # the node is told to measure, and what it answers comes by itself
+        page.locator(".rows").get_by_role("link", name="Bearing fault").first.click()
+        page.get_by_role("link", name="motor-1", exact=True).click()
+        page.get_by_role("button", name="Measure now").click()
+        expect(page.locator("#commands")).to_contain_text("Done")
+        expect(page.locator(".ribbon svg rect").first).to_be_attached()
+        expect(page.locator(".chart canvas").first).to_be_visible()
+
+        # what the engineer found
+        page.locator(".rows").get_by_role("link", name="Bearing fault").first.click()
+        page.get_by_label("Comment").fill("Heard it, too.")
+        page.get_by_role("button", name="Add comment").click()
+        expect(page.locator(".timeline")).to_contain_text("Heard it, too.")
+        page.get_by_text("the fault that the node named").click()
+        page.get_by_label("Note").fill("outer ring, replaced")
+        page.get_by_role("button", name="Resolve").click()
+        expect(page.locator(".chips")).to_contain_text("Resolved")
+        expect(page.locator(".chips")).to_contain_text("Confirmed")
+
+        # a better model, which arrives damaged at one of the first two nodes
+        bundle = tmp_path / "second.whir"
+        bundle.write_bytes(rig.bundle(version="2", counter=2))
+        page.get_by_role("link", name="Models").click()
+        page.get_by_label("Upload a bundle").set_input_files(bundle)
+        page.get_by_role("button", name="Upload").click()
+        expect(page.get_by_role("heading", name="rig 2")).to_be_visible()
+        page.get_by_role("link", name="Roll out").click()
+        page.get_by_label("Groups").fill("2")
+        page.get_by_label("But at least so many").fill("2")
+        page.get_by_role("button", name="Preview").click()
+        expect(page.locator("#preview")).to_contain_text("motor-1, motor-2")
+
+        def damaged(url: str, size: int) -> CorruptedDownload:
+            return CorruptedDownload(url, size, random.Random(1).randrange(size // 2, size), 3)
+
+        second.open_download = damaged
+        page.get_by_role("button", name="Start this rollout").click()
+        expect(page.locator("#state")).to_contain_text("Halted")
+        expect(page.locator("#why")).to_contain_text("motor-2")
+        assert in_service(service, "motor-1") == "2" and in_service(service, "motor-2") == "1"
+
+        # taken back
+        page.get_by_text("Revert…").click()
+        page.get_by_role("button", name="Revert it").click()
+        expect(page.locator("#state")).to_contain_text("Aborted")
+        expect(page.get_by_text("Went back").first).to_be_visible()
+        give_up = time.monotonic() + WAIT_MS / 1000
+        while in_service(service, "motor-1") != "1" and time.monotonic() < give_up:
+            time.sleep(0.1)
+        assert in_service(service, "motor-1") == "1"
+        assert page.evaluate("window.same"), "a page was loaded anew"
+
+
+# --- every page, every role ---
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FleetService, dict[str, str]]]:
+    with start(tmp_path_factory.mktemp("console") / "data") as service:
+        yield service, console_fleet.furnish(service, now_ms())
+
+
+def places(alerts: dict[str, str]) -> dict[str, Role]:
+    """Every page, with the role that it takes."""
+    bundles = [f"{counter:064x}" for counter in (2, 3)]
+    viewer = [
+        "/", "/alerts", "/alerts?show=resolved", f"/alerts/{alerts['pump-2']}", "/machines",
+        "/machines/plant-1/pump-2?span=week", "/machines/plant-1/mixer-4", "/rollouts", "/models", f"/models/{bundles[1]}",
+        f"/models/compare?a={bundles[0]}&b={bundles[1]}", "/settings/machines", "/settings/machines/plant-1/pump-2",
+        "/settings/maintenance", "/settings/sites",
+    ]  # fmt: skip
+    operator = [f"/rollouts/new?sha256={bundles[1]}&name=x"]
+    admin = ["/settings/tokens", "/settings/channels", "/settings/audit"]
+    return dict.fromkeys(viewer, Role.VIEWER) | dict.fromkeys(operator, Role.OPERATOR) | dict.fromkeys(admin, Role.ADMIN)
+
+
+LOOKS = {
+    "phone": {"viewport": PHONE, "color_scheme": "light", "reduced_motion": "reduce"},
+    "dark": {"viewport": DESKTOP, "color_scheme": "dark", "reduced_motion": "reduce"},
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_fits_and_axe_finds_nothing_serious(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]], look: str
+) -> None:
+    service, alerts = furnished
+    with Visit(browser, service, Role.ADMIN, **LOOKS[look]) as visit:
+        for place in places(alerts):
+            page = visit.go(place)
+            page.evaluate(AXE.read_text())
+            found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+            serious = [(v["id"], [n["html"] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")]
+            assert serious == [], place
+            assert page.evaluate("document.documentElement.scrollWidth") <= LOOKS[look]["viewport"]["width"], place  # type: ignore[index]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_role_sees_and_does_what_it_may_and_nothing_else(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]], role: Role
+) -> None:
+    service, alerts = furnished
+    with Visit(browser, service, role) as visit:
+        ask = visit.context.request
+        for place, needed in places(alerts).items():
+            answer = ask.get(visit.url + PATH + place)
+            assert answer.status == (200 if role >= needed else 403), place
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+            if role is Role.VIEWER and answer.ok:
+                changes = set(re.findall(r'method="post" action="([^"]+)"', answer.text()))
+                assert changes == {f"{PATH}/units", f"{PATH}/sign-out"}, place
+        page = visit.go("/")
+        labels = page.locator("nav a").all_inner_texts()
+        assert labels == ["Overview", "Alerts", "Machines", "Rollouts", "Models", "Settings"]
+        origin = {"Origin": visit.url}
+        for action, needed in {
+            f"/alerts/{alerts['pump-2']}/comment": Role.OPERATOR,
+            "/machines/plant-1/pump-1/nodes/n1/command?c=measure": Role.OPERATOR,
+            "/settings/tokens": Role.ADMIN,
+        }.items():
+            refused = ask.post(visit.url + PATH + action, form={"text": "x", "label": "x", "role": "viewer"})
+            assert refused.status == 403, "no page of ours sent it"
+            answer = ask.post(
+                visit.url + PATH + action, form={"text": "x", "label": "x", "role": "viewer"}, headers=origin, max_redirects=0
+            )
+            assert (answer.status < 400) == (role >= needed), (action, answer.status)
+
+
+def test_an_alert_is_acknowledged_in_three_clicks_on_a_phone(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]]
+) -> None:
+    service, _ = furnished
+    with Visit(browser, service, Role.OPERATOR, viewport=PHONE, has_touch=True) as visit:
+        visit.page.get_by_role("link", name="Alerts", exact=True).tap()
+        visit.page.get_by_role("button", name="Acknowledge Misalignment").tap()
+        expect(visit.page.locator("li", has_text="Misalignment")).to_contain_text("seen by operator")
+
+
+def test_who_has_not_signed_in_sees_the_sign_in_page_and_comes_back(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]]
+) -> None:
+    service, _ = furnished
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{service.url}{PATH}/models")
+    page.get_by_label("Access token").fill("whir_nobody_x")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("not valid")
+    page.get_by_label("Access token").fill(service.create_token("v", Role.VIEWER))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    (cookie,) = context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    page.get_by_label("You and your units").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Access token")).to_be_visible()
+    assert context.cookies() == []
+    context.close()
+
+
+def test_times_are_the_viewers_and_units_his_choice(browser: Browser, furnished: tuple[FleetService, dict[str, str]]) -> None:
+    service, alerts = furnished
+    with Visit(browser, service, Role.VIEWER, timezone_id="Asia/Kolkata") as visit:
+        page = visit.go(f"/alerts/{alerts['pump-2']}")
+        shown = page.locator(".title time")
+        local = "new Date(document.querySelector('.title time').dateTime).getTimezoneOffset()"
+        assert page.evaluate(local) == -330
+        expect(shown).not_to_contain_text("UTC")
+        expect(page.get_by_text("5.23 mm/s RMS")).to_be_visible()
+        page.get_by_label("You and your units").click()
+        page.get_by_role("button", name="in/s, g").click()
+        expect(page.get_by_text("0.206 in/s RMS")).to_be_visible()
+
+
+def test_a_lost_connection_is_told_and_a_refusal_keeps_what_was_typed(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]]
+) -> None:
+    service, _ = furnished
+    with Visit(browser, service, Role.OPERATOR) as visit:
+        page = visit.go("/settings/machines")
+        page.get_by_label("Site").fill("plant-1")
+        page.get_by_label("Name").fill("pump-99")
+        page.evaluate("for (const input of document.querySelectorAll('[pattern]')) input.removeAttribute('pattern')")
+        page.get_by_label("Name").fill("Not A Name")
+        page.get_by_role("button", name="Enter", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("Not done")
+        expect(page.get_by_label("Name")).to_have_value("Not A Name")
+        visit.wrong.clear()  # the browser logs every 422
+        visit.context.set_offline(True)
+        expect(page.locator("#offline")).to_be_visible()
+        visit.wrong.clear()
+
+
+def test_the_first_view_of_ten_thousand_nodes_is_small(
+    browser: Browser, tmp_path: Path, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with start(tmp_path / "data") as service:
+        now = now_ms()
+        columns = ("id", "site", "name", "first_seen_ms", "last_seen_ms", "boot", "conn", "state", "next_s", "model", "counter")
+        rows = [(n, f"plant-{n % 20}", f"n{n}", now, now, 1, 1, "ok", 3600, "plant", 3) for n in range(1, 10_001)]
+        with service.database.write() as session:
+            insert_rows(session, table(Node), columns, rows)
+        with Visit(browser, service, Role.VIEWER) as visit:
+            page, sizes = visit.page, list[int]()
+            page.on(
+                "requestfinished",
+                lambda asked: sizes.append(asked.sizes()["responseBodySize"]) if "stream" not in asked.url else None,
+            )
+            page.goto(visit.url + PATH + "/")
+            expect(page.get_by_text("10 000 nodes").or_(page.get_by_text("10000 nodes"))).to_be_visible()
+            timing = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+        record_property("first_view_ms", timing)
+        with capsys.disabled():
+            print(f"\n    first view with 10,000 nodes: {sum(sizes):,} bytes, {timing:.0f} ms (goal 300,000 and 1,000)")
+        assert 0 < sum(sizes) < BYTES_MAX
