@@ -10,13 +10,15 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from ulid import ULID
 
 from whir_fleet import alerts, machines, outcomes
 from whir_fleet.machine_specs import MachineSpec
 from whir_fleet.messages import Inbound
-from whir_fleet.models import Alert, Artifact
+from whir_fleet.models import Alert, Artifact, Capture, Node
 from whir_fleet.service import FleetService
 from whir_fleet.store import store
 
@@ -60,7 +62,7 @@ def _telemetry(node: str, site: str, now: int, fault: str | None, minutes: int, 
 
 
 def furnish(service: FleetService, now: int) -> dict[str, str]:
-    """Fills the service's database; returns the ids of the alerts by machine."""
+    """Fills the service's database; returns the ids of the alerts by machine, and of the newest capture."""
     rng = random.Random(7)
     with service.database.write() as session:
         for version, counter, ago_days in (("2", 2, 40), ("3", 3, 12)):
@@ -109,9 +111,35 @@ def furnish(service: FleetService, now: int) -> dict[str, str]:
                         batch.append(_message("alert", node, worse, 951, site, severity=severity, **said))
                 store(session, batch, 100)
         ids = {alert.machine: alert.alert_id for alert in session.scalars(select(Alert).where(Alert.state != alerts.RESOLVED))}
+        ids["capture"] = _captures(session, now, alerts.find(session, ids["pump-2"]))
         alerts.acknowledge(session, ids["fan-7"], "ben", now - 200 * MINUTE_MS)
         alerts.comment(session, ids["fan-7"], "Balancing is booked for Thursday.", "ben", now - 190 * MINUTE_MS)
     return ids
+
+
+def _captures(session: Session, now: int, alert: Alert) -> str:
+    """A daily one for eleven days on pump-2, then the one at its alert: the outer race has grown."""
+    node_id = session.scalars(select(Node.id).where(Node.site == "plant-1", Node.name == "n2")).one()
+    rng, rate, samples = np.random.default_rng(5), 6664.0, 8192
+    t = np.arange(samples)[:, None] / rate
+    id = ""
+    for day in range(11, -1, -1):
+        id = str(ULID())
+        grown = 0.02 if day > 3 else 0.45 - 0.1 * day
+        wave = 0.05 * np.sin(2 * np.pi * 24.4 * t) + 0.02 * np.sin(2 * np.pi * 48.8 * t) + rng.normal(0, 0.02, (samples, 3))
+        wave += 0.3 * grown * sum(np.sin(2 * np.pi * n * 75.1 * t) / n for n in (1, 2, 3))
+        wave += grown * 0.4 * np.sin(2 * np.pi * 2150 * t) * np.exp(-((t * 75.1) % 1) * 12) * [1.0, 0.6, 0.8]
+        at = now - 127 * MINUTE_MS if day == 0 else now - day * 1440 * MINUTE_MS
+        session.add(
+            Capture(
+                id=id, node_id=node_id, capture_boot=4, number=12 - day, machine="pump-2", point="de", at_ms=at,
+                received_ms=at, whole_ms=at + 4000, trigger="alert" if day == 0 else "daily",
+                occurrence=alert.last["occurrence"] if day == 0 else None, action=None, unit="g", rate_mhz=round(rate * 1000),
+                lsb_nano=488_000, channels=3, samples=samples, pre=2700 if day == 0 else 0,
+                counts=np.rint(wave / 488e-6).astype("<i2").tobytes(),
+            )
+        )  # fmt: skip
+    return id
 
 
 def _past_alerts(session: Session, now: int) -> None:

@@ -171,6 +171,16 @@ def test_the_whole_story(browser: Browser, plant: tuple[FleetService, Callable[.
         expect(page.locator(".ribbon svg rect").first).to_be_attached()
         expect(page.locator(".chart canvas").first).to_be_visible()
 
+        # a capture is asked for, comes by itself, and is shown and downloaded
+        page.get_by_role("button", name="Record a capture").click()
+        page.locator(".captures li", has_text="Asked for").first.get_by_role("link").click()
+        expect(page.locator(".chart canvas")).to_have_count(2)
+        for name in ("CSV", "WAV", "UFF58"):
+            with page.expect_download() as download:
+                page.get_by_role("link", name=name).click()
+            assert Path(download.value.path()).stat().st_size > 1000
+        page.get_by_role("link", name="motor-1").click()
+
         # what the engineer found
         page.locator(".rows").get_by_role("link", name="Bearing fault").first.click()
         page.get_by_label("Comment").fill("Heard it, too.")
@@ -187,13 +197,14 @@ def test_the_whole_story(browser: Browser, plant: tuple[FleetService, Callable[.
         bundle.write_bytes(rig.bundle(version="2", counter=2))
         page.get_by_role("link", name="Models").click()
         page.get_by_label("Upload a bundle").set_input_files(bundle)
-        page.get_by_role("button", name="Upload").click()
+        page.get_by_role("button", name="Upload", exact=True).click()
         expect(page.get_by_role("heading", name="rig 2")).to_be_visible()
         page.get_by_role("link", name="Roll out").click()
         page.get_by_label("Groups").fill("2")
         page.get_by_label("But at least so many").fill("2")
         page.get_by_role("button", name="Preview").click()
         expect(page.locator("#preview")).to_contain_text("motor-1, motor-2")
+        expect(page.locator("#preview")).to_contain_text("at least 2, end the rollout")
 
         def damaged(url: str, size: int) -> CorruptedDownload:
             return CorruptedDownload(url, size, random.Random(1).randrange(size // 2, size), 3)

@@ -12,7 +12,7 @@ from whir_fleet import alerts, outcomes
 from whir_fleet.api import alerts as api
 from whir_fleet.api.context import Ctx, Cursor, Operator, Reading, Viewer, Writing, page
 from whir_fleet.auth import Identity
-from whir_fleet.console import words
+from whir_fleet.console import captures, words
 from whir_fleet.console.pages import back_to, blank, render
 from whir_fleet.models import Alert
 
@@ -74,7 +74,9 @@ def _counts(session: Session, who: Identity) -> dict[str, int]:
 
 @router.get("/{alert_id}")
 def detail(request: Request, session: Reading, who: Viewer, alert_id: str) -> Response:
-    return render(request, "alert.html", who, alert=api.detail(session, who, alert_id), outcomes=tuple(outcomes.OUTCOMES))
+    alert, found = api.detail(session, who, alert_id), captures.of(session, who, alert_id=alert_id)
+    signal = captures.charts(request, session, found[0].id, captures.BANDS[1]) if found else None
+    return render(request, "alert.html", who, alert=alert, outcomes=tuple(outcomes.OUTCOMES), captures=found, signal=signal)
 
 
 @router.post("/{alert_id}/acknowledge")

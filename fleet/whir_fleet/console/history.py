@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -109,20 +109,24 @@ class History:
                 start = place
         return found
 
-    def chart(self, units: Units, unit: str | None) -> dict[str, Any]:
-        """Columns for charts.js: seconds, then one value per bin; null where nothing was heard."""
+    def _chart(self, lines: list[list[float | None]], unit: str, least: float) -> dict[str, Any]:
+        """For charts.js: seconds, and one value per bin of each line; null where nothing was heard."""
+        x = [(self.since_ms + place * self.bin_ms) // 1000 for place in range(len(self.bins))]
+        return {"x": x, "lines": lines, "unit": unit, "least": least}
 
-        def values(of: Any) -> list[float | None]:
+    def rms_chart(self, units: Units, unit: str | None) -> dict[str, Any]:
+        """Mean and highest of each bin."""
+
+        def values(of: Callable[[_Bin], float | None]) -> list[float | None]:
             found = [of(one) if one is not None else None for one in self.bins]
             return [None if value is None else round(units.acceleration(value, unit), 5) for value in found]
 
-        return {
-            "unit": "V" if unit == "volt" else units.acceleration_unit,
-            "seconds": [(self.since_ms + place * self.bin_ms) // 1000 for place in range(len(self.bins))],
-            "mean": values(lambda one: one.rms_sum / one.rms_count if one.rms_count else None),
-            "max": values(lambda one: one.rms_max),
-            "novelty": [None if one is None or one.novelty_max is None else one.novelty_max / 1000 for one in self.bins],
-        }
+        mean = values(lambda one: one.rms_sum / one.rms_count if one.rms_count else None)
+        return self._chart([mean, values(lambda one: one.rms_max)], "V" if unit == "volt" else units.acceleration_unit, 0)
+
+    def novelty_chart(self) -> dict[str, Any]:
+        found = [None if one is None or one.novelty_max is None else one.novelty_max / 1000 for one in self.bins]
+        return self._chart([found], "", 1.1)
 
 
 def load(session: Session, periods: list[Period], span: Range, now_ms: int) -> History:

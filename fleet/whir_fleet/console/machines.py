@@ -14,7 +14,7 @@ from whir_fleet import machines as registry
 from whir_fleet.api import nodes as api_nodes
 from whir_fleet.api.context import Ctx, Operator, Reading, Viewer, Writing
 from whir_fleet.clock import now_ms
-from whir_fleet.console import fleet_view, history, words
+from whir_fleet.console import captures, fleet_view, history, words
 from whir_fleet.console.history import RANGES, History, Period
 from whir_fleet.console.pages import back_to, render
 from whir_fleet.errors import NotFoundError
@@ -91,6 +91,7 @@ def detail(
     ids = [point.node.id for point in points if point.node is not None]
     commands = select(Command, Node.name).join(Node, Node.id == Command.node_id).where(Command.node_id.in_(ids))
     events = select(Event, Node.name).join(Node, Node.id == Event.node_id).where(Event.node_id.in_(ids))
+    recorded = captures.of(session, who, site=site, machine=name)
     line = fleet_view.of_machine(session, who, site, name, now)
     return render(
         request,
@@ -102,6 +103,8 @@ def detail(
         state=line.state,
         points=points,
         alerts=list(session.scalars(alerts)),
+        captures=recorded,
+        waterfall=captures.waterfall(session, recorded),
         commands=session.execute(commands.order_by(Command.created_ms.desc()).limit(_COMMANDS)).all(),
         events=session.execute(events.order_by(Event.at_ms.desc()).limit(_EVENTS)).all(),
         counts=devices.counts(session, ids),

@@ -23,7 +23,7 @@ PAGE = 30
 SHOWN = 200  # actions of a group on the page
 _OFFERED = 100  # bundles to choose from
 _SUGGESTED: Final = {"groups": "1 25% 100%", "on_abort": "revert"}
-_LISTS: Final = {"groups", "canary", "nodes"}
+_LISTS: Final = {"groups", "canary", "nodes", "where"}
 
 
 @router.get("")

@@ -12,7 +12,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from whir_fleet.api.context import Ctx, Viewer
 from whir_fleet.db import Database
-from whir_fleet.models import Action, AlertChange, Command, Node, Rollout
+from whir_fleet.models import Action, AlertChange, Capture, Command, Node, Rollout
 from whir_fleet.rollout_tables import LIVE_ROLLOUTS
 
 router = APIRouter(tags=["nodes"])
@@ -29,6 +29,7 @@ def marks(session: Session) -> dict[str, object]:
         "alerts": session.scalar(select(func.max(AlertChange.id))),
         "rollouts": [sorted(map(tuple, session.execute(query))) for query in (live, rollouts)],
         "nodes": tuple(session.execute(select(func.count(), func.max(Node.last_seen_ms)).select_from(Node)).one()),
+        "captures": session.scalar(select(func.max(Capture.whole_ms))),
         "commands": sorted(map(tuple, session.execute(open_commands))),
     }
 

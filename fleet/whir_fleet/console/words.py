@@ -101,6 +101,7 @@ command: Final = {
     "capture": N_("Record a capture"),
     "identify": N_("Blink, to be found"),
 }
+trigger: Final = {"alert": N_("At the alert"), "command": N_("Asked for"), "daily": N_("Daily")}
 command_state: Final = {"pending": N_("Waiting for the node"), "accepted": N_("Accepted"), "done": N_("Done")}
 command_result: Final = {
     "ok": N_("Done"),

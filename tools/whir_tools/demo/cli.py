@@ -89,6 +89,7 @@ def _keep(console: Console, service: FleetService, users: dict[str, str]) -> Non
 
     console.print(f"\nRunning at {service.url}; Ctrl-C ends it.")
     console.print(f"   token      {service.create_token('visitor', Role.OPERATOR)}")
+    console.print(f"   console    {service.url}/console/")
     console.print(f"   API        curl -H 'Authorization: Bearer TOKEN' {service.url}/api/v1/alerts")
     broker = service.broker
     address = f"{broker.host} {broker.port} {users['subscriber']}"

@@ -1,50 +1,94 @@
-// Histories as lines, by uPlot. The data stand in the page, hidden, where `data-source` says.
+// Lines by uPlot, and the waterfall. The data stand in the page, hidden, where `data-source` says: x, lines, unit, marks.
 "use strict";
 
 const charts = (() => {
   const HEIGHT = 190;
+  const DAY_S = 86_400;
+  const COLOURS = ["chart-mean", "chart-max", "chart-third"];
+  const language = document.documentElement.lang;
+  const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
   /** @type {Map<Element, { plot: uPlot, text: string }>} */
   const drawn = new Map();
 
   /** @param {string} name */
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  const DAY_S = 86_400;
+
   /** Times as the viewer writes them: the hour where a day or less is shown, else the date. @param {number[]} seconds */
   function clock(seconds) {
     const short = seconds[seconds.length - 1] - seconds[0] <= 1.5 * DAY_S;
-    const shown = new Intl.DateTimeFormat(document.documentElement.lang, short ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" });
-    return (/** @type {uPlot} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => shown.format(tick * 1000));
+    const shown = new Intl.DateTimeFormat(language, short ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" });
+    return (_, ticks) => ticks.map((tick) => shown.format(tick * 1000));
   }
-  const KINDS = { rms: ["mean", "max"], novelty: ["novelty"] };
-  const COLOURS = ["chart-mean", "chart-max"];
+
+  /** A dashed line with its name at each mark. @param {{ at: number, label: string }[]} marks */
+  function cursors(marks) {
+    return (plot) => {
+      const { ctx, bbox } = plot;
+      const ratio = devicePixelRatio || 1;
+      let free = -Infinity;
+      ctx.save();
+      ctx.strokeStyle = ctx.fillStyle = colour("critical");
+      ctx.font = `${11 * ratio}px system-ui`;
+      ctx.textAlign = "left";
+      ctx.textBaseline = "alphabetic";
+      ctx.setLineDash([3 * ratio, 4 * ratio]);
+      for (const { at, label } of marks) {
+        const x = Math.round(plot.valToPos(at, "x", true));
+        if (x < bbox.left || x > bbox.left + bbox.width) continue;
+        ctx.globalAlpha = 0.55;
+        ctx.beginPath();
+        ctx.moveTo(x, bbox.top);
+        ctx.lineTo(x, bbox.top + bbox.height);
+        ctx.stroke();
+        ctx.globalAlpha = 1;
+        if (x >= free) ctx.fillText(label, x + 3 * ratio, bbox.top + 10 * ratio);
+        free = Math.max(free, x + ctx.measureText(label).width + 8 * ratio);
+      }
+      ctx.restore();
+    };
+  }
 
   /** @param {HTMLElement} place @param {string} text */
   function make(place, text) {
-    const data = JSON.parse(text);
-    const kind = /** @type {keyof typeof KINDS} */ (place.dataset.chart);
-    const names = KINDS[kind];
+    const { x, lines, unit = "", x_unit, marks = [], least = 0 } = JSON.parse(text);
     const labels = (place.dataset.labels ?? "").split("|");
-    const unit = kind === "rms" ? ` ${data.unit}` : "";
+    const behind = unit && ` ${unit}`;
     const axis = { stroke: colour("faint"), font: "12px system-ui", grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
-    const moment = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+    const along = x_unit ? (_, ticks) => ticks.map((tick) => `${tick} ${x_unit}`) : clock(x);
     const plot = new uPlot({
       width: place.clientWidth || 400,
       height: HEIGHT,
-      cursor: { y: false, sync: { key: "history" } },
-      scales: { y: { range: (_, low, high) => [Math.min(0, low), kind === "novelty" ? Math.max(1.1, high * 1.1) : high * 1.1 || 1] } },
-      axes: [{ ...axis, grid: { show: false }, values: clock(data.seconds) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => `${tick}${unit}`) }],
+      cursor: { y: false, ...(x_unit ? {} : { sync: { key: "history" } }) },
+      scales: { x: { time: !x_unit }, y: { range: (_, low, high) => [Math.min(0, low * 1.05), Math.max(least, high * 1.1) || 1] } },
+      axes: [{ ...axis, size: 32, grid: { show: false }, values: along }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${tick}${behind}`) }],
+      hooks: { draw: [cursors(marks)] },
       series: [
-        { value: (_, at) => (at === null ? "–" : moment.format(at * 1000)) },
-        ...names.map((_name, at) => ({
+        { label: x_unit ?? "", value: (_, at) => (at === null ? "–" : x_unit ? at : moment.format(at * 1000)) },
+        ...lines.map((_line, at) => ({
           label: labels[at],
-          stroke: colour(COLOURS[at] ?? "accent"),
-          width: 1.6,
-          points: { size: 4 },
-          value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) => (value === null ? "–" : `${Number(value.toPrecision(4))}${unit}`),
+          stroke: colour(COLOURS[at]),
+          width: 1.4,
+          points: { show: false },
+          value: (_, value) => (value === null ? "–" : `${Number(value.toPrecision(4))}${behind}`),
         })),
       ],
-    }, [data.seconds, ...names.map((name) => data[name])], place);
+    }, [x, ...lines], place);
     drawn.set(place, { plot, text });
+  }
+
+  /** Rows of decibels, -60 to 0, as stripes of the accent's colour. @param {HTMLElement} place */
+  function waterfall(place) {
+    const rows = /** @type {number[][]} */ (JSON.parse(place.dataset.values ?? "[]"));
+    const canvas = document.createElement("canvas");
+    canvas.width = rows[0].length;
+    canvas.height = rows.length;
+    const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    pen.fillStyle = colour("accent");
+    rows.forEach((row, y) => row.forEach((level, x) => {
+      pen.globalAlpha = (level + 60) / 60;
+      pen.fillRect(x, y, 1, 1);
+    }));
+    place.replaceChildren(canvas);
   }
 
   /** Draws what is on the page, again where its data or its room has changed; lets go of what is not. */
@@ -59,18 +103,17 @@ const charts = (() => {
       const text = document.getElementById(place.dataset.source ?? "")?.textContent ?? "";
       const before = drawn.get(place);
       if (before?.text === text && before.plot.width === place.clientWidth) continue;
-      if (before) {
-        before.plot.destroy();
-        drawn.delete(place);
-      }
+      before?.plot.destroy();
       make(place, text);
     }
+    for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".waterfall:empty"))) waterfall(place);
   }
 
   addEventListener("resize", () => draw());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const { plot } of drawn.values()) plot.destroy();
     drawn.clear();
+    for (const place of document.querySelectorAll(".waterfall")) place.replaceChildren();
     draw();
   });
   return { draw };

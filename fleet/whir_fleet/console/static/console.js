@@ -50,7 +50,7 @@
     if (back) for (const name of NAMES) htmx.trigger(document.body, `${name}-changed`);
   }
 
-  const NAMES = ["alerts", "rollouts", "nodes", "commands"];
+  const NAMES = ["alerts", "rollouts", "nodes", "commands", "captures"];
   const address = document.body.dataset.stream;
   if (address) {
     const stream = new EventSource(address);
