@@ -60,9 +60,6 @@ if [ "$target" != demo ] && { ! cmp -s ci/npm/package-lock.json build/npm/instal
     mkdir -p build/npm
     cp ci/npm/package.json ci/npm/package-lock.json build/npm/
     npm ci --prefix build/npm --no-audit --no-fund --silent
-    # what the console's pages load: part of the package, but npm's, so never committed
-    mkdir -p "$vendor"
-    cp build/npm/node_modules/htmx.org/dist/htmx.min.js build/npm/node_modules/uplot/dist/uPlot.iife.min.js \
-        build/npm/node_modules/uplot/dist/uPlot.min.css "$vendor/"
+    ci/console_vendor.sh build/npm/node_modules # part of the package, but npm's, so never committed
     cp ci/npm/package-lock.json build/npm/installed.json
 fi

@@ -70,7 +70,7 @@ def furnish(service: FleetService, now: int) -> dict[str, str]:
                 Artifact(
                     sha256=f"{counter:064x}", bytes=24_192 + counter * 512, model="plant", model_version=version,
                     counter=counter, hardware="esp32", key_id=1, classes=list(CLASSES),
-                    uploaded_ms=now - ago_days * 1440 * MINUTE_MS, uploaded_by="ci",
+                    uploaded_ms=now - ago_days * 1440 * MINUTE_MS, uploaded_by="ci", pass_through=False,
                 )
             )  # fmt: skip
         for site, plant in SITES.items():

@@ -194,7 +194,7 @@ def test_the_whole_story(browser: Browser, plant: tuple[FleetService, Callable[.
 
         # a better model, which arrives damaged at one of the first two nodes
         bundle = tmp_path / "second.whir"
-        bundle.write_bytes(rig.bundle(version="2", counter=2))
+        bundle.write_bytes(rig.bundle(version="2"))  # of the same security counter, so that it can be taken back
         page.get_by_role("link", name="Models").click()
         page.get_by_label("Upload a bundle").set_input_files(bundle)
         page.get_by_role("button", name="Upload", exact=True).click()
@@ -212,7 +212,7 @@ def test_the_whole_story(browser: Browser, plant: tuple[FleetService, Callable[.
         second.open_download = damaged
         page.get_by_role("button", name="Start this rollout").click()
         expect(page.locator("#state")).to_contain_text("Halted")
-        expect(page.locator("#why")).to_contain_text("motor-2")
+        expect(page.locator("#why")).to_contain_text("motor-2 a part's SHA-256 differs from the manifest's")
         assert in_service(service, "motor-1") == "2" and in_service(service, "motor-2") == "1"
 
         # taken back
@@ -327,7 +327,7 @@ def test_who_has_not_signed_in_sees_the_sign_in_page_and_comes_back(
     expect(page.get_by_role("heading", name="Models")).to_be_visible()
     (cookie,) = context.cookies()
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
-    page.get_by_label("You and your units").click()
+    page.locator(".me summary").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Access token")).to_be_visible()
     assert context.cookies() == []
@@ -343,7 +343,7 @@ def test_times_are_the_viewers_and_units_his_choice(browser: Browser, furnished:
         assert page.evaluate(local) == -330
         expect(shown).not_to_contain_text("UTC")
         expect(page.get_by_text("5.23 mm/s RMS")).to_be_visible()
-        page.get_by_label("You and your units").click()
+        page.locator(".me summary").click()
         page.get_by_role("button", name="in/s, g").click()
         expect(page.get_by_text("0.206 in/s RMS")).to_be_visible()
 
@@ -377,15 +377,11 @@ def test_the_first_view_of_ten_thousand_nodes_is_small(
         with service.database.write() as session:
             insert_rows(session, table(Node), columns, rows)
         with Visit(browser, service, Role.VIEWER) as visit:
-            page, sizes = visit.page, list[int]()
-            page.on(
-                "requestfinished",
-                lambda asked: sizes.append(asked.sizes()["responseBodySize"]) if "stream" not in asked.url else None,
-            )
-            page.goto(visit.url + PATH + "/")
-            expect(page.get_by_text("10 000 nodes").or_(page.get_by_text("10000 nodes"))).to_be_visible()
-            timing = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+            expect(visit.page.get_by_text("10000 machines, 10000 nodes")).to_be_visible()
+            entries = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+            size = visit.page.evaluate(f"{entries}.map((entry) => entry.encodedBodySize).reduce((a, b) => a + b)")
+            timing = visit.page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
         record_property("first_view_ms", timing)
         with capsys.disabled():
-            print(f"\n    first view with 10,000 nodes: {sum(sizes):,} bytes, {timing:.0f} ms (goal 300,000 and 1,000)")
-        assert 0 < sum(sizes) < BYTES_MAX
+            print(f"\n    first view with 10,000 nodes: {size:,} bytes, {timing:.0f} ms (goal 300,000 and 1,000)")
+        assert 100_000 < size < BYTES_MAX

@@ -25,7 +25,7 @@ const charts = (() => {
     return (plot) => {
       const { ctx, bbox } = plot;
       const ratio = devicePixelRatio || 1;
-      let free = -Infinity;
+      const free = [-Infinity, -Infinity]; // names stand in two rows, where there is room
       ctx.save();
       ctx.strokeStyle = ctx.fillStyle = colour("critical");
       ctx.font = `${11 * ratio}px system-ui`;
@@ -41,8 +41,10 @@ const charts = (() => {
         ctx.lineTo(x, bbox.top + bbox.height);
         ctx.stroke();
         ctx.globalAlpha = 1;
-        if (x >= free) ctx.fillText(label, x + 3 * ratio, bbox.top + 10 * ratio);
-        free = Math.max(free, x + ctx.measureText(label).width + 8 * ratio);
+        const row = free.findIndex((from) => x >= from);
+        if (row < 0) continue;
+        ctx.fillText(label, x + 3 * ratio, bbox.top + (10 + 13 * row) * ratio);
+        free[row] = x + ctx.measureText(label).width + 8 * ratio;
       }
       ctx.restore();
     };
