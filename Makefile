@@ -39,3 +39,6 @@ amalgamation: ## the core as two files, build/whir.c and build/whir.h
 
 firmware-typecheck: ## ports/esp32 and main against real headers (IDF_PATH=esp-idf COMPONENTS=folder of esp-lwip, esp-mqtt, esp-nn, esp-tflite-micro)
 	@IDF_PATH="$(IDF_PATH)" COMPONENTS="$(COMPONENTS)" python3 ci/firmware_typecheck.py
+
+coverage: ## lines of the core and the drivers that the host tests reach, with sanitizers; at least 90 %
+	@ci/install.sh test && ci/coverage.sh
