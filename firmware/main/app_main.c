@@ -109,9 +109,6 @@ static void start_node(void)
     config.firmware_version = esp_app_get_description()->version;
     config.reset_reason = reset_reason();
     config.machine.shaft_mhz = settings.own.rpm * 1000u / 60u;
-    config.telemetry_interval_ms = WHIR_MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT;
-    config.status_interval_ms = WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT;
-    config.resend_interval_ms = WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT;
     start_engine();
     ESP_ERROR_CHECK(whir_esp32_flash_init(&ports.flash, &config.layout));
     ESP_ERROR_CHECK(whir_esp32_crypto_init(&ports.crypto, &settings.bundle_keys));

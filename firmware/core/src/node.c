@@ -58,6 +58,19 @@ static void start_decide(whir_node_t *node)
     whir_decide_init(&node->decide, &config, 0);
 }
 
+static void default_intervals(whir_node_config_t *config)
+{
+    if (config->telemetry_interval_ms == 0) {
+        config->telemetry_interval_ms = WHIR_MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT;
+    }
+    if (config->status_interval_ms == 0) {
+        config->status_interval_ms = WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT;
+    }
+    if (config->resend_interval_ms == 0) {
+        config->resend_interval_ms = WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT;
+    }
+}
+
 int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const whir_node_ports_t *ports, uint64_t now_ms)
 {
     uint8_t was_trial;
@@ -65,6 +78,7 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
 
     memset(node, 0, sizeof *node);
     node->config = *config;
+    default_intervals(&node->config);
     node->ports = *ports;
     node->now_ms = now_ms;
     err = mount(node);

@@ -23,10 +23,7 @@ static int on_set(int argc, char **argv)
 {
     int err = argc == 3 ? whir_settings_change(&whir_esp32_store, argv[1], argv[2]) : WHIR_ERR_ARG;
 
-    printf(err < 0 ? "refused (%d); keys:" : "stored (%d), reboot\n", err);
-    for (unsigned i = 0; err < 0 && whir_settings_key(i) != NULL; i++) {
-        printf(" %s%s", whir_settings_key(i), whir_settings_key(i + 1) == NULL ? "\n" : "");
-    }
+    printf(err < 0 ? "refused (%d): help set\n" : "stored (%d), reboot\n", err);
     return err < 0;
 }
 
@@ -59,7 +56,7 @@ int whir_esp32_console_start(whir_esp32_selftest_t test)
 {
     static const esp_console_cmd_t COMMANDS[] = {
         {.command = "selftest", .help = "sensor, flash, model: one line of JSON", .func = on_selftest},
-        {.command = "set", .help = "KEY VALUE: one setting", .func = on_set},
+        {.command = "set", .help = "wifi_ssid|wifi_password|broker|ntp|axes|range_mg|address|rpm VALUE", .func = on_set},
         {.command = "factory-reset", .help = "yes: forget the settings, not the identity", .func = on_reset},
         {.command = "reboot", .help = "restart", .func = on_reboot},
         {.command = "memory", .help = "stacks and heap, at their fullest", .func = on_memory},

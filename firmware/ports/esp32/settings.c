@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "nvs.h"
 #include "nvs_flash.h"
 #include "port.h"
@@ -93,7 +91,6 @@ whir_store_t whir_esp32_store = {.get = store_get, .put = store_put, .clear = st
 
 int whir_esp32_settings_load(whir_esp32_settings_t *s)
 {
-    memset(s, 0, sizeof *s);
     /* full or of another version: settings are lost, the identity is not */
     if (nvs_flash_init() != ESP_OK && (nvs_flash_erase() != ESP_OK || nvs_flash_init() != ESP_OK)) {
         return WHIR_ERR_FLASH;

@@ -46,7 +46,7 @@ typedef struct whir_node_config {
     whir_machine_t machine;
     uint8_t profile; /* WHIR_PROFILE_… of the decide stage */
     whir_node_layout_t layout;
-    uint32_t telemetry_interval_ms;
+    uint32_t telemetry_interval_ms; /* of the intervals: 0 = the contract's default */
     uint32_t status_interval_ms;
     uint32_t resend_interval_ms;
 } whir_node_config_t;
