@@ -146,6 +146,7 @@ class NodeState(IntEnum):
     MACHINE_OFF = 3
     LOST = 4
     STOPPED = 5
+    NO_SPEED = 6
 
 
 class AlertState(IntEnum):

@@ -52,6 +52,9 @@ uint8_t whir_node_state(const whir_node_t *node)
     if (node->fault) {
         return WHIR_NODE_STATE_SENSOR_FAULT;
     }
+    if ((node->verdict.quality & WHIR_QUALITY_NO_SPEED) != 0) {
+        return WHIR_NODE_STATE_NO_SPEED;
+    }
     return (node->verdict.quality & WHIR_QUALITY_OFF) != 0 ? WHIR_NODE_STATE_MACHINE_OFF : WHIR_NODE_STATE_OK;
 }
 

@@ -25,6 +25,7 @@ _OF_NODE: Final = {
     "stopped": "off",
     "no_model": "no_verdict",
     "sensor_fault": "no_verdict",
+    "no_speed": "no_verdict",
 }
 _OF_PRESENCE: Final = {"lost": "offline", "silent": "offline", "unknown": "no_verdict", "stopped": "off"}
 

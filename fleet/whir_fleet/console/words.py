@@ -53,6 +53,7 @@ node_state: Final = {
     "machine_off": N_("Machine off"),
     "lost": N_("Connection lost"),
     "stopped": N_("Stopped"),
+    "no_speed": N_("Shaft speed unknown"),
 }
 outcome: Final = {
     "confirmed": N_("Confirmed"),

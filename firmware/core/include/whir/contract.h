@@ -315,13 +315,15 @@
 #define WHIR_NODE_STATE_MACHINE_OFF 3
 #define WHIR_NODE_STATE_LOST 4
 #define WHIR_NODE_STATE_STOPPED 5
+#define WHIR_NODE_STATE_NO_SPEED 6
 #define WHIR_NODE_STATE_NAMES(X) \
     X(WHIR_NODE_STATE_OK, "ok") \
     X(WHIR_NODE_STATE_NO_MODEL, "no_model") \
     X(WHIR_NODE_STATE_SENSOR_FAULT, "sensor_fault") \
     X(WHIR_NODE_STATE_MACHINE_OFF, "machine_off") \
     X(WHIR_NODE_STATE_LOST, "lost") \
-    X(WHIR_NODE_STATE_STOPPED, "stopped")
+    X(WHIR_NODE_STATE_STOPPED, "stopped") \
+    X(WHIR_NODE_STATE_NO_SPEED, "no_speed")
 
 /* alert_state */
 #define WHIR_ALERT_STATE_PENDING 1
