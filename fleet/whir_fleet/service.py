@@ -109,13 +109,13 @@ class FleetService:
         if self._lock is not None:
             self._lock.acquire()
         self.database.migrate()
+        listener = self._listen() if "api" in self.parts else None  # a port that is taken shows before anything runs
         embedded = self._embedded
         if embedded is not None:
             embedded.start()
             self._spawn("broker", lambda: embedded.watch(self.stopping))
         if "ingest" in self.parts:
             self._ingest = Ingest(self.settings, self.database, self.broker, self._wake_worker, self._metrics)
-        listener = self._listen() if "api" in self.parts else None
         if "worker" in self.parts:
             self._start_worker()
         if listener is not None:

@@ -45,7 +45,7 @@ def test_a_broker_of_ones_own_needs_a_password_and_its_file_may_hold_it(tmp_path
     (tmp_path / "password").write_text("secret\n")
     settings = Settings.load(broker="mqtt://fleet@plant:1883", broker_password_file=tmp_path / "password")
     assert settings.external_password() == "secret"
-    assert "secret" not in repr(Settings.load(broker_password="secret"))
+    assert "hidden-word" not in repr(Settings.load(broker_password="hidden-word"))
 
 
 def test_the_data_folder_is_for_its_owner_only_and_an_impossible_one_is_named(tmp_path: Path) -> None:
