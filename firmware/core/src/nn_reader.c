@@ -67,6 +67,7 @@ int whir_nn_reader_select(whir_nn_reader_t *reader, uint32_t index)
     whir_fb_table_t op = whir_fb_element(fb, reader->operators, index);
     whir_fb_table_t opcode = whir_fb_element(fb, reader->opcodes, whir_fb_get_u32(fb, op, OPERATOR_OPCODE, 0));
     uint32_t old = whir_fb_get_u8(fb, opcode, OPCODE_DEPRECATED);
+    whir_fb_vector_t outputs;
 
     /* Codes up to 127 stand in the old field, later ones in the new: the larger one counts. */
     reader->code = whir_fb_get_u32(fb, opcode, OPCODE_BUILTIN, 0);
@@ -74,7 +75,9 @@ int whir_nn_reader_select(whir_nn_reader_t *reader, uint32_t index)
         reader->code = old;
     }
     reader->inputs = whir_fb_get_vector(fb, op, OPERATOR_INPUTS, 4);
-    reader->output = read_only_index(fb, op, OPERATOR_OUTPUTS);
+    outputs = whir_fb_get_vector(fb, op, OPERATOR_OUTPUTS, 4);
+    /* no operator of the engine has several: the others are to be refused by their names, not here */
+    reader->output = outputs.count == 1 ? (int32_t)whir_fb_u32(fb, outputs.at) : -1;
     reader->options_type = whir_fb_get_u8(fb, op, OPERATOR_OPTIONS_TYPE);
     reader->options = whir_fb_get_table(fb, op, OPERATOR_OPTIONS);
     reader->part = 0;
