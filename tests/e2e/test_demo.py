@@ -117,5 +117,5 @@ def test_kept_running_it_takes_a_board_from_a_desk_to_its_first_verdict(tmp_path
         assert not (tmp_path / "whir-desk" / "demo.toml").exists(), "nobody is sent to a demo that has ended"
     finally:
         for process in started:
-            process.kill()
-            process.wait()
+            process.terminate()  # the demo ends its broker and its subscriber
+            process.wait(60)
