@@ -51,6 +51,7 @@ def c_offsets(name: str, layout: dict[str, Any]) -> Iterator[str]:
 def c_header(contract: Contract) -> str:
     out = [
         f"/* {NOTE} */",
+        "/* clang-format off */",
         "#ifndef WHIR_CONTRACT_H",
         "#define WHIR_CONTRACT_H",
         "",

@@ -11,8 +11,21 @@
     OP(fully_connected)                                                                                                        \
     OP(softmax)                                                                                                                \
     OP(reshape)                                                                                                                \
-    OP(conv) OP(depthwise_conv) OP(mean) OP(average_pool) OP(max_pool) OP(expand_dims) OP(squeeze) OP(add) OP(mul)             \
-        OP(concatenation) OP(pad) OP(quantize) OP(relu) OP(relu6) OP(logistic)
+    OP(conv)                                                                                                                   \
+    OP(depthwise_conv)                                                                                                         \
+    OP(mean)                                                                                                                   \
+    OP(average_pool)                                                                                                           \
+    OP(max_pool)                                                                                                               \
+    OP(expand_dims)                                                                                                            \
+    OP(squeeze)                                                                                                                \
+    OP(add)                                                                                                                    \
+    OP(mul)                                                                                                                    \
+    OP(concatenation)                                                                                                          \
+    OP(pad)                                                                                                                    \
+    OP(quantize)                                                                                                               \
+    OP(relu)                                                                                                                   \
+    OP(relu6)                                                                                                                  \
+    OP(logistic)
 
 #define WHIR_NN_NUMBER(name) WHIR_NN_OP_##name,
 enum whir_nn_op_index { WHIR_NN_EVERY_OP(WHIR_NN_NUMBER) WHIR_NN_OP_COUNT };

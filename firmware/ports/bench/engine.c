@@ -1,4 +1,4 @@
-/* The engine alone: verify, plan and bind are set-up, or the check of a plan that came with the file; a run is one inference. */
+/* The engine alone: set-up is verify, plan and bind, or the check of a plan that came along; a run is one inference. */
 #define WHIR_PORT_VERSION 2 /* the seam that this port was written for */
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* Generated from the TOML files in contracts/ by `make generate`; do not edit. */
+/* clang-format off */
 #ifndef WHIR_CONTRACT_H
 #define WHIR_CONTRACT_H
 
