@@ -22,29 +22,36 @@ UPLOAD_MAX_BYTES = max(hardware["slot_bytes"] for hardware in contract.HARDWARE.
 
 
 class Signer:
-    """Makes and checks the URLs by which nodes fetch bundles: a node has no API token."""
+    """Makes and checks the URLs by which nodes fetch bundles: a node has no API token. Each is one node's, and names it."""
 
     def __init__(self, secret: str, public_url: str, ttl_s: int) -> None:
-        self._serializer = URLSafeTimedSerializer(secret, salt="whir-bundle")
+        self._serializer = URLSafeTimedSerializer(secret)
         self._public_url = public_url.rstrip("/")
         self._ttl_s = ttl_s
-        longest = self.url("0" * 64)
+        longest = self.url("0" * 64, "x" * 32, "x" * 32)
         if len(longest) > contract.MESSAGE_URL_MAX_BYTES:
             raise SettingsError(f"public_url is too long: a bundle's URL would have {len(longest)} characters")
 
-    def url(self, sha256: str) -> str:
+    def url(self, sha256: str, site: str, node: str) -> str:
         # The hash is signed but stands in the path already; the token holds its beginning only, nodes have little room.
-        return f"{self._public_url}/api/v1/artifacts/{sha256}/bundle?token={self._serializer.dumps(sha256[:16])}"
+        holder = f"{site}/{node}"
+        token = self._serializer.dumps(sha256[:16], salt=_salt(holder))
+        return f"{self._public_url}/api/v1/artifacts/{sha256}/bundle?node={holder}&token={token}"
 
-    def check(self, sha256: str, token: str) -> None:
+    def check(self, sha256: str, holder: str, token: str) -> None:
+        """`holder`: the node that the URL names, as site/node."""
         try:
-            signed = self._serializer.loads(token, max_age=self._ttl_s)
+            signed = self._serializer.loads(token, max_age=self._ttl_s, salt=_salt(holder))
         except SignatureExpired as error:
             raise CredentialError("the bundle's URL has expired") from error
         except BadSignature as error:
-            raise CredentialError("the bundle's URL is not signed by this fleet") from error
+            raise CredentialError("the bundle's URL is not signed by this fleet for this node") from error
         if signed != sha256[:16]:
             raise CredentialError("the bundle's URL was signed for another bundle")
+
+
+def _salt(holder: str) -> str:
+    return f"whir-bundle {holder}"
 
 
 def find(session: Session, sha256: str) -> Artifact:

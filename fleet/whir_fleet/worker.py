@@ -154,16 +154,16 @@ class Worker:
         with self._database.read() as session:
             due = commands.due(session, now_ms(), self._settings.resend_s)
         for command, node in due:
-            payload = messages.command(command.c, id=command.id, exp=command.exp_s, **self._arguments(command))
+            payload = messages.command(command.c, id=command.id, exp=command.exp_s, **self._arguments(command, node))
             self._publish([(messages.topic(node.site, node.name, "cmd"), payload, False)])
             with self._database.write() as session:
                 commands.sent(session.get_one(Command, command.id), session.get_one(Node, node.id), now_ms())
 
-    def _arguments(self, command: Command) -> dict[str, object]:
-        """The stored ones; a bundle's URL is signed at the time of sending."""
+    def _arguments(self, command: Command, node: Node) -> dict[str, object]:
+        """The stored ones; a bundle's URL is signed at the time of sending, for this node."""
         args = dict(command.args)
         if "sha256" in args:
-            args["url"] = self._signer.url(args.pop("sha256"))
+            args["url"] = self._signer.url(args.pop("sha256"), node.site, node.name)
         return args
 
     def _publish_alerts(self) -> None:

@@ -196,14 +196,12 @@ def test_a_bundle_is_uploaded_and_fetched_by_its_signed_url_whole_and_in_parts(
     url = service.url + "/api/v1" + f"/artifacts/{artifact['sha256']}/bundle"
     assert httpx.get(url).status_code == httpx.get(url, params={"token": "x"}).status_code == 401
     secret = auth.secret_file(service.settings.data_dir / "secret")
-    signed = artifacts_url(secret, service.url, artifact["sha256"])
+    signed = Signer(secret, service.url, 60).url(artifact["sha256"], "lab", "n1")
+    assert "node=lab/n1&" in signed
+    assert httpx.get(signed.replace("lab/n1", "lab/n2")).status_code == 401
     whole, part = httpx.get(signed), httpx.get(signed, headers={"Range": "bytes=100-199"})
     assert whole.content == bundle
     assert (part.status_code, part.content) == (206, bundle[100:200])
-
-
-def artifacts_url(secret: str, url: str, sha256: str) -> str:
-    return Signer(secret, url, 60).url(sha256)
 
 
 def test_a_refused_bundle_is_a_4xx_with_the_cores_name(

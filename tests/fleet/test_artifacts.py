@@ -123,26 +123,29 @@ def test_an_artifact_is_deleted_only_while_no_rollout_names_it(
     assert [path.stem for path in folder.iterdir()] == [used]
 
 
-def test_a_signed_url_opens_one_bundle_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signed_url_opens_one_bundle_for_one_node_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     signer = Signer("secret", "http://fleet:8080/", 60)
     sha256 = "ab" * 32
-    url = signer.url(sha256)
-    assert url.startswith(f"http://fleet:8080/api/v1/artifacts/{sha256}/bundle?token=")
+    url = signer.url(sha256, "lab", "n1")
+    assert url.startswith(f"http://fleet:8080/api/v1/artifacts/{sha256}/bundle?node=lab/n1&token=")
     assert len(url) < contract.MESSAGE_URL_MAX_BYTES
     token = url.split("token=")[1]
-    signer.check(sha256, token)
+    signer.check(sha256, "lab/n1", token)
     for wrong in (
-        ("cd" * 32, token),
-        (sha256, token[:-1]),
-        (sha256, ""),
-        (sha256, Signer("other", "http://f", 60).url(sha256).split("token=")[1]),
+        ("cd" * 32, "lab/n1", token),
+        (sha256, "lab/n2", token),
+        (sha256, "plant/n1", token),
+        (sha256, "", token),
+        (sha256, "lab/n1", token[:-1]),
+        (sha256, "lab/n1", ""),
+        (sha256, "lab/n1", Signer("other", "http://f", 60).url(sha256, "lab", "n1").split("token=")[1]),
     ):
         with pytest.raises(CredentialError):
             signer.check(*wrong)
     later = time.time() + 62
     monkeypatch.setattr("time.time", lambda: later)
     with pytest.raises(CredentialError, match="expired"):
-        signer.check(sha256, token)
+        signer.check(sha256, "lab/n1", token)
 
 
 def test_a_public_url_that_leaves_no_room_is_refused_at_start() -> None:

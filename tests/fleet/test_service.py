@@ -180,7 +180,7 @@ def test_a_rollout_goes_to_the_canary_then_to_the_others_and_is_sent_again_to_a_
     def update(name: str) -> dict[str, Any]:
         """The node gets the command, fetches the bundle and says that it is on trial."""
         command = nodes[name].command("update")
-        assert httpx.get(command["url"]).content == bundle
+        assert f"node={SITE}/{name}&" in command["url"] and httpx.get(command["url"]).content == bundle
         assert (command["bytes"], command["deadline_s"]) == (len(bundle), 600)
         nodes[name].send("ack", id=command["id"], c="update", result="accepted")
         return command

@@ -190,9 +190,15 @@ def remove(ctx: Ctx, session: Writing, who: Admin, sha256: str) -> Response:
 
 
 @router.get("/{sha256}/bundle", response_class=FileResponse)
-def bundle(ctx: Ctx, session: Reading, sha256: str, token: Annotated[str, Query(max_length=200)] = "") -> FileResponse:
-    """The bytes, whole or by `Range`, for the holder of a signed URL: nodes have no API token."""
-    ctx.signer.check(sha256, token)
+def bundle(
+    ctx: Ctx,
+    session: Reading,
+    sha256: str,
+    node: Annotated[str, Query(max_length=65, description="site/node")] = "",
+    token: Annotated[str, Query(max_length=200)] = "",
+) -> FileResponse:
+    """The bytes, whole or by `Range`, for the node that holds a URL signed for it: nodes have no API token."""
+    ctx.signer.check(sha256, node, token)
     artifact = artifacts.find(session, sha256)
     return FileResponse(
         ctx.bundles.path(artifact.sha256),
