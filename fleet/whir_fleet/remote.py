@@ -26,7 +26,10 @@ class Remote:
     def call(self, method: str, path: str, **kwargs: Any) -> Any:
         """The decoded answer. ApiError with code and text of the server, or that it cannot be reached."""
         response = self._request(method, path, **kwargs)
-        return response.json() if response.content else None
+        try:
+            return response.json() if response.content else None
+        except ValueError as error:
+            raise ApiError(response.status_code, "no_fleet", f"{self._url} does not answer as a fleet service does") from error
 
     def get(self, path: str, **params: Any) -> bytes:
         """The bytes of a file; errors as of `call`."""

@@ -7,9 +7,12 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -20,6 +23,7 @@ from rich.table import Table
 
 from whir_contracts import recording
 from whir_contracts.recording import DataFolderError, RecordingError
+from whir_fleet.errors import FleetError
 from whir_ml.data import SetSummary, summarize_all
 from whir_ml.errors import MlError
 
@@ -41,6 +45,8 @@ def _one_line_errors() -> Iterator[None]:
         reason = str(error)
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    except FleetError as error:
+        reason = f"{error.code}: {error}"
     else:
         return
     print(f"error: {reason}", file=sys.stderr)
@@ -93,8 +99,17 @@ def _plain(summary: SetSummary) -> dict[str, object]:
 
 @app.command("import")
 def import_files(
-    source: Annotated[Path, typer.Argument(help="File, or folder of files; whir.toml in a folder says what the files do not.")],
     into: Annotated[Path, typer.Option(help="Data set to add to; made when it is not there.")],
+    source: Annotated[
+        Path | None, typer.Argument(help="File, or folder of files; whir.toml in a folder says what the files do not.")
+    ] = None,
+    from_fleet: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Instead of files: the captures of this fleet whose alerts have an outcome; token WHIR_FLEET_TOKEN",
+        ),
+    ] = None,
     layout: Annotated[
         str | None,
         typer.Option(help="cwru, paderborn, mafaulda, vbl, ims, wav, npz, edge-impulse or csv; default: what it looks like"),
@@ -134,6 +149,8 @@ def import_files(
     """Add foreign files to a data set, checked; what a folder's import has added already is left alone.
 
     Example: whir data import pump.csv --into data/pumps --label normal --unit g --rate 3200 --columns ax,ay,az
+
+    Example: whir data import --from-fleet https://whir.plant.example --into data/found
     """
     from whir_ml import importers
 
@@ -160,6 +177,12 @@ def import_files(
         for name in sorted(accepted - set(importers.CHECKS)):
             raise RecordingError("--accept", name, f"no such check; there are {', '.join(importers.CHECKS)}")
         data_set = importers.DataSet(into)
+        if (source is None) == (from_fleet is None):
+            raise RecordingError("source", "", "name a file, a folder, or a fleet with --from-fleet URL: one of them")
+        if from_fleet is not None:
+            _import_captures(from_fleet, facts, accepted, data_set, as_json)
+            return
+        assert source is not None
         if source.is_dir():
             _import_folder(source, facts, accepted, data_set, as_json)
             return
@@ -168,34 +191,78 @@ def import_files(
     print(json.dumps(_told(done, path)) if as_json else _line(done, path))
 
 
+@dataclass(frozen=True)
+class _Job:
+    """One of many to import: the recording's name, where it comes from, and how it is made."""
+
+    name: str
+    source: str
+    make: Callable[[], Imported]
+
+
 def _import_folder(root: Path, facts: Facts, accepted: set[str], data_set: DataSet, as_json: bool) -> None:
-    """Import what can be; a refused file is named and does not stop the others, but the exit code is 1."""
     from whir_ml import importers
 
     files = importers.find_files(root)
     if not files:
         raise RecordingError(root, "", "no file there that a layout reads")
-    told, refused, held = [], [], 0
+
+    def job(file: Path) -> _Job:
+        make = partial(importers.import_file, file, facts, accepted, root=root, data_set=data_set)
+        return _Job(importers.recording_name(file, root), str(file), make)
+
+    _import_all([job(file) for file in files], data_set, "files", as_json)
+
+
+def _import_captures(url: str, facts: Facts, accepted: set[str], data_set: DataSet, as_json: bool) -> None:
+    from whir_fleet.remote import Remote
+    from whir_ml.importers import fleet_captures
+
+    fleet_captures.check_options(facts)
+    remote = Remote(url)
+    found = fleet_captures.labelled(remote)
+
+    def job(capture: fleet_captures.Capture) -> _Job:
+        return _Job(capture.name, capture.source, partial(capture.imported, remote, facts, accepted, data_set))
+
+    jobs = [job(capture) for capture in found.captures]
+    _import_all(jobs, data_set, "captures", as_json, refused=found.outdated(data_set), left_out=found.left_out)
+
+
+def _import_all(
+    jobs: Sequence[_Job],
+    data_set: DataSet,
+    what: str,
+    as_json: bool,
+    *,
+    refused: Iterable[str] = (),
+    left_out: Mapping[str, int] = MappingProxyType({}),
+) -> None:
+    """Import what can be; what is refused is named and does not stop the others, but the exit code is 1."""
+    told, refusals, held = [], list(refused), 0
     with _progress() as progress:
-        task = progress.add_task("importing", total=len(files))
-        for file in files:
+        task = progress.add_task("importing", total=len(jobs))
+        for job in jobs:
             progress.advance(task)
             try:
-                if data_set.holds(importers.recording_name(file, root), str(file)):
+                if data_set.holds(job.name, job.source):
                     held += 1
                     continue
-                done = importers.import_file(file, facts, accepted, root=root, data_set=data_set)
-                told.append(_told(done, data_set.add(done.recording, str(file))))
+                done = job.make()
+                told.append(_told(done, data_set.add(done.recording, job.source)))
             except RecordingError as error:
-                refused.append(str(error))
+                refusals.append(str(error))
     if as_json:
-        print(json.dumps({"imported": told, "held_already": held, "refused": refused}, indent=2))
+        report = {"imported": told, "held_already": held, "refused": refusals, "left_out": dict(left_out)}
+        print(json.dumps(report, indent=2))
     else:
         known = f", {held} were there already" if held else ""
-        print(f"{data_set.folder}: {len(told)} recordings added{known}, {len(refused)} files refused")
-    for reason in refused:
+        print(f"{data_set.folder}: {len(told)} recordings added{known}, {len(refusals)} {what} refused")
+        for reason, alerts in left_out.items():
+            print(f"left out: {alerts} alerts {reason}")
+    for reason in refusals:
         print(f"error: {reason}", file=sys.stderr)
-    if refused:
+    if refusals:
         sys.exit(1)
 
 

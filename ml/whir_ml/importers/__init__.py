@@ -2,7 +2,7 @@
 
     path → adapter.read → Foreign → settle (facts) → checks.run → to_recording → DataSet.add
 
-`import_file` is all but the last step. The errors are drawn in `errors.py`.
+`import_file` is all but the last step, and `import_foreign` what follows the adapter. The errors are drawn in `errors.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from whir_ml.importers.checks import CHECKS
 from whir_ml.importers.data_set import DataSet
 from whir_ml.importers.errors import Finding, ImportCheckError, ImportFactError, ImportFileError
 from whir_ml.importers.facts import Facts, gather
-from whir_ml.importers.foreign import Adapter, refuse_broken, settle, to_recording
+from whir_ml.importers.foreign import Adapter, Foreign, refuse_broken, settle, to_recording
 
 __all__ = [
     "ADAPTERS",
@@ -38,6 +38,7 @@ __all__ = [
     "adapter_for",
     "find_files",
     "import_file",
+    "import_foreign",
 ]
 
 # The first that a file looks like reads it: layouts with a sign of their own stand before those that take anything.
@@ -92,9 +93,24 @@ def import_file(
     root = path.parent if root is None else root
     said = gather(path, facts, root)
     adapter = adapter_for(path, said.layout)
-    foreign = adapter.read(path, said)
-    refuse_broken(foreign, path)
-    settled = settle(foreign, path, said)
+    return import_foreign(
+        adapter.read(path, said), path, recording_name(path, root), said, accept, layout=adapter.name, data_set=data_set
+    )
+
+
+def import_foreign(
+    foreign: Foreign,
+    source: Path | str,
+    name: str,
+    said: Facts,
+    accept: Collection[str] = (),
+    *,
+    layout: str,
+    data_set: DataSet | None = None,
+) -> Imported:
+    """As `import_file`, of what an adapter has read. `source` stands in errors, `name` is the recording's."""
+    refuse_broken(foreign, source)
+    settled = settle(foreign, source, said)
     references: Sequence[NDArray[np.float64]] = []
     if data_set is not None and settled.mounting:
         references = data_set.gravity(settled.machine or "", settled.mounting, foreign.channels)
@@ -103,9 +119,8 @@ def import_file(
     before = foreign.kept.accepted if foreign.kept is not None else ()
     refused = [one for one in found if one.check not in accept and str(one) not in before]
     if refused:
-        raise ImportCheckError(path, refused)
-    name = recording_name(path, root)
-    return Imported(to_recording(foreign, path, name, settled, found), adapter.name, tuple(found))
+        raise ImportCheckError(source, refused)
+    return Imported(to_recording(foreign, source, name, settled, found), layout, tuple(found))
 
 
 def recording_name(path: Path, root: Path) -> str:

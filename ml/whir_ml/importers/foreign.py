@@ -74,7 +74,7 @@ def pick(path: Path, channels: Sequence[str], columns: Sequence[str] | None) -> 
     return places
 
 
-def settle(foreign: Foreign, path: Path, facts: Facts) -> Facts:
+def settle(foreign: Foreign, path: Path | str, facts: Facts) -> Facts:
     """What the user says joined with what the file says; a contradiction in rate or unit is an ImportFactError."""
     says = foreign.says
     rates = (facts.rate_hz, says.rate_hz if "rate_hz" in foreign.stated else None)
@@ -91,7 +91,7 @@ def settle(foreign: Foreign, path: Path, facts: Facts) -> Facts:
     return joined
 
 
-def to_recording(foreign: Foreign, path: Path, name: str, facts: Facts, accepted: Sequence[Finding]) -> Recording:
+def to_recording(foreign: Foreign, path: Path | str, name: str, facts: Facts, accepted: Sequence[Finding]) -> Recording:
     """Quantize to 16 bits with one scale for all channels; the mean goes to the offset. `facts` are settled."""
     assert facts.label is not None and facts.unit is not None and facts.rate_hz is not None
     if foreign.kept is not None:
@@ -124,7 +124,7 @@ def to_recording(foreign: Foreign, path: Path, name: str, facts: Facts, accepted
     return rec
 
 
-def refuse_broken(foreign: Foreign, path: Path) -> None:
+def refuse_broken(foreign: Foreign, path: Path | str) -> None:
     """Raise ImportFileError for values that no recording can hold: fewer than two samples, NaN, infinity."""
     if len(foreign.values) < 2:
         raise ImportFileError(path, "", f"holds {len(foreign.values)} samples")
@@ -133,7 +133,7 @@ def refuse_broken(foreign: Foreign, path: Path) -> None:
         raise ImportFileError(path, foreign.channels[channel], f"{foreign.place(int(row))}: is not a finite number")
 
 
-def _quantize(foreign: Foreign, path: Path) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
+def _quantize(foreign: Foreign, path: Path | str) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
     values = foreign.values
     offset = values.mean(axis=0).astype(np.float32)
     centered = values - offset

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from whir_contracts import recording
+from whir_contracts.recording import Recording
 from whir_ml.importers.errors import ImportFactError
 from whir_ml.importers.facts import Facts
 from whir_ml.importers.foreign import Adapter, Foreign
@@ -17,6 +18,11 @@ def read(path: Path, facts: Facts) -> Foreign:
     rec = recording.load(path)
     if facts.columns is not None and facts.columns != rec.channels:
         raise ImportFactError(path, "columns", f"a recording is taken over whole; it has {', '.join(rec.channels)}")
+    return of(rec)
+
+
+def of(rec: Recording) -> Foreign:
+    """A recording as what adapters hand over."""
     says = Facts(
         label=rec.label,
         sublabel=rec.sublabel,
