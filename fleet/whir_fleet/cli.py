@@ -71,7 +71,9 @@ def nodes(url: UrlOption = None, as_json: JsonOption = False) -> None:
 @one_line
 def command(
     node: Annotated[str, typer.Argument(metavar="SITE/NODE")],
-    what: Annotated[str, typer.Argument(help="measure, capture, or rollback to the model in the other slot")],
+    what: Annotated[
+        str, typer.Argument(help="measure, capture, identify (it blinks), commission, or rollback to the other slot")
+    ],
     ttl_s: Annotated[int, typer.Option(min=1, help="what the node has not got by then it must not do")] = 300,
     url: UrlOption = None,
     as_json: JsonOption = False,

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from statistics import median
 from typing import Final, Literal
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -89,6 +91,14 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Shaft:
+    """The speed at which a capture's orders are looked for: as `measured` in it, else as on the plate."""
+
+    rpm: float
+    measured: bool
+
+
+@dataclass(frozen=True)
 class _Measured:
     speed: Speed
     harmonics: list[vibration.Harmonics]
@@ -99,17 +109,15 @@ class _Measured:
 def of_alert(session: Session, alert: Alert) -> Evidence:
     """ConflictError while no capture of the alert has come."""
     capture = captures.of_alert(session, alert)
-    if capture.unit not in _MPS2:
-        raise ConflictError(f"capture {capture.id} is in {capture.unit}: no acceleration, so no velocity follows from it")
-    if capture.samples * 1000 / capture.rate_mhz < LEAST_S:
-        raise ConflictError(f"capture {capture.id} is shorter than {LEAST_S:g} s: nothing can be told of so little")
-    machine = session.scalar(select(Machine).where(Machine.site == alert.site, Machine.name == capture.machine))
+    if (why := _unfit(capture)) is not None:
+        raise ConflictError(why)
+    machine = machine_of(session, alert.site, capture)
     axes = _axes(session, machine, capture)
-    orders = _orders(machine)
+    known = bool(orders(machine))
     rated = machine.rated_rpm if machine is not None else None
-    now = _measure(capture, rated, orders)
-    before = [_measure(one, rated, orders) for one in captures.baseline(session, capture)]
-    before = [one for one in before if one.speed.confidence >= _USABLE[rated is not None]]
+    now = _measure(capture, machine)
+    before = [_measure(one, machine) for one in captures.baseline(session, capture)]
+    before = [one for one in before if _usable(one.speed, rated)]
     found = Evidence(
         alert_id=alert.alert_id,
         capture_id=capture.id,
@@ -126,11 +134,38 @@ def of_alert(session: Session, alert: Alert) -> Evidence:
         twice_line_hz=now.line_hz,
         baseline_captures=len(before),
         levels=list(_levels(now, before, axes)),
-        tones=list(_tones(now, before, axes, usable=now.speed.confidence >= _USABLE[rated is not None])),
+        tones=list(_tones(now, before, axes, usable=_usable(now.speed, rated))),
     )
-    found.findings.extend(_findings(found, bool(orders)))
-    found.next.extend(_next(found, bool(orders)))
+    found.findings.extend(_findings(found, known))
+    found.next.extend(_next(found, known))
     return found
+
+
+def machine_of(session: Session, site: str, capture: Capture) -> Machine | None:
+    return session.scalar(select(Machine).where(Machine.site == site, Machine.name == capture.machine))
+
+
+def shaft(capture: Capture, machine: Machine | None) -> Shaft | None:
+    """As measured where that is sure enough, else as rated; None where neither is known."""
+    rated = machine.rated_rpm if machine is not None else None
+    if _unfit(capture) is None:
+        speed = _measure(capture, machine).speed
+        if _usable(speed, rated):
+            return Shaft(speed.rpm, measured=True)
+    return Shaft(rated, measured=False) if rated is not None else None
+
+
+def _usable(speed: Speed, rated_rpm: float | None) -> bool:
+    return speed.confidence >= _USABLE[rated_rpm is not None]
+
+
+def _unfit(capture: Capture) -> str | None:
+    """Why nothing can be told of it."""
+    if capture.unit not in _MPS2:
+        return f"capture {capture.id} is in {capture.unit}: no acceleration, so no velocity follows from it"
+    if capture.samples * 1000 / capture.rate_mhz < LEAST_S:
+        return f"capture {capture.id} is shorter than {LEAST_S:g} s: nothing can be told of so little"
+    return None
 
 
 def _axes(session: Session, machine: Machine | None, capture: Capture) -> list[str]:
@@ -143,7 +178,7 @@ def _axes(session: Session, machine: Machine | None, capture: Capture) -> list[s
     return names
 
 
-def _orders(machine: Machine | None) -> dict[str, float]:
+def orders(machine: Machine | None) -> dict[str, float]:
     """`bearing|tone` → order, of all bearings of the machine; a ball strikes both races in a turn of its own."""
     found: dict[str, float] = {}
     for bearing in machine.bearings if machine is not None else []:
@@ -156,11 +191,21 @@ def _orders(machine: Machine | None) -> dict[str, float]:
     return found
 
 
-def _measure(capture: Capture, rated_rpm: float | None, orders: dict[str, float]) -> _Measured:
-    values, rate_hz = captures.values(capture) * _MPS2[capture.unit], capture.rate_mhz / 1000
-    speed = vibration.speed(values, rate_hz, rated_rpm, orders)
+def _measure(capture: Capture, machine: Machine | None) -> _Measured:
+    rated = machine.rated_rpm if machine is not None else None
+    lsb = capture.lsb_nano * 1e-9 * _MPS2[capture.unit]
+    known = tuple(orders(machine).items())
+    return _measured(capture.counts or b"", capture.channels, lsb, capture.rate_mhz / 1000, rated, known)
+
+
+@lru_cache(maxsize=64)  # a capture never changes, and its pages are shown again and again
+def _measured(
+    counts: bytes, channels: int, lsb: float, rate_hz: float, rated_rpm: float | None, known: tuple[tuple[str, float], ...]
+) -> _Measured:
+    values, by_name = np.frombuffer(counts, "<i2").reshape(-1, channels) * lsb, dict(known)
+    speed = vibration.speed(values, rate_hz, rated_rpm, by_name)
     harmonics, line_hz = vibration.harmonics(values, rate_hz, speed.rpm / 60)
-    return _Measured(speed, harmonics, line_hz, vibration.tones(values, rate_hz, speed.rpm / 60, orders))
+    return _Measured(speed, harmonics, line_hz, vibration.tones(values, rate_hz, speed.rpm / 60, by_name))
 
 
 _LEVELS: Final[tuple[tuple[Literal["1x", "2x", "3x", "2 x line"], str], ...]] = (

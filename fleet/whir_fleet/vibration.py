@@ -67,7 +67,8 @@ class Tone:
 
 def speed(acceleration: Array, rate_hz: float, rated_rpm: float | None, orders: dict[str, float]) -> Speed:
     """The speed whose harmonics stand out most in the velocity spectrum and whose bearing orders do in the envelope, near
-    the rated one where that is known. `acceleration` (samples, axes) in m/s2.
+    the rated one where that is known. `acceleration` (samples, axes) in m/s2. Of a rated speed that is not looked for,
+    nothing is sure.
 
     A damaged bearing's comb is often the strongest of all: without a rated speed it cannot be told from a shaft's.
     """
@@ -91,6 +92,8 @@ def speed(acceleration: Array, rate_hz: float, rated_rpm: float | None, orders: 
     sure = min(1.0, margin / 0.4) * (first if not orders else max(first, min(1.0, margin)))
     if rated_rpm is None and struck.max() > IMPULSIVE:
         sure = min(sure, UNSURE)
+    if rated_rpm is not None and not low <= rated_rpm / 60 <= high:
+        sure = 0.0
     return Speed(hertz * 60, round(sure, 2))
 
 

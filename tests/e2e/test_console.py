@@ -168,6 +168,8 @@ def test_the_whole_story(browser: Browser, plant: tuple[FleetService, Callable[.
         page.get_by_role("link", name="motor-1", exact=True).click()
         page.get_by_role("button", name="Measure now").click()
         expect(page.locator("#commands")).to_contain_text("Done")
+        page.get_by_role("button", name="Blink, to be found").click()
+        expect(page.locator("#commands li", has_text="Blink, to be found")).to_contain_text("Done")
         expect(page.locator(".ribbon svg rect").first).to_be_attached()
         expect(page.locator(".chart canvas").first).to_be_visible()
 
@@ -256,7 +258,7 @@ LOOKS = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", ["phone", pytest.param("dark", marks=pytest.mark.long)])
 def test_every_page_fits_and_axe_finds_nothing_serious(
     browser: Browser, furnished: tuple[FleetService, dict[str, str]], look: str
 ) -> None:
@@ -367,6 +369,25 @@ def test_a_lost_connection_is_told_and_a_refusal_keeps_what_was_typed(
         visit.wrong.clear()
 
 
+def test_an_alert_shows_what_speaks_for_it_and_what_against_it(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]]
+) -> None:
+    service, alerts = furnished
+    with Visit(browser, service, Role.VIEWER) as visit:
+        evidence = visit.go(f"/alerts/{alerts['pump-2']}").locator("#evidence")
+        expect(evidence.get_by_role("img", name="FTF, 1×, 2×, BPFO, 2×BSF, BPFI, 2BPFO")).to_be_visible()
+        expect(evidence).to_contain_text("the speed measured in this capture")
+        expect(evidence.locator(".findings")).to_contain_text("6309 DE: BPFO (outer race) at 75.1 Hz")
+        expect(evidence.get_by_role("row", name=re.compile("BPFO stands out 6309 DE 74.. Hz 75.1 Hz .+ %"))).to_be_visible()
+        expect(evidence.get_by_role("row", name=re.compile("axial .+ mm.s ×"))).to_be_visible()
+        with visit.page.expect_download() as download:
+            evidence.get_by_role("link", name="One page (PDF)").click()
+        assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
+        visit.go(f"/alerts/{alerts['fan-7']}")
+        expect(evidence).to_contain_text("No recording has come yet")
+
+
+@pytest.mark.long
 def test_the_first_view_of_ten_thousand_nodes_is_small(
     browser: Browser, tmp_path: Path, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -479,6 +479,7 @@ def test_a_command_is_queued_listed_and_given_up_when_it_is_too_late(
     while (last := http.get("/nodes/lab/n1/commands").json()["items"][0])["state"] != "done" and time.monotonic() < give_up:
         time.sleep(0.1)
     assert (last["id"], last["state"], last["result"], last["code"]) == (late, "done", "expired", "silent")
+    assert http.post("/nodes/lab/n1/commands", json={"c": "identify"}).json()["state"] == "pending"
     assert http.post("/nodes/lab/n1/commands", json={"c": "update"}).status_code == 422
 
 

@@ -16,10 +16,11 @@ from whir_contracts.contract import CAPTURE_SAMPLES, CaptureTrigger, Unit
 from whir_fleet import evidence, evidence_pdf, machines, vibration
 from whir_fleet.db import Database
 from whir_fleet.errors import ConflictError
-from whir_fleet.evidence import Evidence
+from whir_fleet.evidence import Evidence, Shaft
 from whir_fleet.machine_specs import MachineSpec
 from whir_fleet.messages import Inbound
-from whir_fleet.models import Alert
+from whir_fleet.models import Alert, Capture
+from whir_fleet.models import Machine as Plate
 from whir_fleet.store import store
 from whir_ml.synth.benchmark import default_config, draw
 from whir_ml.synth.machine import Machine
@@ -75,7 +76,7 @@ def sides(found: Evidence, side: str) -> str:
     return "; ".join(finding.text for finding in found.findings if finding.side == side)
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("fault", "tone"), [("bearing_outer", "BPFO"), ("bearing_inner", "BPFI"), ("bearing_ball", "2 x BSF")])
 def test_the_damaged_part_of_a_bearing_is_named(alerted: Callable[..., Evidence], fault: str, tone: str) -> None:
     of = motor(3)
@@ -88,7 +89,7 @@ def test_the_damaged_part_of_a_bearing_is_named(alerted: Callable[..., Evidence]
     assert tone in sides(found, "for") and sides(found, "against") == ""
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("fault", ["normal", "imbalance", "misalignment_parallel"])
 def test_no_bearing_is_claimed_where_there_is_none(alerted: Callable[..., Evidence], fault: str) -> None:
     found = alerted("bearing", motor(4), fault)
@@ -97,7 +98,7 @@ def test_no_bearing_is_claimed_where_there_is_none(alerted: Callable[..., Eviden
     assert "none of the bearing's orders" in sides(found, "against")
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_imbalance_is_a_first_order_that_has_grown(alerted: Callable[..., Evidence]) -> None:
     of = motor(5)
     found = alerted("imbalance", of, "imbalance")
@@ -109,13 +110,13 @@ def test_imbalance_is_a_first_order_that_has_grown(alerted: Callable[..., Eviden
     assert "phase of 1x" in found.next[0]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_speaks_against_the_verdict_is_said(alerted: Callable[..., Evidence]) -> None:
     found = alerted("imbalance", motor(5), "misalignment_parallel")
     assert "which imbalance alone does not make" in sides(found, "against")
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_is_not_known_is_asked_for(alerted: Callable[..., Evidence]) -> None:
     found = alerted("bearing", motor(3), "bearing_outer", known=False, healthy=0)
     assert found.rpm_confidence <= vibration.UNSURE  # the comb may be the bearing's own
@@ -124,7 +125,7 @@ def test_what_is_not_known_is_asked_for(alerted: Callable[..., Evidence]) -> Non
     assert found.levels[0].baseline_mm_s is None
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_without_a_capture_there_is_none(database: Database, says: Says, chunks: Chunks) -> None:
     with database.write() as session:
         store(session, [says("alert", seq=5)], 100)
@@ -136,13 +137,30 @@ def test_without_a_capture_there_is_none(database: Database, says: Says, chunks:
         evidence.of_alert(session, session.scalars(select(Alert)).one())
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_page_is_one(alerted: Callable[..., Evidence]) -> None:
     found = alerted("bearing", motor(3), "bearing_outer")
     many = replace(found, findings=found.findings * 30, tones=found.tones * 10)
     for of in (found, many):
         pdf = evidence_pdf.page(of)
         assert pdf.startswith(b"%PDF") and len(re.findall(rb"/Type /Page\b", pdf)) == 1
+
+
+def test_orders_lie_at_the_measured_speed_else_at_the_rated_one_else_nowhere() -> None:
+    def capture(unit: str) -> Capture:
+        return Capture(
+            id="c", counts=counts(of, "imbalance").tobytes(), channels=3, samples=CAPTURE_SAMPLES, unit=unit,
+            rate_mhz=round(RATE_HZ * 1000), lsb_nano=round(SENSOR.lsb_mg * 1e6),
+        )  # fmt: skip
+
+    of = motor(5)
+    rated = of.speed_hz * 60 * 1.04
+    known, unknown = Plate(rated_rpm=rated, bearings=[]), Plate(bearings=[])
+    found = evidence.shaft(capture("g"), known)
+    assert found is not None and found.measured and found.rpm == pytest.approx(of.speed_hz * 60, rel=0.01)
+    assert evidence.shaft(capture("g"), Plate(rated_rpm=300.0, bearings=[])) == Shaft(300.0, measured=False)  # too slow to hear
+    assert evidence.shaft(capture("volt"), known) == Shaft(rated, measured=False)
+    assert evidence.shaft(capture("volt"), unknown) is None and evidence.shaft(capture("volt"), None) is None
 
 
 @pytest.mark.parametrize("line", [100.0, 120.0])

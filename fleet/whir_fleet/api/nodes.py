@@ -210,11 +210,12 @@ def _nodes(session: Session, found: list[Node]) -> list[dict[str, Any]]:
 
 class CommandRequest(BaseModel):
     """`measure`: send status and telemetry now. `capture`: record the raw signal and send it. `rollback`: go back to the model
-    in the other slot. `commission`: the machine runs and is healthy, so learn its baseline anew."""
+    in the other slot. `commission`: the machine runs and is healthy, so learn its baseline anew. `identify`: blink, so that a
+    person finds the board."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"c": "measure", "ttl_s": 300}})
 
-    c: Literal["measure", "capture", "rollback", "commission"]
+    c: Literal["measure", "capture", "rollback", "commission", "identify"]
     ttl_s: int = Field(300, ge=1, le=2_592_000, description="what the node has not got by then it must not do")
 
 

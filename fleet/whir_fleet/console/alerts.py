@@ -14,6 +14,8 @@ from whir_fleet.api.context import Ctx, Cursor, Operator, Reading, Viewer, Writi
 from whir_fleet.auth import Identity
 from whir_fleet.console import captures, words
 from whir_fleet.console.pages import back_to, blank, render
+from whir_fleet.errors import ConflictError
+from whir_fleet.evidence import Evidence
 from whir_fleet.models import Alert
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
@@ -76,7 +78,31 @@ def _counts(session: Session, who: Identity) -> dict[str, int]:
 def detail(request: Request, session: Reading, who: Viewer, alert_id: str) -> Response:
     alert, found = api.detail(session, who, alert_id), captures.of(session, who, alert_id=alert_id)
     signal = captures.charts(request, session, found[0].id, captures.BANDS[1]) if found else None
-    return render(request, "alert.html", who, alert=alert, outcomes=tuple(outcomes.OUTCOMES), captures=found, signal=signal)
+    evidence, missing = _evidence(session, who, alert_id)
+    return render(
+        request,
+        "alert.html",
+        who,
+        alert=alert,
+        outcomes=tuple(outcomes.OUTCOMES),
+        captures=found,
+        signal=signal,
+        evidence=evidence,
+        missing=missing,
+    )
+
+
+def _evidence(session: Session, who: Identity, alert_id: str) -> tuple[Evidence | None, str]:
+    """With why there is none."""
+    try:
+        return api.evidence_of(session, who, alert_id), ""
+    except ConflictError as error:
+        return None, str(error)
+
+
+@router.get("/{alert_id}/evidence.pdf")
+def evidence_page(session: Reading, who: Viewer, alert_id: str) -> Response:
+    return api.evidence_page(session, who, alert_id)
 
 
 @router.post("/{alert_id}/acknowledge")

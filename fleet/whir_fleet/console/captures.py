@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from whir_fleet import captures
+from whir_fleet import captures, evidence
 from whir_fleet.api import captures as api
 from whir_fleet.api.context import Reading, Viewer
 from whir_fleet.auth import Identity
@@ -27,9 +27,13 @@ def of(session: Session, who: Identity, **given: str) -> list[api.CaptureView]:
 
 
 def charts(request: Request, session: Session, id: str, to_hz: int | None) -> dict[str, Any]:
-    chosen, capture = units.chosen(request.cookies.get(units.COOKIE)), captures.find(session, id)[0]
+    chosen, (capture, site, *_) = units.chosen(request.cookies.get(units.COOKIE)), captures.find(session, id)
+    machine = evidence.machine_of(session, site, capture)
+    shaft = evidence.shaft(capture, machine)
+    marks = signals.marks(shaft, evidence.orders(machine))
     return {
-        "spectrum": signals.spectrum_chart(session, capture, chosen, to_hz),
+        "shaft": shaft,
+        "spectrum": signals.spectrum_chart(session, capture, chosen, to_hz, marks),
         "waveform": signals.waveform_chart(capture, chosen),
     }
 

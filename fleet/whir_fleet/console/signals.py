@@ -7,20 +7,20 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from whir_fleet import captures
 from whir_fleet.console.units import Units
-from whir_fleet.models import Capture, Machine
+from whir_fleet.evidence import Shaft
+from whir_fleet.models import Capture
 
 Values = npt.NDArray[np.float64]
 
 POINTS: Final = 1200  # of a line on the page
 ROWS: Final = 24  # of a waterfall
 CELLS: Final = 160
+_RACES: Final = ("BPFO", "BPFI")  # marked with their harmonics
 _HARMONICS: Final = 3
-_BEARING: Final = ("bpfo", "bpfi", "bsf", "ftf")
 
 
 def spectrum(capture: Capture) -> tuple[Values, Values]:
@@ -41,7 +41,9 @@ def highest(values: Values, count: int) -> Values:
     return np.maximum.reduceat(values, edges)
 
 
-def spectrum_chart(session: Session, capture: Capture, units: Units, to_hz: float | None) -> dict[str, Any]:
+def spectrum_chart(
+    session: Session, capture: Capture, units: Units, to_hz: float | None, marks: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Lines: the mean of the point's earlier ones where there are any, then this capture. None: up to half the rate."""
     hz, amplitude = spectrum(capture)
     shown = hz <= (to_hz or hz[-1])
@@ -54,7 +56,7 @@ def spectrum_chart(session: Session, capture: Capture, units: Units, to_hz: floa
         "x_unit": "Hz",
         "x": [round(float(value), 2) for value in step],
         "lines": [[float(f"{value * scale:.4g}") for value in highest(line[shown], POINTS)] for line in lines],
-        "marks": [mark for mark in marks(session, capture) if mark["at"] <= step[-1]],
+        "marks": [mark for mark in marks if mark["at"] <= step[-1]],
     }
 
 
@@ -93,23 +95,18 @@ def waterfall(session: Session, newest: list[Capture], to_hz: float) -> dict[str
     }
 
 
-def marks(session: Session, capture: Capture) -> list[dict[str, Any]]:
-    """The shaft's lines and the bearings' at the rated speed, where the machine's plate says it."""
-    machine = session.scalar(select(Machine).where(Machine.name == capture.machine, Machine.site == _site(session, capture)))
-    if machine is None or not machine.rated_rpm:
+def marks(shaft: Shaft | None, orders: dict[str, float]) -> list[dict[str, Any]]:
+    """The shaft's lines and its bearings', `orders` as `evidence.orders` names them. None without a speed."""
+    if shaft is None:
         return []
-    shaft = machine.rated_rpm / 60
-    orders: dict[str, float] = {f"{n}×": float(n) for n in (1, 2)}
-    for bearing in machine.bearings:
-        for key in _BEARING:
-            if bearing.get(key):
-                for n in range(1, _HARMONICS + 1 if key in ("bpfo", "bpfi") else 2):
-                    orders.setdefault(f"{n if n > 1 else ''}{key.upper()}", n * bearing[key])
-    return [{"at": round(order * shaft, 2), "label": label} for label, order in sorted(orders.items(), key=lambda o: o[1])]
-
-
-def _site(session: Session, capture: Capture) -> str:
-    return str(captures.find(session, capture.id)[1])
+    found = {f"{n}×": float(n) for n in (1, 2)}
+    for name, order in orders.items():
+        tone = name.split("|")[1].replace(" x ", "×")
+        for n in range(1, _HARMONICS + 1 if tone in _RACES else 2):
+            found.setdefault(f"{n if n > 1 else ''}{tone}", n * order)
+    return [
+        {"at": round(order * shaft.rpm / 60, 2), "label": label} for label, order in sorted(found.items(), key=lambda o: o[1])
+    ]
 
 
 def _unit(capture: Capture, units: Units) -> tuple[str, float]:

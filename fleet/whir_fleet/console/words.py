@@ -102,6 +102,8 @@ command: Final = {
     "capture": N_("Record a capture"),
     "identify": N_("Blink, to be found"),
 }
+finding_side: Final = {"for": N_("For it"), "against": N_("Against it"), "open": N_("Open")}
+level: Final = {"1x": N_("1×"), "2x": N_("2×"), "3x": N_("3×"), "2 x line": N_("2× mains")}
 trigger: Final = {"alert": N_("At the alert"), "command": N_("Asked for"), "daily": N_("Daily")}
 command_state: Final = {"pending": N_("Waiting for the node"), "accepted": N_("Accepted"), "done": N_("Done")}
 command_result: Final = {
