@@ -8,8 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -207,9 +208,15 @@ def test_without_mosquitto_one_line_says_what_to_do(tmp_path: Path) -> None:
     assert not (tmp_path / "build").exists()
 
 
-def test_a_bench_that_is_ended_on_its_way_takes_all_its_processes_and_its_folder_with_it(tmp_path: Path) -> None:
-    folders = tmp_path / "temporary"
-    folders.mkdir()
+@pytest.fixture
+def folders() -> Iterator[Path]:
+    """For temporary folders: PostgreSQL, another user than root, may enter it; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+def test_a_bench_that_is_ended_on_its_way_takes_all_its_processes_and_its_folder_with_it(tmp_path: Path, folders: Path) -> None:
     command = [sys.executable, "-m", "whir_tools.cli", "bench", "fleet", "--quick", "--json"]
     bench = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(folders)}, cwd=tmp_path, stderr=subprocess.PIPE)
     started: dict[str, psutil.Process] = {}
