@@ -118,7 +118,7 @@ def _points(
 ) -> list[tuple[str | None, str | None, list[Period]]]:
     """(point, position, who listened there and when); a node that is its own machine has no point."""
     found: list[tuple[str | None, str | None, list[Period]]] = []
-    ids = dict(session.execute(select(Node.name, Node.id).where(Node.site == site)).tuples().all()) if machine else {}
+    ids = {n: i for n, i in session.execute(select(Node.name, Node.id).where(Node.site == site))} if machine else {}
     for point in registry.points_of(session, [machine.id] if machine else []):
         periods = [
             Period(ids[a.node], a.node, a.from_ms, a.until_ms or 2**62)
