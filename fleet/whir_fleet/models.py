@@ -194,6 +194,9 @@ class Telemetry(Base):
     quality: Mapped[int | None] = mapped_column(U32)
     novelty: Mapped[int | None] = mapped_column(U32)
     zone: Mapped[str | None] = mapped_column(Text)
+    zone_reason: Mapped[str | None] = mapped_column(Text)
+    velocity: Mapped[int | None] = mapped_column(U32)  # 1e-6 m/s
+    velocity_hz: Mapped[int | None] = mapped_column(U32)
     rms: Mapped[int | None] = mapped_column(U32)
     unit: Mapped[str | None] = mapped_column(Text)
     model: Mapped[str | None] = mapped_column(Text)
@@ -218,6 +221,9 @@ class TelemetryHour(Base):
     rms_sum: Mapped[int] = mapped_column(BigInteger)
     rms_count: Mapped[int] = mapped_column(BigInteger)
     rms_max: Mapped[int | None] = mapped_column(U32)
+    velocity_sum: Mapped[int] = mapped_column(BigInteger)
+    velocity_count: Mapped[int] = mapped_column(BigInteger)
+    velocity_max: Mapped[int | None] = mapped_column(U32)
     novelty_max: Mapped[int | None] = mapped_column(U32)
 
 

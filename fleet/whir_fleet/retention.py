@@ -19,8 +19,9 @@ HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 SLICE = 10_000  # rows in one transaction: ingest waits for it on SQLite
 
-_SUMS: Final = ("messages", "windows", "p_sum", "rms_sum", "rms_count")
-_HIGHEST: Final = ("rms_max", "novelty_max")
+_SUMS: Final = ("messages", "windows", "p_sum", "rms_sum", "rms_count", "velocity_sum", "velocity_count")
+_HIGHEST: Final = ("rms_max", "velocity_max", "novelty_max")
+_READ: Final = ("node_id", "at_ms", "verdict", "windows", "p", "rms", "velocity", "novelty")
 _SUM = "{n} = telemetry_hour.{n} + excluded.{n}"
 _MAX = (
     "{n} = CASE WHEN telemetry_hour.{n} >= excluded.{n} OR excluded.{n} IS NULL THEN telemetry_hour.{n} ELSE excluded.{n} END"
@@ -42,7 +43,7 @@ def prune(session: Session, now_ms: int, raw_days: int, hourly_days: int) -> boo
     last_ms = session.scalar(oldest.offset(SLICE).limit(1))
     until_ms = horizon_ms if last_ms is None else last_ms + 1
     row = table(Telemetry)
-    taken = (row.c.boot, row.c.seq, row.c.node_id, row.c.at_ms, row.c.verdict, row.c.windows, row.c.p, row.c.rms, row.c.novelty)
+    taken = [row.c[name] for name in ("boot", "seq", *_READ)]
     gone = session.execute(row.delete().where(row.c.at_ms < until_ms).returning(*taken)).all()
     highest: dict[tuple[int, int], int] = {}
     for boot, seq, node_id, *_ in gone:
@@ -59,13 +60,14 @@ _COUNTS: Final = ("node_id", "boot", "first_seq", "last_seq", "received", "prune
 
 
 def _hours(rows: Iterable[Any]) -> list[tuple[Any, ...]]:
-    """(node, at, verdict, windows, p, rms, novelty) to rows of `telemetry_hour`, sorted by key."""
+    """Rows of `_READ` to rows of `telemetry_hour`, sorted by key."""
     found: dict[tuple[int, int, str], list[Any]] = {}
-    for node_id, at_ms, verdict, windows, p, rms, novelty in rows:
-        hour = found.setdefault((node_id, at_ms // HOUR_MS * HOUR_MS, verdict), [0, 0, 0, 0, 0, None, None])
-        for place, value in enumerate((1, windows, p, rms or 0, rms is not None)):
+    blank = [0] * len(_SUMS) + [None] * len(_HIGHEST)
+    for node_id, at_ms, verdict, windows, p, rms, velocity, novelty in rows:
+        hour = found.setdefault((node_id, at_ms // HOUR_MS * HOUR_MS, verdict), blank.copy())
+        for place, value in enumerate((1, windows, p, rms or 0, rms is not None, velocity or 0, velocity is not None)):
             hour[place] += value
-        for place, value in ((5, rms), (6, novelty)):
+        for place, value in enumerate((rms, velocity, novelty), len(_SUMS)):
             if value is not None and (hour[place] is None or value > hour[place]):
                 hour[place] = value
     return [(*key, *values) for key, values in sorted(found.items())]
@@ -76,7 +78,7 @@ def hourly(session: Session, node_id: int, since_ms: int, until_ms: int) -> list
     old = select(TelemetryHour).where(TelemetryHour.node_id == node_id)
     old = old.where(TelemetryHour.hour_ms >= since_ms, TelemetryHour.hour_ms < until_ms)
     t = Telemetry
-    raw = select(t.node_id, t.at_ms, t.verdict, t.windows, t.p, t.rms, t.novelty).where(t.node_id == node_id)
+    raw = select(*(getattr(t, name) for name in _READ)).where(t.node_id == node_id)
     young = _hours(session.execute(raw.where(t.at_ms >= since_ms, t.at_ms < until_ms)))
     rows = [tuple(getattr(hour, name) for name in _COLUMNS) for hour in session.scalars(old)] + young
     merged: dict[tuple[int, str], dict[str, Any]] = {}

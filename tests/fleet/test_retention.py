@@ -46,7 +46,16 @@ def hours(database: Database) -> list[dict[str, Any]]:
 
 def test_an_hour_says_the_same_before_and_after_its_rows_are_gone(database: Database, says: Says) -> None:
     readings = [
-        says("telemetry", seq=i, ts=T0 + i * 600_000, p=900 + i, windows=2, rms=... if i == 3 else 30 + i, verdict=verdict)
+        says(
+            "telemetry",
+            seq=i,
+            ts=T0 + i * 600_000,
+            p=900 + i,
+            windows=2,
+            rms=... if i == 3 else 30 + i,
+            velocity=900 + i,
+            verdict=verdict,
+        )
         for i, verdict in enumerate(["normal"] * 5 + ["bearing"] + ["normal"] * 6)
     ]
     put(database, *readings)
@@ -57,6 +66,7 @@ def test_an_hour_says_the_same_before_and_after_its_rows_are_gone(database: Data
         (HOUR_MS, "normal", 6),
     ]
     assert before[1] | {"p_sum": 4510, "rms_sum": 127, "rms_count": 4, "rms_max": 34, "novelty_max": None} == before[1]
+    assert before[1] | {"velocity_sum": 4510, "velocity_count": 5, "velocity_max": 904} == before[1]
     age(database, T0 + 7 * DAY_MS + HOUR_MS)  # the first hour only
     assert (count(database, Telemetry), count(database, TelemetryHour)) == (6, 2)
     assert hours(database) == before

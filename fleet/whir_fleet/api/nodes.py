@@ -104,14 +104,16 @@ class NodeDetail(NodeView):
 
 
 class TelemetryView(BaseModel):
-    """`at_ms` is the node's clock where it is synchronized, else the time of arrival. Probabilities are permille."""
+    """`at_ms` is the node's clock where it is synchronized, else the time of arrival. Probabilities are permille; `velocity` is
+    1e-6 m/s RMS from 10 Hz to `velocity_hz`; without a zone `zone_reason` says why."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
                 "site": "plant-1", "node": "pump-3", "boot": 4, "seq": 118, "at_ms": 1790000000000, "verdict": "normal",
-                "p": 973, "windows": 480, "quality": 0, "novelty": None, "zone": None, "rms": 31, "unit": "g",
-                "model": "synth12k", "counter": 2, "slot": "b", "classes": {"normal": 973, "imbalance": 20, "bearing": 7},
+                "p": 973, "windows": 480, "quality": 0, "novelty": None, "zone": "A", "zone_reason": None,
+                "velocity": 910, "velocity_hz": 1000, "rms": 31, "unit": "g", "model": "synth12k", "counter": 2,
+                "slot": "b", "classes": {"normal": 973, "imbalance": 20, "bearing": 7},
                 "verdicts": {"normal": 58},
             }
         }
@@ -128,6 +130,9 @@ class TelemetryView(BaseModel):
     quality: int | None
     novelty: int | None
     zone: str | None
+    zone_reason: str | None
+    velocity: int | None
+    velocity_hz: int | None
     rms: int | None
     unit: str | None
     model: str | None
@@ -138,13 +143,13 @@ class TelemetryView(BaseModel):
 
 
 class HourView(BaseModel):
-    """One verdict in one hour. Means are sums over counts; probabilities are permille."""
+    """One verdict in one hour. Means are sums over counts; probabilities are permille, velocities 1e-6 m/s."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
                 "hour_ms": 1789999200000, "verdict": "normal", "messages": 60, "windows": 28800, "p_mean": 951,
-                "rms_mean": 31, "rms_max": 44, "novelty_max": None,
+                "rms_mean": 31, "rms_max": 44, "velocity_mean": 870, "velocity_max": 1010, "novelty_max": None,
             }
         }
     )  # fmt: skip
@@ -156,6 +161,8 @@ class HourView(BaseModel):
     p_mean: int
     rms_mean: int | None
     rms_max: int | None
+    velocity_mean: int | None
+    velocity_max: int | None
     novelty_max: int | None
 
 
@@ -348,12 +355,18 @@ def hours(session: Reading, _: Viewer, site: str, name: str, since_ms: Since = N
     found = retention.hourly(session, devices.find(session, site, name).id, since, until)
     return [
         HourView(
-            **{key: hour[key] for key in ("hour_ms", "verdict", "messages", "windows", "rms_max", "novelty_max")},
+            **{key: hour[key] for key in HourView.model_fields.keys() & hour.keys()},
             p_mean=hour["p_sum"] // hour["messages"],
-            rms_mean=hour["rms_sum"] // hour["rms_count"] if hour["rms_count"] else None,
+            rms_mean=_mean(hour, "rms"),
+            velocity_mean=_mean(hour, "velocity"),
         )
         for hour in found
     ]
+
+
+def _mean(hour: dict[str, Any], name: str) -> int | None:
+    count: int = hour[f"{name}_count"]
+    return hour[f"{name}_sum"] // count if count else None
 
 
 @router.get("/events")
