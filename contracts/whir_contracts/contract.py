@@ -567,3 +567,5 @@ NVS: Final[dict[str, tuple[str, dict[str, str]]]] = {
 }
 CONSOLE_BAUD: Final = 115200
 CONSOLE_LINE_MAX_BYTES: Final = 1024
+CONSOLE_SAMPLES_MS: Final = 5000
+CONSOLE_NETWORK_MS: Final = 20000

@@ -283,6 +283,11 @@ class VirtualNode:
         self._now_us = 0
         self.restart_asked = False
 
+    @property
+    def core(self) -> Any:
+        """The C node, for what else works on it; valid until `reboot` or `close`."""
+        return self._running()
+
     def _running(self) -> Any:
         if not self.powered:
             raise PowerError(f"{self.config.site}/{self.config.name}: no power")

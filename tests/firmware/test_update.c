@@ -74,7 +74,7 @@ static int prove(ram_t *ram, const whir_bundle_t *bundle)
     static int16_t window[WHIR_WINDOW_SAMPLES_MAX];
     static int32_t features[64], fft[WHIR_FEATURES_SCRATCH_WORDS];
     static int8_t input[64];
-    const whir_update_scratch_t scratch = {window, features, fft, input, WHIR_WINDOW_SAMPLES_MAX, 64, 64};
+    const whir_golden_scratch_t scratch = {window, features, fft, input, WHIR_WINDOW_SAMPLES_MAX, 64, 64};
     whir_inference_t *engine = make_bundle_engine();
     whir_model_info_t info;
     int err = engine->load(engine, bundle->model.data, bundle->model.bytes, NULL, 0, &info);

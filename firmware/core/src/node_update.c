@@ -84,10 +84,9 @@ void whir_node_tell_trial(whir_node_t *node, uint64_t now_ms)
     tell(node, WHIR_EVENT_KIND_UPDATE_TRIAL, 0, now_ms);
 }
 
-/* Everything that can speak against the bundle, then the one commit. Samples pushed meanwhile wait in the port's FIFO. */
-static int install(whir_node_t *node, whir_bundle_t *candidate, uint64_t now_ms)
+static whir_golden_scratch_t scratch_of(whir_node_t *node)
 {
-    const whir_update_scratch_t scratch = {
+    return (whir_golden_scratch_t){
         .window = node->frame,
         .features = node->features,
         .fft = node->scratch,
@@ -96,6 +95,20 @@ static int install(whir_node_t *node, whir_bundle_t *candidate, uint64_t now_ms)
         .feature_words = WHIR_NODE_FRAME_WORDS,
         .input_bytes = WHIR_NODE_FRAME_WORDS,
     };
+}
+
+int whir_node_prove(whir_node_t *node, whir_golden_mismatch_t *mismatch)
+{
+    const whir_golden_scratch_t scratch = scratch_of(node);
+    int err = node->serving ? 0 : whir_node_open(node); /* why there is no model */
+
+    return err < 0 ? err : whir_golden_prove(&node->bundle, node->ports.engine, &node->info, &scratch, mismatch);
+}
+
+/* Everything that can speak against the bundle, then the one commit. Samples pushed meanwhile wait in the port's FIFO. */
+static int install(whir_node_t *node, whir_bundle_t *candidate, uint64_t now_ms)
+{
+    const whir_golden_scratch_t scratch = scratch_of(node);
     int err = whir_update_verify(&node->update, candidate);
 
     if (err < 0) {

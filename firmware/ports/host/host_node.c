@@ -124,6 +124,11 @@ static void engine_choose(host_node_t *node)
     node->engine.invoke = other_invoke;
 }
 
+whir_node_t *host_node_core(host_node_t *node)
+{
+    return &node->core;
+}
+
 static whir_node_layout_t layout(uint8_t capture_slots)
 {
     whir_node_layout_t l;

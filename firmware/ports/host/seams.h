@@ -5,10 +5,12 @@
 
 #include "host_crypto.h"
 #include "host_flash.h"
+#include "host_node.h"
 #include "whir/whir.h"
 
 /* The core's view of the objects that Python holds. */
 whir_crypto_t *host_crypto_seam(host_crypto_t *crypto);
 whir_flash_t *host_flash_seam(host_flash_t *flash);
+whir_node_t *host_node_core(host_node_t *node);
 
 #endif

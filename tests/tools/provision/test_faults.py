@@ -30,7 +30,7 @@ def outcome(factory: Any) -> tuple[str, str]:
     ("fault", "says"),
     [
         pytest.param("noise", "the limit is 2000", marks=pytest.mark.long),
-        pytest.param("sensor", "'none' answers", marks=pytest.mark.long),
+        pytest.param("sensor", "none answers, not lsm6dsox; noise: no samples", marks=pytest.mark.long),
         pytest.param("wifi", "no network of this name", marks=pytest.mark.long),
     ],
 )

@@ -547,5 +547,7 @@
 #define WHIR_NVS_BUNDLE_KEYS "bundle_keys" /* blob: up to four of key_id u32 little-endian and an uncompressed P-256 point of 65 bytes */
 #define WHIR_CONSOLE_BAUD 115200
 #define WHIR_CONSOLE_LINE_MAX_BYTES 1024
+#define WHIR_CONSOLE_SAMPLES_MS 5000
+#define WHIR_CONSOLE_NETWORK_MS 20000
 
 #endif

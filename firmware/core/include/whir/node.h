@@ -98,6 +98,9 @@ int whir_node_command(whir_node_t *node, const void *payload, uint32_t bytes, ui
 int whir_node_bundle_data(whir_node_t *node, const void *data, uint32_t bytes, uint64_t now_ms);
 /* The fetch is over: 0, or a negative code when it failed. */
 int whir_node_bundle_end(whir_node_t *node, int error, uint64_t now_ms);
+/* Runs the golden vectors of the model in service: how many; WHIR_ERR_BUNDLE_GOLDEN with the first that failed; without a model
+ * why there is none; or another error. Takes as long as they do. */
+int whir_node_prove(whir_node_t *node, whir_golden_mismatch_t *mismatch);
 /* 1 once this application has shown that it works: a model serves, the sensor gives verdicts, and the fleet has receipted what
  * was told. Until then a port keeps the application before it to go back to. */
 int whir_node_proven(const whir_node_t *node);

@@ -30,13 +30,18 @@ typedef struct whir_golden_mismatch {
 } whir_golden_mismatch_t;
 
 /* Scratch for proving, the caller's: one window, its features, WHIR_FEATURES_SCRATCH_WORDS for the FFT, the input tensor. */
-typedef struct whir_update_scratch {
+typedef struct whir_golden_scratch {
     int16_t *window;
     int32_t *features;
     int32_t *fft;
     int8_t *input;
     uint32_t window_words, feature_words, input_bytes;
-} whir_update_scratch_t;
+} whir_golden_scratch_t;
+
+/* Runs every golden vector of `bundle` on `engine`, already loaded with its model. How many there are; WHIR_ERR_BUNDLE_GOLDEN
+ * with the first that failed in `mismatch`; or another error. */
+int whir_golden_prove(const whir_bundle_t *bundle, whir_inference_t *engine, const whir_model_info_t *info,
+                      const whir_golden_scratch_t *scratch, whir_golden_mismatch_t *mismatch);
 
 typedef struct whir_update {
     whir_slots_t *slots;
@@ -75,10 +80,10 @@ int whir_update_write(whir_update_t *u, const uint8_t *data, uint32_t bytes);
 /* The download is over: flush, then open and check the bundle in its slot. 0 and `bundle` open, or the reason (then the phase
  * is idle again). */
 int whir_update_verify(whir_update_t *u, whir_bundle_t *bundle);
-/* Runs every golden vector of `bundle` on `engine` (already loaded with its model). 0, or WHIR_ERR_BUNDLE_GOLDEN with
- * u->mismatch filled, or another error (then the phase is idle again). */
+/* whir_golden_prove with what was verified. 0, or WHIR_ERR_BUNDLE_GOLDEN with u->mismatch filled, or another error (then the
+ * phase is idle again). */
 int whir_update_prove(whir_update_t *u, const whir_bundle_t *bundle, whir_inference_t *engine, const whir_model_info_t *info,
-                      const whir_update_scratch_t *scratch);
+                      const whir_golden_scratch_t *scratch);
 /* One commit: the target is in service, on trial; the slot that was in service is kept to go back to. */
 int whir_update_trial(whir_update_t *u, const char *action, uint64_t deadline_ms);
 /* The report of the trial has been receipted: no older counter is accepted any more. */

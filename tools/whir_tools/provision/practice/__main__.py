@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import socket
 import threading
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from esp32_mock_bootloader import server
 
+from whir_node.errors import CoreError
 from whir_tools.provision import layout, practice
 from whir_tools.provision.errors import ProvisionError
 from whir_tools.provision.practice.board import FAULTS, Board, Kept
@@ -64,16 +64,19 @@ def serve(board: Board, listener: socket.socket) -> None:
 
 def _console(board: Board, connection: socket.socket) -> None:
     """Questions and answers until the station hangs up."""
-    connection.sendall(b"ESP-ROM:practice\r\nI (31) boot: whir\r\n")
-    for line in connection.makefile("rb"):
+
+    def say(line: bytes) -> None:
+        connection.sendall(line + b"\r\n")
+
+    say(b"ESP-ROM:practice\r\nI (31) boot: whir")
+    for line in connection.makefile("r", encoding="utf-8", errors="replace"):
         try:
-            question = json.loads(line)
-            for reply in answer(board, question):
-                connection.sendall(json.dumps(reply).encode() + b"\r\n")
-            if question.get("c") == "selftest" and board.hears is not None:
+            if line.strip():
+                answer(board, line, say)
+            if line.startswith("selftest") and board.hears is not None:
                 go_on(board)
-        except (ValueError, ProvisionError, KeyError) as error:
-            connection.sendall(f"E (40) whir: {error!r}\r\n".encode())
+        except (ProvisionError, CoreError) as error:
+            say(f"E (40) whir: {error}".encode())
 
 
 def main() -> None:

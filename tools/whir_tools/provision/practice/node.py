@@ -2,56 +2,44 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import random
 import ssl
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+import numpy.typing as npt
 import paho.mqtt.client as mqtt
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from paho.mqtt.enums import CallbackAPIVersion
 
 from whir_contracts import recording
 from whir_contracts.contract import NVS, TOPIC_PREFIX, Unit
+from whir_contracts.params import FeatureParams
 from whir_contracts.recording import SensorFacts
 from whir_node.bundle import BundleInfo, inspect
 from whir_node.errors import CoreError
+from whir_node.factory import STEP_MS, Factory, private_key_der, refuses
 from whir_node.mqtt import BrokerAddress
 from whir_node.node import NodeConfig, VirtualNode
 from whir_node.replay import Replay, Segment
 from whir_node.runner import NodeRunner
 from whir_tools.provision import layout, nvs
 from whir_tools.provision.errors import ProvisionError
-from whir_tools.provision.keys import DEVELOPMENT_KEY_ID
 from whir_tools.provision.practice.board import Board
 
 _TABLE_PLACES = range(0x8000, 0x10000, 0x1000)
 _BROKER_S = 10.0
 _TELEMETRY_MS = 5_000
-
-
-class Link:
-    """The core's link while it is tested: keeps events, notes that a fetch was asked for."""
-
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-
-    def publish(self, topic: str, payload: bytes, retained: bool) -> bool:
-        if topic == "event":
-            self.events.append(json.loads(payload))
-        return True
-
-    def fetch(self, url: str, size: int) -> bool:
-        return True
+_QUIET_UG, _LOUD_UG = 400, 90_000
+_RNG = np.random.default_rng()
 
 
 class Node:
@@ -87,52 +75,34 @@ class Node:
         data = slot[: int.from_bytes(slot[8:12], "little")]
         return data, inspect(data, self.bundle_keys(), hardware_class=str(self.identity["hardware"]))
 
-    def golden(self) -> dict[str, Any]:
-        """The core takes the flashed bundle as if over the air, and runs its golden vectors before it commits."""
+    def refused(self) -> str | None:
+        """Why no node runs from this flash."""
+        if not self.identity:
+            return "no identity"
+        build_refuses = refuses(bool(self.identity["development"]), bytes(self.identity["bundle_keys"]))
+        return build_refuses if self._board.release_build else None
+
+    def boot(self) -> VirtualNode:
+        """The core with the flashed bundle, or without one that it does not take."""
         try:
             data, info = self.bundle()
-        except CoreError as error:
-            return {"vectors": 0, "failed": 1, "code": error.code_name}
-        link = Link()
-        p = info.params
-        sensor = SensorFacts(
-            name=self._board.sensor[:23], rate_mhz=p.rate_hz * 1000, bandwidth_hz=p.bandwidth_hz, range_milli=p.range_mg,
-            noise_ug_rthz=1, lsb_nano=p.lsb_nano, unit=Unit(p.unit), channels=p.channels,
-        )  # fmt: skip
+            rest, hardware = at_rest(self._board, info.params), info.hardware_class
+        except CoreError:
+            data, rest, hardware = None, at_rest(self._board, None), str(self.identity["hardware"])
         config = NodeConfig(
-            site=str(self.identity["site"]), name=str(self.identity["node"]), sensor=sensor, hardware_class=info.hardware_class
-        )
-        with VirtualNode(config, public_keys=self.bundle_keys(), link=link) as node:
-            node.connected(True)
-            node.command(
-                {"v": 1, "c": "update", "id": "selftest", "exp": 4_000_000_000, "url": "http://slot/a", "bytes": len(data)}
-            )
-            sent, ended = 0, False
-            for _ in range(20_000):
-                if sent < len(data) and node.bundle_data(data[sent : sent + 1024]):
-                    sent += 1024
-                elif sent >= len(data) and not ended:
-                    node.bundle_end()
-                    ended = True
-                node.wait(20)
-                ends = [e for e in link.events if e["kind"] in ("update_trial", "update_refused")]
-                if ends:
-                    break
-        vectors = sum(int.from_bytes(part[:4], "little") for part in (info.golden_tensors, info.golden_windows))
-        if ends and ends[0]["kind"] == "update_trial":
-            return {"vectors": vectors, "failed": 0}
-        where = {
-            name: ends[0][name]
-            for name in ("code", "vector", "byte", "got", "wanted")
-            if ends and ends[0].get(name) is not None
-        }
-        return {"vectors": vectors, "failed": 1, **where}
+            site=str(self.identity["site"]), name=str(self.identity["node"]), sensor=rest, hardware_class=hardware,
+            firmware_version="practice",
+        )  # fmt: skip
+        return VirtualNode(config, public_keys=self.bundle_keys(), link=_Nowhere(), first_bundle=data)
 
     def tls(self) -> ssl.SSLContext:
         """The flashed certificate and key, and whom they trust."""
         context = ssl.create_default_context(cadata=bytes(self.identity["broker_ca"]))
         certificate = x509.load_der_x509_certificate(bytes(self.identity["certificate"]))
-        key = self._board.own_key or serialization.load_der_private_key(bytes(self.identity["private_key"]), None)
+        own = self._board.own_key
+        key_der = bytes(self.identity["private_key"]) if own is None else private_key_der(own)
+        key = serialization.load_der_private_key(key_der, None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey), "the contract's key"
         pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
         with tempfile.NamedTemporaryFile() as file:  # 0600; the context takes files only
             file.write(certificate.public_bytes(pem) + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
@@ -185,40 +155,70 @@ def go_on(board: Board) -> None:
         threading.Thread(target=Node(board).run, args=(board.hears, board.stop), daemon=True).start()
 
 
-def answer(board: Board, question: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the node says on its console."""
-    nonce = question.get("nonce")
-    if question.get("c") == "who":
-        return [{"t": "who", "nonce": nonce, "mac": board.mac}]
-    if question.get("c") == "csr":
-        board.own_key = board.own_key or ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, board.mac)])
-        request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(board.own_key, hashes.SHA256())
-        der = request.public_bytes(serialization.Encoding.DER)
-        return [{"t": "csr", "nonce": nonce, "der": base64.b64encode(der).decode()}]
-    if question.get("c") != "selftest":
-        return []
-    node = Node(board)
-    if not node.identity:
-        return []
-    identity = node.identity
-    if board.release_build and (identity["development"] or any(key_id >= DEVELOPMENT_KEY_ID for key_id in node.bundle_keys())):
-        return [{"t": "node", "nonce": nonce, "code": "development keys in a release build"}, {"t": "end", "nonce": nonce}]
-    golden = node.golden()
-    try:
-        info: BundleInfo | None = node.bundle()[1]
-    except CoreError:
-        info = None
-    boot, encryption = board.locks()
-    wifi = {"code": "no network of this name"} if board.fault == "wifi" else {"rssi_dbm": -50}
-    return [
-        {"t": "node", "nonce": nonce, **{name: identity[name] for name in ("serial", "site", "node")}, "mac": board.mac,
-         "hardware": identity["hardware"], "fw": "practice", "model": info.model_name if info else None,
-         "model_version": info.model_version if info else None, "secure_boot": boot, "flash_encryption": encryption},
-        {"t": "sensor", "part": "none" if board.fault == "sensor" else board.sensor},
-        {"t": "noise", "ug": 90_000 if board.fault == "noise" else random.SystemRandom().randint(300, 500)},
-        {"t": "golden", **golden},
-        {"t": "wifi", **wifi},
-        {"t": "broker", "code": node.broker() if "code" not in wifi else "no network"},
-        {"t": "end", "nonce": nonce},
-    ]  # fmt: skip
+class _Nowhere:
+    """The core's link while it is tested: the connection to the broker is a test of its own."""
+
+    def publish(self, topic: str, payload: bytes, retained: bool) -> bool:
+        return True
+
+    def fetch(self, url: str, size: int) -> bool:
+        return False
+
+
+def at_rest(board: Board, params: FeatureParams | None) -> SensorFacts:
+    """The board's sensor, as the model asks for it."""
+    rate_hz, bandwidth_hz, range_mg, lsb_nano, unit, channels = (
+        (1000, 500, 2000, 61_000, Unit.G, 3)
+        if params is None
+        else (params.rate_hz, params.bandwidth_hz, params.range_mg, params.lsb_nano, Unit(params.unit), params.channels)
+    )
+    return SensorFacts(
+        name=board.sensor[:23], rate_mhz=rate_hz * 1000, bandwidth_hz=bandwidth_hz, range_milli=range_mg, noise_ug_rthz=1,
+        lsb_nano=lsb_nano, unit=unit, channels=channels,
+    )  # fmt: skip
+
+
+class Face:
+    """What the core's factory sees of this board, and its serial line."""
+
+    def __init__(self, board: Board, node: Node, say: Callable[[bytes], None]) -> None:
+        self._board, self._node, self.say = board, node, say
+        self.serial, self.mac = str(node.identity.get("serial", "")), board.mac
+        self.part = None if board.fault == "sensor" else board.sensor
+        self.secure_boot, self.flash_encryption = board.locks()
+        self.refused = node.refused()
+        self._broker: str | None = None
+
+    def wifi(self) -> tuple[str, int]:
+        return ("no network of this name", 0) if self._board.fault == "wifi" else ("ok", -50)
+
+    def broker(self) -> str:
+        self._broker = self._broker or self._node.broker()
+        return self._broker
+
+    def key(self) -> ec.EllipticCurvePrivateKey:
+        self._board.own_key = self._board.own_key or ec.generate_private_key(ec.SECP256R1())
+        return self._board.own_key
+
+
+def answer(board: Board, question: str, say: Callable[[bytes], None]) -> None:
+    """Boots from the flash and lets the core answer one line of the console; `say` gets each line of the answer."""
+    booted = Node(board)
+    face = Face(board, booted, say)
+    with ExitStack() as stack:
+        node = None if face.refused else stack.enter_context(booted.boot())
+        factory = Factory(face, node)
+        factory.ask(question)
+        while factory.step(_rest(board, node)):
+            pass
+
+
+def _rest(board: Board, node: VirtualNode | None) -> npt.NDArray[np.int16]:
+    """20 ms of a sensor that lies still: its noise, and gravity on the last axis."""
+    if node is None or board.fault == "sensor":
+        return np.empty((0, 3), np.int16)
+    sensor = node.config.sensor
+    noise_ug = _LOUD_UG if board.fault == "noise" else _QUIET_UG
+    counts = _RNG.normal(0, noise_ug * 1000 / sensor.lsb_nano, (sensor.rate_mhz * STEP_MS // 1_000_000, sensor.channels))
+    counts[:, -1] += min(1_000_000_000 // sensor.lsb_nano, 16_000)
+    return np.round(counts).astype(np.int16)
