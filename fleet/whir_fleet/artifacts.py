@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from whir_contracts import contract
+from whir_fleet import evaluation
 from whir_fleet.bundle_store import BundleStore
 from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, SettingsError
 from whir_fleet.models import Action, Artifact, Rehearsal, Rollout
@@ -112,6 +113,7 @@ def upload(
         uploaded_ms=now_ms,
         uploaded_by=who,
         pass_through=False,
+        evaluation=evaluation.read(info.evaluation),
     )
     session.add(artifact)
     session.flush()

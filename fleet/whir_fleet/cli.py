@@ -72,8 +72,14 @@ def nodes(url: UrlOption = None, as_json: JsonOption = False) -> None:
 def command(
     node: Annotated[str, typer.Argument(metavar="SITE/NODE")],
     what: Annotated[
-        str, typer.Argument(help="measure, capture, identify (it blinks), commission, or rollback to the other slot")
+        str,
+        typer.Argument(help="measure, capture, identify (it blinks), commission, thresholds, restart, rollback, factory_reset"),
     ],
+    raise_permille: Annotated[int | None, typer.Option("--raise", help="thresholds: a fault is raised from here on")] = None,
+    clear_permille: Annotated[
+        int | None, typer.Option("--clear", help="thresholds: it clears below; both 0: the bundle's")
+    ] = None,
+    seconds: Annotated[int | None, typer.Option(help="commission and identify: how long")] = None,
     ttl_s: Annotated[int, typer.Option(min=1, help="what the node has not got by then it must not do")] = 300,
     url: UrlOption = None,
     as_json: JsonOption = False,
@@ -82,7 +88,10 @@ def command(
 
     Example: whir fleet command plant-1/pump-3 measure
     """
-    answer = Remote(url).call("POST", f"/nodes/{node}/commands", json={"c": what, "ttl_s": ttl_s})
+    asked = {"c": what, "ttl_s": ttl_s}
+    more = {"raise_permille": raise_permille, "clear_permille": clear_permille, "seconds": seconds}
+    asked |= {name: value for name, value in more.items() if value is not None}
+    answer = Remote(url).call("POST", f"/nodes/{node}/commands", json=asked)
     if as_json:
         print_json(answer)
     else:

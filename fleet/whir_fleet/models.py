@@ -513,6 +513,7 @@ class Artifact(Base):
     uploaded_ms: Mapped[int] = mapped_column(BigInteger)
     uploaded_by: Mapped[str] = mapped_column(Text)
     pass_through: Mapped[bool]  # a node that is older has to run it before it takes a newer one
+    evaluation: Mapped[dict[str, Any] | None]
 
 
 class Command(Base):

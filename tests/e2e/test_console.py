@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import console_fleet
 import numpy as np
 import pytest
 import rig
+from console_visit import DESKTOP, NEEDS, PHONE, WAIT_MS, Visit, pages, start
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
+from sqlalchemy import select
 
 from whir_contracts.contract import Profile
 from whir_contracts.recording import Recording
@@ -25,9 +25,8 @@ from whir_fleet.auth import Role
 from whir_fleet.clock import now_ms
 from whir_fleet.console.pages import PATH
 from whir_fleet.db import insert_rows
-from whir_fleet.models import Node, table
+from whir_fleet.models import Command, Node, table
 from whir_fleet.service import FleetService
-from whir_fleet.settings import Settings
 from whir_node.mqtt import BrokerAddress
 from whir_node.node import NodeConfig
 from whir_node.replay import Replay, Segment
@@ -35,58 +34,9 @@ from whir_node.runner import NodeRunner
 from whir_tools.demo.plant import CorruptedDownload
 from whir_tools.web.build import ROOT
 
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 AXE = ROOT / "build/npm/node_modules/axe-core/axe.min.js"
-VENDOR = ROOT / "fleet/whir_fleet/console/static/vendor"
-DESKTOP, PHONE = {"width": 1360, "height": 860}, {"width": 390, "height": 844}
 BYTES_MAX = 300_000
-WAIT_MS = 90_000  # for what a node or the fleet has to do first
 SPEED = 10.0
-expect.set_options(timeout=WAIT_MS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.fail("chromium is missing: apt-get install chromium")
-    assert VENDOR.is_dir(), "the files of npm are missing: ci/install.sh test"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
-        yield started
-        started.close()
-
-
-def start(folder: Path, **settings: Any) -> FleetService:
-    return FleetService(Settings.load(data_dir=folder, api_port=0, broker_port=0, **settings))
-
-
-class Visit:
-    """A browser in which somebody has signed in. Leaving it fails when a page reported an error or asked another host."""
-
-    def __init__(self, browser: Browser, service: FleetService, role: Role, **options: Any) -> None:
-        self.url, self.wrong = service.url, list[str]()
-        self.context: BrowserContext = browser.new_context(viewport=options.pop("viewport", DESKTOP), **options)
-        self.context.set_default_timeout(WAIT_MS)
-        self.page = self.context.new_page()
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None)
-        self.page.on("request", lambda asked: self.wrong.append(asked.url) if not asked.url.startswith(self.url) else None)
-        self.go("/sign-in")
-        self.page.get_by_label("Access token").fill(service.create_token(role.name.lower(), role))
-        self.page.get_by_role("button", name="Sign in").click()
-        expect(self.page.get_by_role("heading", name="Overview")).to_be_visible()
-
-    def go(self, place: str) -> Page:
-        self.page.goto(self.url + PATH + place)
-        return self.page
-
-    def __enter__(self) -> Visit:
-        return self
-
-    def __exit__(self, error: object, *_: object) -> None:
-        self.context.close()
-        assert error is not None or self.wrong == []
 
 
 # --- the story ---
@@ -238,20 +188,6 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FleetS
         yield service, console_fleet.furnish(service, now_ms())
 
 
-def places(alerts: dict[str, str]) -> dict[str, Role]:
-    """Every page, with the role that it takes."""
-    bundles = [f"{counter:064x}" for counter in (2, 3)]
-    viewer = [
-        "/", "/alerts", "/alerts?show=resolved", f"/alerts/{alerts['pump-2']}", "/machines",
-        "/machines/plant-1/pump-2?span=week", "/machines/plant-1/mixer-4", "/rollouts", "/models", f"/models/{bundles[1]}",
-        f"/models/compare?a={bundles[0]}&b={bundles[1]}", "/settings/machines", "/settings/machines/plant-1/pump-2",
-        "/settings/maintenance", "/settings/sites",
-    ]  # fmt: skip
-    operator = [f"/rollouts/new?sha256={bundles[1]}&name=x"]
-    admin = ["/settings/tokens", "/settings/channels", "/settings/audit"]
-    return dict.fromkeys(viewer, Role.VIEWER) | dict.fromkeys(operator, Role.OPERATOR) | dict.fromkeys(admin, Role.ADMIN)
-
-
 LOOKS = {
     "phone": {"viewport": PHONE, "color_scheme": "light", "reduced_motion": "reduce"},
     "dark": {"viewport": DESKTOP, "color_scheme": "dark", "reduced_motion": "reduce"},
@@ -264,7 +200,7 @@ def test_every_page_fits_and_axe_finds_nothing_serious(
 ) -> None:
     service, alerts = furnished
     with Visit(browser, service, Role.ADMIN, **LOOKS[look]) as visit:
-        for place in places(alerts):
+        for place in pages(alerts).values():
             page = visit.go(place)
             page.evaluate(AXE.read_text())
             found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
@@ -280,7 +216,8 @@ def test_a_role_sees_and_does_what_it_may_and_nothing_else(
     service, alerts = furnished
     with Visit(browser, service, role) as visit:
         ask = visit.context.request
-        for place, needed in places(alerts).items():
+        for name, place in pages(alerts).items():
+            needed = NEEDS.get(name, Role.VIEWER)
             answer = ask.get(visit.url + PATH + place)
             assert answer.status == (200 if role >= needed else 403), place
             assert answer.headers["content-security-policy"].startswith("default-src 'none'")
@@ -385,6 +322,61 @@ def test_an_alert_shows_what_speaks_for_it_and_what_against_it(
         assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
         visit.go(f"/alerts/{alerts['fan-7']}")
         expect(evidence).to_contain_text("No recording has come yet")
+
+
+def test_overall_values_have_their_zone_or_the_reason_for_none(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]]
+) -> None:
+    service, _ = furnished
+    with Visit(browser, service, Role.VIEWER) as visit:
+        page = visit.go("/machines/plant-1/pump-2")
+        expect(page.locator(".values")).to_contain_text(re.compile(r"Velocity, RMS\s*[34]\.\d\d mm/s 10 to 1000 Hz"))
+        expect(page.locator(".values .zone")).to_have_text("C")
+        chart = page.locator("figure", has=page.get_by_role("img", name="Vibration velocity over time, as a line"))
+        expect(chart).to_contain_text("zones by ISO 20816-3:2022, table A.2")
+        expect(chart.locator("canvas")).to_be_visible()
+        visit.go("/machines/plant-1/fan-7")
+        expect(page.locator(".values")).to_contain_text("no zone the sensor does not hear up to 1000 Hz")
+
+
+def test_a_model_shows_the_evaluation_that_its_bundle_carries_and_two_stand_side_by_side(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]]
+) -> None:
+    service, ids = furnished
+    with Visit(browser, service, Role.VIEWER) as visit:
+        page = visit.go(f"/models/{ids['model-3']}")
+        evaluation = page.locator("#evaluation")
+        expect(evaluation.get_by_role("row", name="int8 96.9 % 96.9 % 0.969 9.2 KB")).to_be_visible()
+        expect(evaluation.get_by_role("row", name="Misalignment 95.1 % 95.0 % 20 96")).to_be_visible()
+        expect(evaluation.locator(".confusion").get_by_role("row", name="Imbalance 1 38 1 0")).to_be_visible()
+        expect(evaluation).to_contain_text("fan-7_2026-03-11_b is misalignment, said to be imbalance in 2 of 2")
+        visit.go("/models").get_by_role("link", name="Compare two").click()
+        expect(page.get_by_role("row", name=re.compile("Evaluation: verdicts right 97 %.* not in the bundle"))).to_be_visible()
+        page.get_by_label("Second").select_option("plant 2 (esp32)")
+        page.get_by_role("button", name="Compare").click()
+        expect(page.get_by_role("row", name=re.compile("Evaluation: verdicts right 97 %.* 88 %"))).to_be_visible()
+        visit.go(f"/models/{ids['model-4']}")
+        expect(evaluation).to_contain_text("The bundle carries no evaluation")
+
+
+def test_a_command_that_disturbs_asks_first_and_says_what_will_happen(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]]
+) -> None:
+    service, _ = furnished
+    with Visit(browser, service, Role.OPERATOR) as visit:
+        page = visit.go("/machines/plant-1/pump-1")
+        expect(page.get_by_text("Forget its settings…")).to_have_count(0)
+        page.get_by_text("Restart the node…").click()
+        expect(page.get_by_text("The node starts anew and hears nothing meanwhile.")).to_be_visible()
+        page.get_by_text("Alert thresholds…").click()
+        expect(page.get_by_text("The node starts anew and hears nothing meanwhile.")).to_be_hidden()
+        page.get_by_label("Raise from").fill("90")
+        page.get_by_label("Clear below").fill("62.5")
+        page.get_by_role("button", name="Alert thresholds", exact=True).click()
+        expect(page.locator("#commands li", has_text="Alert thresholds")).to_contain_text("Waiting for the node")
+    with service.database.read() as session:
+        sent = session.scalars(select(Command).where(Command.c == "thresholds")).one()
+    assert sent.args == {"raise_permille": 900, "clear_permille": 625}
 
 
 @pytest.mark.long

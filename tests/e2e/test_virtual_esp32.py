@@ -7,7 +7,6 @@ import http.server
 import io
 import json
 import re
-import shutil
 import threading
 import wave
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ import page_model
 import pytest
 from cryptography.hazmat.primitives import serialization
 from page_model import CLASSES, KEY, KEY_ID, OTHER_KEY, PageModel, recording
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from whir_contracts.contract import AlertState, Profile, Zone, ZoneReason
 from whir_contracts.recording import Recording, SensorFacts, save
@@ -36,7 +35,6 @@ from whir_tools.web import build, facts
 
 BYTES_MAX = 300_000
 BLOCK = 833  # samples; a quarter of a second of the page's sensor, exactly
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 AXE = build.ROOT / "build/npm/node_modules/axe-core/axe.min.js"
 # What was measured elsewhere; the tests of the page need no measurement of their own.
 CHIP = {
@@ -71,17 +69,6 @@ def url(folder: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.fail("chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
-        yield started
-        started.close()
 
 
 Open = Callable[..., Page]

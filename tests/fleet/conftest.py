@@ -141,8 +141,8 @@ _FIELDS = replace(FIELDS, model_name="new", security_counter=2, hardware_class="
 def make_bundle() -> Callable[..., bytes]:
     """A signed bundle that the core accepts: `make_bundle(security_counter=3)`. Another `key` makes it a stranger's."""
 
-    def make(key: ec.EllipticCurvePrivateKey = KEY, key_id: int = KEY_ID, **fields: Any) -> bytes:
-        return signed_bundle.make(replace(_FIELDS, **fields), key=key, key_id=key_id)
+    def make(key: ec.EllipticCurvePrivateKey = KEY, key_id: int = KEY_ID, evaluation: bytes = b"{}", **fields: Any) -> bytes:
+        return signed_bundle.make(replace(_FIELDS, **fields), key=key, key_id=key_id, evaluation=evaluation)
 
     return make
 

@@ -33,6 +33,7 @@ from whir_fleet.api.app import JSON_MAX_BYTES
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES, Signer
 from whir_fleet.auth import Role
 from whir_fleet.messages import Inbound
+from whir_fleet.models import Command
 from whir_fleet.service import FleetService
 from whir_fleet.settings import Settings
 from whir_fleet.store import store
@@ -480,7 +481,17 @@ def test_a_command_is_queued_listed_and_given_up_when_it_is_too_late(
         time.sleep(0.1)
     assert (last["id"], last["state"], last["result"], last["code"]) == (late, "done", "expired", "silent")
     assert http.post("/nodes/lab/n1/commands", json={"c": "identify"}).json()["state"] == "pending"
-    assert http.post("/nodes/lab/n1/commands", json={"c": "update"}).status_code == 422
+    for wrong in (
+        {"c": "update"}, {"c": "thresholds"}, {"c": "thresholds", "raise_permille": 500, "clear_permille": 600},
+        {"c": "thresholds", "raise_permille": 500, "clear_permille": 0}, {"c": "restart", "seconds": 5},
+    ):  # fmt: skip
+        assert http.post("/nodes/lab/n1/commands", json=wrong).status_code == 422, wrong
+    asked = {"c": "thresholds", "raise_permille": 900, "clear_permille": 600}
+    id = http.post("/nodes/lab/n1/commands", json=asked).json()["id"]
+    with service.database.read() as session:
+        assert session.get_one(Command, id).args == {"raise_permille": 900, "clear_permille": 600}
+    assert http.post("/nodes/lab/n1/commands", json={"c": "factory_reset"}).status_code == 403
+    assert client(Role.ADMIN).post("/nodes/lab/n1/commands", json={"c": "factory_reset"}).status_code == 201
 
 
 def test_channels_are_for_admins_of_their_sites_and_a_test_message_shows_what_is_wrong(

@@ -17,6 +17,7 @@ from whir_fleet.api.context import Admin, Context, Ctx, Cursor, Limit, Operator,
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
 from whir_fleet.errors import NotFoundError
+from whir_fleet.evaluation import Evaluation
 from whir_fleet.models import Artifact, Rehearsal
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
@@ -85,6 +86,15 @@ def listed(session: Reading, _: Viewer, limit: Limit = 100, cursor: Cursor = Non
 @router.get("/{sha256}")
 def detail(session: Reading, _: Viewer, sha256: str) -> ArtifactView:
     return ArtifactView.model_validate(artifacts.find(session, sha256))
+
+
+@router.get("/{sha256}/evaluation")
+def evaluation(session: Reading, _: Viewer, sha256: str) -> Evaluation:
+    """How good the model was on recordings that it had never seen, float and int8, as the bundle says."""
+    found = artifacts.find(session, sha256)
+    if found.evaluation is None:
+        raise NotFoundError(f"artifact {found.sha256[:12]} carries no evaluation")
+    return Evaluation.model_validate(found.evaluation)
 
 
 class PassThrough(BaseModel):

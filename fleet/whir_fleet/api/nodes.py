@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 from ulid import ULID
 
+from whir_contracts import contract
 from whir_fleet import audit, commands, desired, devices, machines, retention
 from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
-from whir_fleet.auth import Identity
+from whir_fleet.auth import Identity, Role
 from whir_fleet.clock import now_ms
 from whir_fleet.models import Command, Event, Node, Telemetry
 
@@ -218,12 +219,32 @@ def _nodes(session: Session, found: list[Node]) -> list[dict[str, Any]]:
 class CommandRequest(BaseModel):
     """`measure`: send status and telemetry now. `capture`: record the raw signal and send it. `rollback`: go back to the model
     in the other slot. `commission`: the machine runs and is healthy, so learn its baseline anew. `identify`: blink, so that a
-    person finds the board."""
+    person finds the board. `thresholds`: raise a fault from `raise_permille` on, clear it below `clear_permille`; 0 and 0 are
+    the bundle's again. `restart`: start anew. `factory_reset`, for admins: forget the settings, those of the network too."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"c": "measure", "ttl_s": 300}})
 
-    c: Literal["measure", "capture", "rollback", "commission", "identify"]
+    c: Literal["measure", "capture", "rollback", "commission", "identify", "thresholds", "restart", "factory_reset"]
     ttl_s: int = Field(300, ge=1, le=2_592_000, description="what the node has not got by then it must not do")
+    seconds: int | None = Field(None, ge=1, le=86_400, description="how long: commission, identify")
+    raise_permille: int | None = Field(None, ge=0, le=1000)
+    clear_permille: int | None = Field(None, ge=0, le=1000)
+
+    @property
+    def args(self) -> dict[str, int]:
+        return self.model_dump(exclude={"c", "ttl_s"}, exclude_none=True)
+
+    @model_validator(mode="after")
+    def _by_the_contract(self) -> CommandRequest:
+        spec, given = contract.COMMANDS[self.c], self.args.keys()
+        needed = spec["required"].keys() - {"id", "exp"}
+        if given - needed - spec["optional"].keys() or needed - given:
+            raise ValueError(f"{self.c} takes {', '.join([*needed, *spec['optional']]) or 'nothing more'}")
+        if self.raise_permille is not None and self.clear_permille is not None:
+            both = (self.raise_permille == 0) == (self.clear_permille == 0)
+            if not both or self.clear_permille > self.raise_permille:
+                raise ValueError("clear_permille must not be above raise_permille; 0 and 0 are the bundle's own")
+        return self
 
 
 class CommandView(BaseModel):
@@ -284,12 +305,14 @@ def tags(session: Writing, _: Operator, site: str, name: str, request: Annotated
 
 
 @router.post("/nodes/{site}/{name}/commands", status_code=201)
-def command(ctx: Ctx, session: Writing, _: Operator, site: str, name: str, request: CommandRequest) -> CommandView:
+def command(ctx: Ctx, session: Writing, who: Operator, site: str, name: str, request: CommandRequest) -> CommandView:
     """Sends a command; what a node answers comes later, see the list. Bundles go by rollouts."""
+    if request.c == "factory_reset":
+        who.require(Role.ADMIN)
     found, now = devices.find(session, site, name), now_ms()
-    made = commands.create(session, found.id, request.c, {}, str(ULID()), now // 1000 + request.ttl_s, now)
+    made = commands.create(session, found.id, request.c, request.args, str(ULID()), now // 1000 + request.ttl_s, now)
     session.flush()
-    audit.note(session, **request.model_dump(), command=made.id)
+    audit.note(session, **request.model_dump(exclude_none=True), command=made.id)
     ctx.wake()
     return CommandView.model_validate(made)
 

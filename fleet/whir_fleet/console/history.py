@@ -10,9 +10,10 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from whir_contracts import contract
 from whir_fleet import retention
 from whir_fleet.console.units import Units
-from whir_fleet.models import Telemetry
+from whir_fleet.models import Machine, Telemetry
 from whir_fleet.retention import DAY_MS, HOUR_MS
 
 MINUTE_MS: Final = 60_000
@@ -47,18 +48,34 @@ class Period:
 
 
 @dataclass(slots=True)
+class _Level:
+    """Of a value in a bin: its mean and its highest."""
+
+    sum: int = 0
+    count: int = 0
+    highest: int | None = None
+
+    def add(self, more: _Level) -> None:
+        self.sum += more.sum
+        self.count += more.count
+        self.highest = _higher(self.highest, more.highest)
+
+    @property
+    def mean(self) -> float | None:
+        return self.sum / self.count if self.count else None
+
+
+@dataclass(slots=True)
 class _Bin:
     verdicts: Counter[str] = field(default_factory=Counter)
-    rms_sum: int = 0
-    rms_count: int = 0
-    rms_max: int | None = None
+    rms: _Level = field(default_factory=_Level)
+    velocity: _Level = field(default_factory=_Level)
     novelty_max: int | None = None
 
-    def add(self, verdict: str, windows: int, rms: tuple[int, int, int | None], novelty: int | None) -> None:
+    def add(self, verdict: str, windows: int, rms: _Level, velocity: _Level, novelty: int | None) -> None:
         self.verdicts[verdict] += windows
-        self.rms_sum += rms[0]
-        self.rms_count += rms[1]
-        self.rms_max = _higher(self.rms_max, rms[2])
+        self.rms.add(rms)
+        self.velocity.add(velocity)
         self.novelty_max = _higher(self.novelty_max, novelty)
 
 
@@ -109,24 +126,52 @@ class History:
                 start = place
         return found
 
-    def _chart(self, lines: list[list[float | None]], unit: str, least: float) -> dict[str, Any]:
+    def _chart(self, lines: list[list[float | None]], unit: str, least: float = 0) -> dict[str, Any]:
         """For charts.js: seconds, and one value per bin of each line; null where nothing was heard."""
         x = [(self.since_ms + place * self.bin_ms) // 1000 for place in range(len(self.bins))]
         return {"x": x, "lines": lines, "unit": unit, "least": least}
 
+    def _levels(self, of: Callable[[_Bin], _Level], shown: Callable[[float], float]) -> list[list[float | None]]:
+        """Mean and highest of each bin, in the viewer's unit."""
+        levels = [of(found) if found is not None else _Level() for found in self.bins]
+        lines = ([level.mean for level in levels], [level.highest for level in levels])
+        return [[None if value is None else round(shown(value), 5) for value in line] for line in lines]
+
     def rms_chart(self, units: Units, unit: str | None) -> dict[str, Any]:
-        """Mean and highest of each bin."""
+        lines = self._levels(lambda found: found.rms, lambda value: units.acceleration(value, unit))
+        return self._chart(lines, "V" if unit == "volt" else units.acceleration_unit)
 
-        def values(of: Callable[[_Bin], float | None]) -> list[float | None]:
-            found = [of(one) if one is not None else None for one in self.bins]
-            return [None if value is None else round(units.acceleration(value, unit), 5) for value in found]
+    @property
+    def has_velocity(self) -> bool:
+        return any(found is not None and found.velocity.count for found in self.bins)
 
-        mean = values(lambda one: one.rms_sum / one.rms_count if one.rms_count else None)
-        return self._chart([mean, values(lambda one: one.rms_max)], "V" if unit == "volt" else units.acceleration_unit, 0)
+    def velocity_chart(self, units: Units, limits: Limits | None) -> dict[str, Any]:
+        """With the zones where the machine has limits; the next limit above the curve is always in sight."""
+        chart = self._chart(
+            self._levels(lambda found: found.velocity, lambda um_s: um_s * units.velocity_factor), units.velocity_unit
+        )
+        if limits is None:
+            return chart
+        edges = [limits[name] * units.velocity_factor for name in ("ab_um_s", "bc_um_s", "cd_um_s")]
+        highest = max((value for value in chart["lines"][1] if value is not None), default=0)
+        chart["least"] = next((edge for edge in edges if edge > highest), edges[-1]) * 1.1
+        return chart | {"zones": [round(edge, 5) for edge in edges]}
 
     def novelty_chart(self) -> dict[str, Any]:
         found = [None if one is None or one.novelty_max is None else one.novelty_max / 1000 for one in self.bins]
         return self._chart([found], "", 1.1)
+
+
+Limits = dict[str, Any]  # a row of the contract's zones
+
+
+def limits_of(machine: Machine | None) -> Limits | None:
+    """The severity zones' limits for the machine; None where its plate is not known or no standard covers it."""
+    if machine is None or machine.rated_kw is None:
+        return None
+    kind, watt = (machine.iso_group, machine.foundation), machine.rated_kw * 1000
+    rows = (row for row in contract.ZONE_LIMITS if (row["group"], row["foundation"]) == kind)
+    return next((row for row in rows if row["over_w"] < watt <= row["to_w"]), None)
 
 
 def load(session: Session, periods: list[Period], span: Range, now_ms: int) -> History:
@@ -146,19 +191,23 @@ def load(session: Session, periods: list[Period], span: Range, now_ms: int) -> H
     return History(since_ms, span.bin_ms, bins)
 
 
-_Said = tuple[str, int, tuple[int, int, int | None], int | None]
+_Said = tuple[str, int, _Level, _Level, int | None]
 
 
 def _raw(session: Session, node_id: int, since_ms: int, until_ms: int) -> Iterator[tuple[int, _Said]]:
     t = Telemetry
-    query = select(t.at_ms, t.verdict, t.windows, t.rms, t.novelty)
-    for at_ms, verdict, windows, rms, novelty in session.execute(
+    query = select(t.at_ms, t.verdict, t.windows, t.rms, t.velocity, t.novelty)
+    for at_ms, verdict, windows, rms, velocity, novelty in session.execute(
         query.where(t.node_id == node_id, t.at_ms >= since_ms, t.at_ms < until_ms)
     ):
-        yield at_ms, (verdict, windows, (rms or 0, rms is not None, rms), novelty)
+        yield at_ms, (verdict, windows, _one(rms), _one(velocity), novelty)
+
+
+def _one(value: int | None) -> _Level:
+    return _Level(value or 0, value is not None, value)
 
 
 def _hours(session: Session, node_id: int, since_ms: int, until_ms: int) -> Iterator[tuple[int, _Said]]:
     for hour in retention.hourly(session, node_id, since_ms // HOUR_MS * HOUR_MS, until_ms):
-        rms = (hour["rms_sum"], hour["rms_count"], hour["rms_max"])
-        yield max(hour["hour_ms"], since_ms), (hour["verdict"], hour["windows"], rms, hour["novelty_max"])
+        rms, velocity = (_Level(*(hour[f"{name}_{of}"] for of in ("sum", "count", "max"))) for name in ("rms", "velocity"))
+        yield max(hour["hour_ms"], since_ms), (hour["verdict"], hour["windows"], rms, velocity, hour["novelty_max"])

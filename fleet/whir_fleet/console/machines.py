@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,8 @@ from whir_fleet.errors import NotFoundError
 from whir_fleet.models import Alert, Command, Event, Machine, Node, Telemetry
 
 router = APIRouter(prefix="/machines", tags=["nodes"])
+
+Text = Annotated[str, Form(max_length=20)]
 
 PAGE = 60
 _ALERTS, _COMMANDS, _EVENTS = 20, 8, 12  # on a machine's page
@@ -109,6 +111,7 @@ def detail(
         events=session.execute(events.order_by(Event.at_ms.desc()).limit(_EVENTS)).all(),
         counts=devices.counts(session, ids),
         span=span if span in RANGES else "day",
+        limits=history.limits_of(machine),
         offered=[c for c in words.command if c in get_args(api_nodes.CommandRequest.model_fields["c"].annotation)],
     )
 
@@ -150,7 +153,26 @@ def _past(
 
 @router.post("/{site}/{machine}/nodes/{name}/command")
 def command(
-    ctx: Ctx, session: Writing, who: Operator, site: str, machine: str, name: str, c: Annotated[str, Query(max_length=16)] = ""
+    ctx: Ctx,
+    session: Writing,
+    who: Operator,
+    site: str,
+    machine: str,
+    name: str,
+    c: Annotated[str, Query(max_length=16)] = "",
+    raise_percent: Text = "",
+    clear_percent: Text = "",
 ) -> Response:
-    api_nodes.command(ctx, session, who, site, name, api_nodes.CommandRequest.model_validate({"c": c}))
+    asked: dict[str, Any] = {"c": c}
+    if c == "thresholds":  # an empty field is the model's own
+        asked |= {"raise_permille": _permille(raise_percent), "clear_permille": _permille(clear_percent)}
+    api_nodes.command(ctx, session, who, site, name, api_nodes.CommandRequest.model_validate(asked))
     return back_to(f"/machines/{site}/{machine}")
+
+
+def _permille(percent: str) -> float | str:
+    """For the request to judge; a text that is no number as it is."""
+    try:
+        return round(10 * float(percent)) if percent.strip() else 0
+    except ValueError:
+        return percent

@@ -14,6 +14,7 @@ from whir_fleet.api.context import Admin, Ctx, Operator, Reading, Viewer, Writin
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
 from whir_fleet.console.pages import PATH, back_to, render
+from whir_fleet.evaluation import Evaluation
 from whir_fleet.models import Artifact, Node, Rollout
 from whir_fleet.outcomes import Precision
 
@@ -43,9 +44,17 @@ def key_of(artifact: Artifact) -> Key:
 
 
 def _facts(session: Session, who: Identity, found: list[Artifact]) -> list[dict[str, Any]]:
-    """Each bundle with where it runs and its precision."""
+    """Each bundle with where it runs, its precision and its own evaluation."""
     running, precision = _running(session, who), _precision(session, who)
-    return [{"artifact": a, "sites": running.get(key_of(a), Counter()), "precision": precision.get(key_of(a))} for a in found]
+    return [
+        {
+            "artifact": a,
+            "sites": running.get(key_of(a), Counter()),
+            "precision": precision.get(key_of(a)),
+            "evaluation": None if a.evaluation is None else Evaluation.model_validate(a.evaluation),
+        }
+        for a in found
+    ]
 
 
 @router.get("")

@@ -101,6 +101,21 @@ command: Final = {
     "update": N_("Update"),
     "capture": N_("Record a capture"),
     "identify": N_("Blink, to be found"),
+    "thresholds": N_("Alert thresholds"),
+    "restart": N_("Restart the node"),
+    "factory_reset": N_("Forget its settings"),
+}
+# What is asked before a command that disturbs.
+command_asks: Final = {
+    "rollback": N_("The node takes the model in its other slot into service again. Nothing is downloaded."),
+    "commission": N_(
+        "The machine has to run and be healthy: what the node hears now becomes its baseline, and the old one is lost."
+    ),
+    "thresholds": N_("From which probability the node raises a fault, and below which it clears. Empty: as its model says."),
+    "restart": N_("The node starts anew and hears nothing meanwhile. Its model, baseline and unsent alerts stay."),
+    "factory_reset": N_(
+        "The node forgets its settings, those of the network too: somebody has to set it up anew at the machine."
+    ),
 }
 finding_side: Final = {"for": N_("For it"), "against": N_("Against it"), "open": N_("Open")}
 level: Final = {"1x": N_("1×"), "2x": N_("2×"), "3x": N_("3×"), "2 x line": N_("2× mains")}
@@ -165,6 +180,22 @@ iso_group: Final = {
     "group1": N_("ISO 20816-3, group 1"),
     "group2": N_("ISO 20816-3, group 2"),
     "class1": N_("ISO 10816-1, class I"),
+}
+zone: Final = {
+    "A": N_("as newly commissioned"),
+    "B": N_("fit for long-term operation"),
+    "C": N_("not fit for long-term operation"),
+    "D": N_("damage is to be expected"),
+}
+zone_reason: Final = {
+    "machine_unset": N_("the node was not told power, group and foundation of the machine"),
+    "no_standard": N_("no standard covers this machine"),
+    "uncalibrated": N_("nobody has said that the sensor's unit is right"),
+    "not_acceleration": N_("the sensor does not give acceleration"),
+    "band_not_covered": N_("the sensor does not hear up to 1000 Hz"),
+    "not_measured": N_("no whole second was heard yet"),
+    "bad_sensor": N_("the sensor gives no good signal"),
+    "off": N_("the machine is off"),
 }
 foundation: Final = {"rigid": N_("rigid"), "flexible": N_("flexible")}
 # What a rollout's node can fail of, beside the core's own errors.

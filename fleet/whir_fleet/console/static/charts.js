@@ -1,9 +1,10 @@
-// Lines by uPlot, and the waterfall. The data stand in the page, hidden, where `data-source` says: x, lines, unit, marks.
+// Lines by uPlot, and the waterfall. The data stand in the page, hidden, where `data-source` says: x, lines, unit, marks, zones.
 "use strict";
 
 const charts = (() => {
   const HEIGHT = 190;
   const DAY_S = 86_400;
+  const ZONES = [["A", "good"], ["B", "advisory"], ["C", "warning"], ["D", "critical"]];
   const COLOURS = ["chart-mean", "chart-max", "chart-third"];
   const language = document.documentElement.lang;
   const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
@@ -50,9 +51,33 @@ const charts = (() => {
     };
   }
 
+  /** Severity zones A to D behind the lines, between the limits. @param {number[]} limits */
+  function bands(limits) {
+    return (plot) => {
+      const { ctx, bbox } = plot;
+      const ratio = devicePixelRatio || 1;
+      ctx.save();
+      ctx.font = `600 ${11 * ratio}px system-ui`;
+      ctx.textAlign = "right";
+      ctx.textBaseline = "top";
+      ZONES.forEach(([name, tone], at) => {
+        const [low, high] = [limits[at - 1] ?? 0, limits[at] ?? Infinity];
+        const top = Math.max(bbox.top, high === Infinity ? bbox.top : plot.valToPos(high, "y", true));
+        const bottom = Math.min(bbox.top + bbox.height, plot.valToPos(low, "y", true));
+        if (bottom <= top) return;
+        ctx.fillStyle = colour(tone);
+        ctx.globalAlpha = 0.13;
+        ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
+        ctx.globalAlpha = 1;
+        if (bottom - top > 16 * ratio) ctx.fillText(name, bbox.left + bbox.width - 4 * ratio, top + 3 * ratio);
+      });
+      ctx.restore();
+    };
+  }
+
   /** @param {HTMLElement} place @param {string} text */
   function make(place, text) {
-    const { x, lines, unit = "", x_unit, marks = [], least = 0 } = JSON.parse(text);
+    const { x, lines, unit = "", x_unit, marks = [], zones, least = 0 } = JSON.parse(text);
     const labels = (place.dataset.labels ?? "").split("|");
     const behind = unit && ` ${unit}`;
     const axis = { stroke: colour("faint"), font: "12px system-ui", grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
@@ -63,7 +88,7 @@ const charts = (() => {
       cursor: { y: false, ...(x_unit ? {} : { sync: { key: "history" } }) },
       scales: { x: { time: !x_unit }, y: { range: (_, low, high) => [Math.min(0, low * 1.05), Math.max(least, high * 1.1) || 1] } },
       axes: [{ ...axis, size: 32, grid: { show: false }, values: along }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${tick}${behind}`) }],
-      hooks: { draw: [cursors(marks)] },
+      hooks: { drawClear: zones ? [bands(zones)] : [], draw: [cursors(marks)] },
       series: [
         { label: x_unit ?? "", value: (_, at) => (at === null ? "–" : x_unit ? at : moment.format(at * 1000)) },
         ...lines.map((_line, at) => ({
