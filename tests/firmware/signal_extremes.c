@@ -99,7 +99,7 @@ static uint32_t windows_run(void)
 static uint32_t streams_run(void)
 {
     static const uint32_t rates_mhz[] = {1000000, 1000001, 1344000, 3999999, 4000000, 7999999, 26667000, 27000000};
-    static int16_t ring[64 * CHANNELS], copy[64 * CHANNELS];
+    static int16_t ring[64 * CHANNELS];
     uint32_t done = 0;
 
     for (uint32_t r = 0; r < sizeof rates_mhz / sizeof rates_mhz[0]; r++) {
@@ -136,7 +136,7 @@ static uint32_t streams_run(void)
                     whir_window_gap(&window);
                 }
                 if (whir_condition_push(&condition, in, out) && whir_window_push(&window, out)) {
-                    (void)whir_window_read(&window, copy);
+                    (void)whir_window_read(&window);
                 }
                 done++;
             }

@@ -34,24 +34,26 @@ static int32_t deviation(const axis_t *axis, uint32_t i)
 
 static void axis_measure(axis_t *axis, const whir_params_t *params, const int16_t *window, uint32_t channel)
 {
+    const int16_t *sample = window + channel;
+    int32_t n = params->window_samples;
+    int32_t least = INT16_MAX, most = INT16_MIN, sum = 0;
     uint64_t squares = 0;
 
-    axis->samples = window + channel;
-    axis->n = params->window_samples;
-    axis->stride = params->channels;
-    axis->sum = 0;
-    axis->peak = 0;
-    for (uint32_t i = 0; i < axis->n; i++) {
-        int32_t x = axis->samples[i * axis->stride];
-        axis->sum += x;
+    for (int32_t i = 0; i < n; i++, sample += params->channels) {
+        int32_t x = *sample;
+        sum += x;
         squares += (uint32_t)(x * x);
+        least = x < least ? x : least;
+        most = x > most ? x : most;
     }
-    axis->square = axis->n * squares - (uint64_t)((int64_t)axis->sum * axis->sum);
-    for (uint32_t i = 0; i < axis->n; i++) {
-        int32_t d = deviation(axis, i);
-        uint32_t size = (uint32_t)(d < 0 ? -d : d);
-        axis->peak = size > axis->peak ? size : axis->peak;
-    }
+    axis->samples = window + channel;
+    axis->n = (uint32_t)n;
+    axis->stride = params->channels;
+    axis->sum = sum;
+    most = n * most - sum;
+    least = sum - n * least;
+    axis->peak = (uint32_t)(most > least ? most : least);
+    axis->square = axis->n * squares - (uint64_t)((int64_t)sum * sum);
 }
 
 static int32_t q8(int32_t q16)
@@ -86,6 +88,7 @@ static int32_t kurtosis_log2(const axis_t *axis)
     uint32_t bits = 64 - whir_clz64(axis->peak);
     uint32_t down = bits > KURTOSIS_BITS ? bits - KURTOSIS_BITS : 0;
     uint32_t up = bits < KURTOSIS_BITS ? KURTOSIS_BITS - bits : 0;
+    uint32_t rounding = down == 0 ? 0 : 1u << (down - 1);
     uint64_t second = 0, fourth = 0;
 
     if (axis->peak == 0) {
@@ -94,9 +97,10 @@ static int32_t kurtosis_log2(const axis_t *axis)
     for (uint32_t i = 0; i < axis->n; i++) {
         int32_t d = deviation(axis, i);
         uint32_t size = (uint32_t)(d < 0 ? -d : d);
-        size = down == 0 ? size << up : (size + (1u << (down - 1))) >> down;
-        second += size * size;
-        fourth += (uint64_t)(size * size) * (size * size);
+        size = ((size << up) + rounding) >> down;
+        size *= size;
+        second += size;
+        fourth += (uint64_t)size * size;
     }
     return at_least(whir_log2_q16(fourth) + log2_of(axis->n) - 2 * whir_log2_q16(second), 0);
 }
@@ -107,68 +111,55 @@ static uint32_t headroom(const axis_t *axis)
     return whir_clz64(axis->peak) - 34;
 }
 
-static int32_t windowed(const axis_t *axis, uint32_t i, uint32_t up, uint32_t down)
-{
-    int32_t x = whir_mulh((int32_t)((uint32_t)deviation(axis, i) << up), whir_fft_hann(i, axis->n));
-
-    return (x + (1 << (down - 1))) >> down;
-}
-
 /*
  * Hann window and FFT of one axis. Block scaling: the largest sample uses all the bits that the FFT has room for, so that
  * precision does not depend on the level. The result is scaled by 2^scale against the deviations' own spectrum.
  */
 static int32_t axis_spectrum(const axis_t *axis, int32_t *z)
 {
-    uint32_t n = axis->n;
-    uint32_t up = headroom(axis);
-    uint32_t down = (uint32_t)(log2_of(n) >> 16) - 1; /* the window sums to n / 2: sum(|x|) stays under 2^28 */
-    uint32_t word = 0;
+    whir_fft_input_t input = {axis->samples, axis->n, axis->stride, axis->sum, headroom(axis),
+                              /* the window sums to n / 2: sum(|x|) stays under 2^28 */
+                              (uint32_t)(log2_of(axis->n) >> 16) - 1};
 
-    for (uint32_t i = 0; i < n; i += 2) {
-        z[word] = windowed(axis, i, up, down);
-        z[word + 1] = windowed(axis, i + 1, up, down);
-        word = whir_fft_next(word, n);
-    }
-    whir_fft_run(z, n);
-    return (int32_t)up - 2 - (int32_t)down;
+    whir_fft_run(&input, z);
+    return (int32_t)input.up - 2 - (int32_t)input.down;
 }
 
 /*
- * log2 of a mean square in counts^2, from sum(|2X|^2) over one-sided bins. Hann loses 3/8 of the power, hence
+ * What log2 of a mean square in counts^2 is above that of sum(|2X|^2) over one-sided bins. Hann loses 3/8 of the power, hence
  * P = 2 |X|^2 / (n * 3n/8) with X in counts, and X here is n * 2^scale times that.
  */
-static int32_t power_log2(uint64_t sum, uint32_t n, int32_t scale)
+static int32_t power_unit(uint32_t n, int32_t scale)
 {
-    if (sum == 0) {
-        return POWER_FLOOR_Q16;
-    }
-    return at_least(whir_log2_q16(sum) + (2 << 16) - LOG2_3_Q16 - 4 * log2_of(n) - scale * (2 << 16), POWER_FLOOR_Q16);
+    return (2 << 16) - LOG2_3_Q16 - 4 * log2_of(n) - scale * (2 << 16);
+}
+
+static int32_t power_log2(uint64_t sum, int32_t unit)
+{
+    return sum == 0 ? POWER_FLOOR_Q16 : at_least(whir_log2_q16(sum) + unit, POWER_FLOOR_Q16);
 }
 
 /* Bands of one axis in Q16; returns the sum over all of them. */
-static uint64_t axis_bands(const whir_params_t *params, const int32_t *z, int32_t scale, int32_t *out)
+static uint64_t axis_bands(const whir_params_t *params, const int32_t *z, int32_t unit, int32_t *out)
 {
-    uint32_t bin = whir_le16(params->band_edges_bins);
+    uint32_t from = whir_le16(params->band_edges_bins);
     uint64_t total = 0;
 
     for (uint32_t band = 0; band < params->bands_per_axis; band++) {
-        uint32_t end = whir_le16(params->band_edges_bins + 2 * (band + 1));
-        uint64_t sum = 0;
-        for (; bin < end; bin++) {
-            sum += whir_fft_power(z, params->window_samples, bin);
-        }
-        out[band] = power_log2(sum, params->window_samples, scale);
+        uint32_t to = whir_le16(params->band_edges_bins + 2 * (band + 1));
+        uint64_t sum = whir_fft_power(z, params->window_samples, from, to);
+        out[band] = power_log2(sum, unit);
         total += sum;
+        from = to;
     }
     return total;
 }
 
 /* Order bands of one axis in Q16. */
-static void axis_orders(const whir_params_t *params, uint64_t bins_q24, const int32_t *z, int32_t scale, int32_t *out)
+static void axis_orders(const whir_params_t *params, uint64_t bins_q24, const int32_t *z, int32_t unit, int32_t *out)
 {
     for (uint32_t band = 0; band < params->orders_per_axis; band++) {
-        out[band] = power_log2(whir_orders_power(params, bins_q24, z, band), params->window_samples, scale);
+        out[band] = power_log2(whir_orders_power(params, bins_q24, z, band), unit);
     }
 }
 
@@ -220,15 +211,16 @@ static void extract_bands(const whir_params_t *params, const axis_t *axes, uint3
     for (uint32_t c = 0; c < channels; c++) {
         int32_t *bands = out + c * per_axis;
         uint64_t sum;
-        int32_t scale;
+        int32_t scale, unit;
         if (axes[c].peak == 0) {
             for (uint32_t i = 0; i < bands_and_orders; i++) {
                 bands[i] = POWER_FLOOR_Q16;
             }
         } else {
             scale = axis_spectrum(&axes[c], scratch);
-            sum = axis_bands(params, scratch, scale, bands);
-            axis_orders(params, bins_q24, scratch, scale, bands + params->bands_per_axis);
+            unit = power_unit(n, scale);
+            sum = axis_bands(params, scratch, unit, bands);
+            axis_orders(params, bins_q24, scratch, unit, bands + params->bands_per_axis);
             /* bring both to the louder one's scale before adding */
             if (scale < loudest) {
                 total = loudest == INT32_MAX ? 0 : total >> (2 * (loudest - scale));
@@ -239,7 +231,7 @@ static void extract_bands(const whir_params_t *params, const axis_t *axes, uint3
         axis_stats(params, &axes[c], level, bands + bands_and_orders);
     }
     if (relative) {
-        power = power_log2(total, n, loudest);
+        power = power_log2(total, power_unit(n, loudest));
     }
     for (uint32_t c = 0; c < channels; c++) {
         for (uint32_t i = 0; i < bands_and_orders; i++) {
@@ -307,21 +299,35 @@ void whir_features_extract(const whir_params_t *params, const int16_t *window, u
     }
 }
 
+static int8_t quantized(int32_t feature, int32_t offset, uint32_t gain_q16)
+{
+    int32_t distance = (int32_t)((uint32_t)feature - (uint32_t)offset);
+    int64_t value;
+
+    if (((feature ^ offset) & (feature ^ distance)) < 0) { /* past 32 bits any gain but 0 saturates anyway */
+        distance = feature < 0 ? INT32_MIN : INT32_MAX;
+    }
+    value = ((int64_t)distance * (int64_t)gain_q16 + (1 << 15)) >> 16;
+    if (value != (int8_t)value) {
+        value = distance < 0 ? INT8_MIN : INT8_MAX;
+    }
+    return (int8_t)value;
+}
+
 void whir_features_quantize(const whir_params_t *params, const int32_t *features, int8_t *input)
 {
     uint32_t count = whir_params_feature_count(params);
-    uint32_t scaler = 0;
+    const uint8_t *offset = params->offset, *gain = params->gain_q16;
+    const uint8_t *end = offset + 4 * params->scalers;
 
     for (uint32_t i = 0; i < count; i++) {
-        int32_t offset = (int32_t)whir_le32(params->offset + 4 * scaler);
-        uint32_t gain = whir_le32(params->gain_q16 + 4 * scaler);
-        int64_t distance = (int64_t)features[i] - offset;
-        int64_t value;
-        /* past 32 bits any gain but 0 saturates anyway; cut there, the product fits 64 bits */
-        distance = distance > INT32_MAX ? INT32_MAX : distance < INT32_MIN ? INT32_MIN : distance;
-        value = (distance * (int64_t)gain + (1 << 15)) >> 16;
-        input[i] = (int8_t)(value > INT8_MAX ? INT8_MAX : value < INT8_MIN ? INT8_MIN : value);
-        scaler = scaler + 1 == params->scalers ? 0 : scaler + 1;
+        input[i] = quantized(features[i], (int32_t)whir_le32(offset), whir_le32(gain));
+        offset += 4;
+        gain += 4;
+        if (offset == end) {
+            offset = params->offset;
+            gain = params->gain_q16;
+        }
     }
 }
 

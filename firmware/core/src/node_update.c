@@ -84,10 +84,11 @@ void whir_node_tell_trial(whir_node_t *node, uint64_t now_ms)
     tell(node, WHIR_EVENT_KIND_UPDATE_TRIAL, 0, now_ms);
 }
 
+/* A golden window takes the place of the one that is being filled, which begins anew. */
 static whir_golden_scratch_t scratch_of(whir_node_t *node)
 {
     return (whir_golden_scratch_t){
-        .window = node->frame,
+        .window = node->ring,
         .features = node->features,
         .fft = node->scratch,
         .input = node->input,
@@ -102,7 +103,11 @@ int whir_node_prove(whir_node_t *node, whir_golden_mismatch_t *mismatch)
     const whir_golden_scratch_t scratch = scratch_of(node);
     int err = node->serving ? 0 : whir_node_open(node); /* why there is no model */
 
-    return err < 0 ? err : whir_golden_prove(&node->bundle, node->ports.engine, &node->info, &scratch, mismatch);
+    if (err < 0) {
+        return err;
+    }
+    whir_window_gap(&node->window);
+    return whir_golden_prove(&node->bundle, node->ports.engine, &node->info, &scratch, mismatch);
 }
 
 /* Everything that can speak against the bundle, then the one commit. Samples pushed meanwhile wait in the port's FIFO. */

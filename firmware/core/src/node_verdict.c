@@ -132,7 +132,7 @@ static int infer(whir_node_t *node, uint16_t *permille)
     int8_t output[WHIR_VERDICT_CLASSES_MAX];
     int err;
 
-    whir_features_extract(params, node->frame, node->shaft_mhz, node->scratch, node->features);
+    whir_features_extract(params, node->ring, node->shaft_mhz, node->scratch, node->features);
     whir_features_quantize(params, node->features, node->input);
     err = node->ports.engine->invoke(node->ports.engine, node->input, output);
     if (err < 0) {
@@ -163,8 +163,8 @@ int whir_node_classify(whir_node_t *node, uint64_t now_ms)
 {
     uint64_t signal_ms = node->signal_samples * 1000 / node->bundle.params.rate_hz;
     uint16_t permille[WHIR_VERDICT_CLASSES_MAX];
-    uint8_t quality = whir_window_read(&node->window, node->frame);
-    uint32_t rms = whir_features_rms(&node->bundle.params, node->frame);
+    uint8_t quality = whir_window_read(&node->window);
+    uint32_t rms = whir_features_rms(&node->bundle.params, node->ring);
     uint16_t novelty = WHIR_NOVELTY_NONE;
     whir_verdict_t verdict;
     int err = 0;

@@ -46,7 +46,7 @@ uint64_t whir_orders_power(const whir_params_t *params, uint64_t bins_q24, const
         uint32_t bin = from / BIN_Q16;
         uint32_t end = (bin + 1) * BIN_Q16;
         end = end < to ? end : to;
-        sum += share_of(whir_fft_power(z, params->window_samples, bin), end - from);
+        sum += share_of(whir_fft_power(z, params->window_samples, bin, bin + 1), end - from);
         from = end;
     }
     return sum;

@@ -59,16 +59,34 @@ void whir_window_clip(whir_window_t *w)
     w->since_clip = 0;
 }
 
-uint8_t whir_window_read(const whir_window_t *w, int16_t *out)
+static void reverse(int16_t *words, uint32_t from, uint32_t to)
+{
+    while (from + 1 < to) {
+        int16_t kept = words[from];
+        words[from++] = words[--to];
+        words[to] = kept;
+    }
+}
+
+/* The oldest sample to the front, in place: both parts reversed, then all of it. */
+static void into_order(whir_window_t *w)
 {
     uint32_t words = (uint32_t)w->samples * w->channels;
-    uint32_t from = (uint32_t)w->head * w->channels; /* the oldest */
+    uint32_t oldest = (uint32_t)w->head * w->channels;
+
+    if (oldest != 0) {
+        reverse(w->buffer, 0, oldest);
+        reverse(w->buffer, oldest, words);
+        reverse(w->buffer, 0, words);
+        w->head = 0;
+    }
+}
+
+uint8_t whir_window_read(whir_window_t *w)
+{
     uint8_t quality = w->quality;
 
-    for (uint32_t i = 0; i < words; i++) {
-        out[i] = w->buffer[from];
-        from = from + 1 == words ? 0 : from + 1;
-    }
+    into_order(w);
     if (w->since_clip < w->samples) {
         quality |= WHIR_QUALITY_CLIPPED;
     }

@@ -1,6 +1,7 @@
 #include "host_signal.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "whir/condition.h"
 #include "whir/features.h"
@@ -145,7 +146,8 @@ int32_t host_windows(const uint8_t *tlv, uint32_t bytes, uint32_t hop, const int
             whir_window_clip(&window);
         }
         if (due) {
-            quality[made] = whir_window_read(&window, out + (uint64_t)made * words);
+            quality[made] = whir_window_read(&window);
+            memcpy(out + (uint64_t)made * words, buffer, words * sizeof out[0]);
             made++;
         }
     }

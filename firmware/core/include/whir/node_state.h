@@ -100,7 +100,6 @@ struct whir_node {
     uint8_t next_answer;
 
     int16_t ring[WHIR_NODE_FRAME_WORDS];
-    int16_t frame[WHIR_NODE_FRAME_WORDS];
     int32_t features[WHIR_NODE_FRAME_WORDS];
     int32_t scratch[WHIR_FEATURES_SCRATCH_WORDS];
     uint32_t learn_words[2 * WHIR_FEATURE_COUNT_MAX];

@@ -25,12 +25,12 @@ void whir_window_init(whir_window_t *w, const whir_params_t *params, int16_t *bu
 int whir_window_push(whir_window_t *w, const int16_t *sample);
 
 /*
- * Copies the window in time order, sample-major, and returns its quality bits:
- *   CLIPPED: a sample in it is at +32767, -32767 or -32768, or was marked by whir_window_clip;
- *   STUCK:   an axis has one value through the whole window;
- *   GAP:     samples were lost before this window, the first whole one since; its own samples are contiguous.
+ * Brings the window in the buffer into time order, sample-major, where it stays until the next push, and returns its quality
+ * bits: CLIPPED: a sample in it is at +32767, -32767 or -32768, or was marked by whir_window_clip; STUCK:   an axis has one
+ * value through the whole window; GAP:     samples were lost before this window, the first whole one since; its own samples are
+ * contiguous.
  */
-uint8_t whir_window_read(const whir_window_t *w, int16_t *out);
+uint8_t whir_window_read(whir_window_t *w);
 
 /* The sample pushed last rests on clipped input (WHIR_CONDITION_CLIPPED). */
 void whir_window_clip(whir_window_t *w);

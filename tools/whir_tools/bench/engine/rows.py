@@ -16,7 +16,7 @@ from whir_tools.bench.engine.errors import ModelError
 from whir_tools.bench.engine.host import HOST
 from whir_tools.bench.engine.model import ROOT, Model
 from whir_tools.bench.engine.rv32 import RV32
-from whir_tools.bench.engine.subject import ENGINE, Subject, condition_subject, engine_subject, pipeline_subject
+from whir_tools.bench.engine.subject import Subject, condition_subject, engine_subject, pipeline_subject
 from whir_tools.bench.engine.target import Build, Target
 from whir_tools.bench.engine.xtensa import XTENSA
 
@@ -108,7 +108,6 @@ def jobs(
                 continue
             wanted = [v for v in variants if v == "default" or subject.model is not None]
             wanted = [v for v in wanted if v != ALL_OPS or subject is subjects[0]]
-            wanted = [v for v in wanted if v != PLANNED or subject.source == ENGINE]
             work += [Job(subject, target, v, opt) for v in ([PLAIN_C] if target is AVR else wanted) for opt in opts]
     return work
 

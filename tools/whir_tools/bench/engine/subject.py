@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from whir_contracts.contract import FeatureKind, Unit
+from whir_contracts.contract import NOVELTY_WINDOWS_MIN, FeatureKind, Unit
 from whir_contracts.params import FeatureParams, ParamsError
 from whir_node.accel import Accelerometer
 from whir_node.condition import SensorInfo, condition, windows
 from whir_node.engine import Engine, permille, planned
 from whir_node.features import extract, quantize, shaft_mhz
+from whir_node.novelty import Baseline, learn
 from whir_tools.bench.engine.errors import ModelError
 from whir_tools.bench.engine.model import ROOT, Model
 
@@ -30,7 +32,9 @@ PIPELINE_WINDOWS = 6
 CONDITION_SAMPLES = 256  # of a run
 CONDITION_RUNS = 12
 Samples = np.ndarray[Any, np.dtype[np.int16]]
-PIPELINE_SOURCES = ("condition", "window", "features", "orders", "fft", "fixed", "tables", "params", "permille")
+PIPELINE_SOURCES = (
+    "condition", "window", "features", "orders", "fft", "fixed", "tables", "params", "novelty", "permille",
+)  # fmt: skip
 SHAFT_HZ = 29.2  # of the rotor
 
 
@@ -69,11 +73,11 @@ def engine_subject(model: Model) -> Subject:
 
 
 def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Samples | None = None) -> Subject:
-    """Condition, window, features, inference and permille, with the model and parameters that `whir export` left in `folder`.
+    """Condition, window, features, novelty, inference and permille, with what `whir export` left in `folder`.
 
     Without a sensor, it is as good as the parameters ask for, at the output rate of a common part above theirs; without
     samples (int16 (n, channels) of the sensor), they are a rotor's. Vector 0 of the output is the window after the filters
-    have filled; each one is its features, the engine's outputs and their permille.
+    have filled; each one is its features, the engine's outputs, their permille and the distance from a baseline.
     """
     model = Model.load(folder / "model.tflite")
     try:
@@ -93,13 +97,18 @@ def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Sa
     if samples is None:
         samples = _signal(params, sensor)
     conditioned = windows(params, condition(params, sensor, samples))[1 : 1 + PIPELINE_WINDOWS]
-    inputs = quantize(params, extract(params, conditioned, 60 * SHAFT_HZ))
+    features = extract(params, conditioned, 60 * SHAFT_HZ)
+    inputs = quantize(params, features)
+    baseline = _baseline(params, features)
+    distances = baseline.distance(features) * 256 if baseline else np.zeros(len(features))
     engine = Engine(model.data)
     outputs = np.asarray(engine.run(inputs))
     said = permille(engine.info, outputs)
     expected = b"".join(
-        i.tobytes() + o.tobytes() + p.astype("<u2").tobytes() for i, o, p in zip(inputs, outputs, said, strict=True)
+        i.tobytes() + o.tobytes() + p.astype("<u2").tobytes() + d.astype("<u2").tobytes()
+        for i, o, p, d in zip(inputs, outputs, said, distances, strict=True)
     )
+    entries = baseline.entries if baseline else b""
     return Subject(
         name="pipeline",
         model=model,
@@ -108,11 +117,17 @@ def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Sa
             *sorted((CORE / "src").glob("nn*.c")),
             *(CORE / "src" / f"{n}.c" for n in PIPELINE_SOURCES),
         ],
-        files={"MODEL": model.data, "PARAMS": _head(sensor) + params.to_tlv(), "INPUT": samples.tobytes(), "OUTPUT": expected},
+        files={
+            "MODEL": model.data,
+            "PARAMS": _head(sensor) + entries + params.to_tlv(),
+            "INPUT": samples.tobytes(),
+            "OUTPUT": expected,
+        },
         defines={
             "BENCH_WINDOW_SAMPLES": params.window_samples,
             "BENCH_WINDOW_VALUES": params.window_samples * params.channels,
             "BENCH_FEATURES": params.feature_count,
+            "BENCH_BASELINE": baseline.count if baseline else 0,
             "BENCH_CLASSES": outputs.shape[1],
         },
         notes={"config": folder.name, "sensor_rate_hz": sensor.rate_hz, "rate_hz": params.rate_hz, "hop": params.hop_samples},
@@ -160,6 +175,13 @@ def condition_subject(part: Accelerometer) -> Subject:
             "samples": CONDITION_SAMPLES,
         },
     )
+
+
+def _baseline(params: FeatureParams, features: NDArray[np.int32]) -> Baseline | None:
+    """A machine's, learned from these windows over and over; raw windows have none."""
+    if params.kind == FeatureKind.RAW:
+        return None
+    return learn(np.tile(features, (-(-NOVELTY_WINDOWS_MIN // len(features)), 1)))
 
 
 def _head(sensor: SensorInfo) -> bytes:
