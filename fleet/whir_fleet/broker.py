@@ -79,8 +79,8 @@ class EmbeddedBroker:
 
     @property
     def address(self) -> BrokerAddress:
-        """For the fleet itself."""
-        return BrokerAddress(self.host, self.port, "fleet", self._users.passwords["fleet"])
+        """For the fleet itself. Not shared: rumqttd 0.20 dies when a group's last session leaves messages unacknowledged."""
+        return BrokerAddress(self.host, self.port, "fleet", self._users.passwords["fleet"], shared_subscriptions=False)
 
     def start(self) -> None:
         listen("embedded broker", self.host, self.port, _HOST_OPTION, _PORT_OPTION).close()  # its own errors do not say why

@@ -1,8 +1,9 @@
 """Ingest: from the broker into the database. A message is acknowledged to the broker only after its commit.
 
-Each process has a session of its own for telemetry, which the broker deals out among all of them (`$share`). What changes
-the state of a node, an alert or a rollout (`status`, `alert`, `event`, `ack`), and `capture`, go through one more session, read
-by one elected process: it overtakes any queue of telemetry, and one node's messages stay in order. docs/adr/0004 says why.
+Each process has a session of its own for telemetry, which the broker deals out among all of them (`$share`; the embedded
+one cannot, and has one process). What changes the state of a node, an alert or a rollout (`status`, `alert`, `event`, `ack`),
+and `capture`, go through one more session, read by one elected process: it overtakes any queue of telemetry, and one node's
+messages stay in order. docs/adr/0004 says why.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ log = logging.getLogger("whir.fleet.ingest")
 LEASE = "ingest"
 STATE_SESSION = "whir-fleet-ingest"  # one name for whoever is elected: the successor finds what was queued for its predecessor
 STATE_FILTERS = [f"{contract.TOPIC_PREFIX}/+/+/{name}" for name in [*TOPICS, CAPTURE] if name != "telemetry"]
-TELEMETRY_FILTERS = [f"$share/ingest/{contract.TOPIC_PREFIX}/+/+/telemetry"]
+SHARED_TELEMETRY = f"$share/ingest/{contract.TOPIC_PREFIX}/+/+/telemetry"
 _RETRY_S = 0.5
 _RECONNECT_S = 1.0
 _WAIT_S = 0.5
@@ -41,6 +42,11 @@ _DRAINED_S = 4.0  # silent for so long, the broker has nothing more; a process t
 
 def telemetry_session(instance: str) -> str:
     return f"whir-fleet-ingest-{instance}"
+
+
+def telemetry_filter(address: BrokerAddress) -> str:
+    """Shared among all ingest processes where the broker can."""
+    return SHARED_TELEMETRY if address.shared_subscriptions else SHARED_TELEMETRY.removeprefix("$share/ingest/")
 
 
 @dataclass
@@ -73,7 +79,7 @@ class Ingest:
         self._standby = threading.Event()
         self._failure: BaseException | None = None
         parts = settings, database, address, self._stop, wake, metrics or Metrics()
-        self._telemetry = _Consumer(telemetry_session(settings.instance), TELEMETRY_FILTERS, *parts)
+        self._telemetry = _Consumer(telemetry_session(settings.instance), [telemetry_filter(address)], *parts)
         self._state = _Consumer(STATE_SESSION, STATE_FILTERS, *parts)
 
     @property
@@ -287,6 +293,6 @@ class _Consumer:
 def drain(settings: Settings, database: Database, address: BrokerAddress, stop: threading.Event) -> Counters:
     """Empties and ends the telemetry session of `settings.instance`, whose process will not come back."""
     session = telemetry_session(settings.instance)
-    consumer = _Consumer(session, TELEMETRY_FILTERS, settings, database, address, stop, lambda: None, Metrics())
+    consumer = _Consumer(session, [SHARED_TELEMETRY], settings, database, address, stop, lambda: None, Metrics())
     consumer.drain()
     return consumer.counters

@@ -17,13 +17,17 @@ CONNECT_TRIES_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Host, port and the fleet's own account. The password is kept out of repr and logs."""
+    """Host, port and the fleet's own account. The password is kept out of repr and logs.
+
+    `shared_subscriptions`: it can deal one subscription out among several sessions (`$share`).
+    """
 
     host: str
     port: int
     user: str
     password: str
     tls: bool = False
+    shared_subscriptions: bool = True
 
     def __repr__(self) -> str:
         return f"BrokerAddress({self.url})"

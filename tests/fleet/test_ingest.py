@@ -21,10 +21,11 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import select, text
 
 from whir_fleet import devices
+from whir_fleet.broker import EmbeddedBroker, Users
 from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
 from whir_fleet.errors import BrokerError
-from whir_fleet.ingest import LEASE, Ingest, drain, telemetry_session
+from whir_fleet.ingest import LEASE, Ingest, drain, telemetry_filter, telemetry_session
 from whir_fleet.leases import acquire
 from whir_fleet.link import BrokerAddress
 from whir_fleet.models import DeadLetter, Event, Node, Telemetry
@@ -182,6 +183,22 @@ def test_what_comes_twice_is_counted_once_also_where_two_processes_take_it(
     until(lambda: sum(one.ingest.counters.new + one.ingest.counters.duplicates for one in both) == 3 * 210)
     assert (stored(database), stored(database, Event)) == (list(range(1, 201)), list(range(201, 211)))
     assert counted(database) == [(210, 0)]
+
+
+def test_the_embedded_broker_outlives_an_ingest_that_leaves_messages_unacknowledged(tmp_path: Path) -> None:
+    with EmbeddedBroker(tmp_path, "127.0.0.1", 0, Users.load(tmp_path / "users.toml")) as embedded:
+        for sent in (5, 0):  # the second time they come again
+            session = Session(embedded.address, telemetry_session("a"))
+            session.subscribe([telemetry_filter(embedded.address)])
+            session.publish(("whir/v1/lab/n1/telemetry", b"%d" % number) for number in range(sent))
+            got: list[bytes] = []
+            until(
+                lambda session=session, got=got: (
+                    got.extend(m.inbound.payload for m in session.receive(5, 0.1, 0)) or len(got) == 5
+                )
+            )
+            assert got == [b"0", b"1", b"2", b"3", b"4"]
+            session.close()
 
 
 def test_an_event_overtakes_a_queue_of_telemetry(

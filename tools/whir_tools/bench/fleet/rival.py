@@ -14,7 +14,7 @@ import time
 import paho.mqtt.client as mqtt
 import psycopg
 
-from whir_fleet.ingest import TELEMETRY_FILTERS, telemetry_session
+from whir_fleet.ingest import SHARED_TELEMETRY, telemetry_session
 from whir_fleet.link import BrokerAddress, client
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     def on_connect(made: mqtt.Client, *_: object) -> None:
         nonlocal begun, cpu_before
         begun, cpu_before = time.monotonic(), time.process_time()
-        made.subscribe([(name, 1) for name in TELEMETRY_FILTERS])
+        made.subscribe(SHARED_TELEMETRY, 1)
 
     def on_message(made: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         nonlocal taken
