@@ -6,6 +6,7 @@ build/cache by the hash of code, libraries, configurations, folds and data: a ru
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import sys
@@ -67,8 +68,8 @@ class RowName:
 # Set and rate → configurations to choose from by inner validation, the simplest first: one layer before two.
 CANDIDATES: Final[dict[tuple[str, int], tuple[str, ...]]] = {
     ("synth12k", 1000): ("synth12k-linear", "synth12k"),
-    ("adi_cbm", 4000): ("adi4k-linear", "adi4k-whitened", "adi4k-wide", "adi4k-orders", "adi4k-orders-level", "adi4k"),
-    ("adi_cbm", 1000): ("adi1k-linear", "adi1k-whitened", "adi1k-orders", "adi1k"),
+    ("adi_cbm", 4000): ("adi4k-linear", "adi4k-orders", "adi4k-orders-level"),
+    ("adi_cbm", 1000): ("adi1k-linear", "adi1k-orders"),
     ("cwru_bearing_12k", 12000): ("cwru12k-linear", "cwru12k-whitened", "cwru12k", "cwru12k-relative"),
     ("lsm6dsox_esp32c3_fan", 445): ("fan445-linear", "fan445-whitened", "fan445"),
 }
@@ -163,7 +164,9 @@ def measured(name: RowName, quick: bool, step: Step) -> dict[str, Any]:
     if name.split == "leave_fault_out":
         return _kept(kept, {**asdict(name), **novelty_row(name, candidates[0], recs, cache, progress)})
     varied = [protocol.variant_of(candidate, recs, name.variant) for candidate in candidates]
-    chosen_from, own = [config for config, _ in varied], varied[0][1]
+    own = varied[0][1]
+    # Without level, candidates that differ in nothing else are one.
+    chosen_from = list({repr(dataclasses.replace(config, name="")): config for config, _ in reversed(varied)}.values())[::-1]
     folds = splits.read(splits.path_of(name.dataset, name.split))
     row = {**asdict(name), **protocol.row(chosen_from, own, folds, seeds, cache=cache, progress=progress)}
     return _kept(kept, row)
