@@ -134,7 +134,7 @@ static int answer_end(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms)
 /* The self-test, in order. Without a node there is nothing to test between the first and the last. */
 static const struct test {
     const char *name;
-    answer_t answer;
+    answer_t fields;
 } TESTS[] = {
     {"node", answer_node}, {"sensor", answer_sensor}, {"noise", answer_noise}, {"golden", answer_golden},
     {"wifi", answer_wifi}, {"broker", answer_broker}, {"end", answer_end},
@@ -151,7 +151,7 @@ void whir_factory_init(whir_factory_t *f, whir_node_t *node, whir_board_t *board
 }
 
 /* One answer of this kind, said when it is whole. 0: not yet. */
-static int answer(whir_factory_t *f, const char *kind, answer_t fields, uint64_t waited_ms)
+static int tell(whir_factory_t *f, const char *kind, answer_t fields, uint64_t waited_ms)
 {
     whir_json_t j;
     int bytes;
@@ -170,7 +170,7 @@ static int answer(whir_factory_t *f, const char *kind, answer_t fields, uint64_t
 
 int whir_factory_step(whir_factory_t *f, uint64_t now_ms)
 {
-    if (f->test < TEST_COUNT && answer(f, TESTS[f->test].name, TESTS[f->test].answer, now_ms - f->test_ms)) {
+    if (f->test < TEST_COUNT && tell(f, TESTS[f->test].name, TESTS[f->test].fields, now_ms - f->test_ms)) {
         f->test = (uint8_t)(f->node == NULL && f->test == 0 ? TEST_COUNT - 1 : f->test + 1u);
         f->test_ms = now_ms;
     }
@@ -233,24 +233,34 @@ static int answer_who(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms)
 
 static const struct question {
     const char *word;
-    answer_t answer; /* NULL: the self-test, in steps */
+    answer_t fields; /* NULL: the self-test, in steps */
 } QUESTIONS[] = {{"selftest", NULL}, {"csr", answer_csr}, {"who", answer_who}};
+
+static uint32_t word_bytes(const char *text)
+{
+    uint32_t bytes = 0;
+
+    while ((uint8_t)text[bytes] > ' ') {
+        bytes++;
+    }
+    return bytes;
+}
 
 int whir_factory_ask(whir_factory_t *f, const char *line, uint64_t now_ms)
 {
-    size_t word = strcspn(line, " \r\n");
-    const char *nonce = line + word + strspn(line + word, " ");
-    size_t bytes = strcspn(nonce, " \r\n");
+    uint32_t word = word_bytes(line);
+    const char *nonce = line + word + (line[word] == ' ');
+    uint32_t bytes = word_bytes(nonce);
 
     for (unsigned i = 0; i < sizeof QUESTIONS / sizeof QUESTIONS[0]; i++) {
-        if (strlen(QUESTIONS[i].word) != word || strncmp(line, QUESTIONS[i].word, word) != 0 ||
+        if (strlen(QUESTIONS[i].word) != word || memcmp(line, QUESTIONS[i].word, word) != 0 ||
             bytes > WHIR_FACTORY_NONCE_MAX_BYTES) {
             continue;
         }
         memcpy(f->nonce, nonce, bytes);
         f->nonce[bytes] = 0;
-        if (QUESTIONS[i].answer != NULL) {
-            (void)answer(f, QUESTIONS[i].word, QUESTIONS[i].answer, 0);
+        if (QUESTIONS[i].fields != NULL) {
+            (void)tell(f, QUESTIONS[i].word, QUESTIONS[i].fields, 0);
         } else {
             f->test = 0;
             f->test_ms = now_ms;
