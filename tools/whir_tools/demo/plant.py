@@ -166,9 +166,9 @@ class Plant:
         for unit in self.units.values():
             unit.runner.lost_topic = topic
 
-    def corrupt_next_download(self, name: str, rng: random.Random) -> None:
-        """One bit of the next bundle that this node fetches arrives wrong, at a byte drawn from `rng`."""
-        runner = self.units[name].runner
+    def corrupt_next_download(self, name: str, seed: int) -> None:
+        """One bit of the next bundle that this node fetches arrives wrong, at a byte drawn from `seed`."""
+        runner, rng = self.units[name].runner, random.Random(seed)  # noqa: S311 (an accident, nothing secret)
 
         def corrupting(url: str, size: int) -> Download:
             runner.open_download = Download
@@ -176,9 +176,9 @@ class Plant:
 
         runner.open_download = corrupting
 
-    def cut_power_in_next_download(self, name: str, rng: random.Random) -> None:
-        """This node loses power while it writes the next bundle, in a flash operation and at a byte drawn from `rng`."""
-        unit = self.units[name]
+    def cut_power_in_next_download(self, name: str, seed: int) -> None:
+        """This node loses power while it writes the next bundle, in a flash operation and at a byte drawn from `seed`."""
+        unit, rng = self.units[name], random.Random(seed)  # noqa: S311 (an accident, nothing secret)
 
         def cutting(url: str, size: int) -> Download:
             unit.runner.open_download = Download

@@ -216,8 +216,9 @@ class Demo:
         artifact = self.upload(remote, models.second)
         healthy = [motor.name for motor in motors if motor.fault is None]
         canary, corrupted, power_cut = self.rng.sample(healthy, 3)
-        plant.corrupt_next_download(corrupted, self.rng)
-        plant.cut_power_in_next_download(power_cut, self.rng)
+        # each with a seed of its own: which node downloads first is not the seed's to say
+        plant.corrupt_next_download(corrupted, self.rng.getrandbits(32))
+        plant.cut_power_in_next_download(power_cut, self.rng.getrandbits(32))
         self.say(
             f"   first {canary}; the download of {corrupted} will be corrupted; {power_cut} will lose power while it writes"
         )
