@@ -33,6 +33,7 @@ UNUSUAL = (
     "lwip/include/apps/sntp",
     "mbedtls/port/include",
     "soc/esp32c3/register",
+    "espcoredump/include/port/riscv",
 )
 # What a build of the chip would generate; the headers ask for these.
 SDKCONFIG = """
@@ -88,6 +89,9 @@ SDKCONFIG = """
 #define CONFIG_WHIR_ENGINE_TFLM 1
 #define CONFIG_WHIR_ARENA_BYTES 32768
 #define CONFIG_WHIR_SENSOR_RATE_MHZ 0
+#define CONFIG_ESP_COREDUMP_ENABLE_TO_FLASH 1
+#define CONFIG_ESP_COREDUMP_SUMMARY_STACKDUMP_SIZE 1024
+#define CONFIG_APP_RETRIEVE_LEN_ELF_SHA 9
 #define CONFIG_NVS_ENCRYPTION 1
 #define CONFIG_SECURE_BOOT 1
 """

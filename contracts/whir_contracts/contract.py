@@ -52,6 +52,14 @@ class ErrorCode(IntEnum):
     SENSOR_STUCK = -67
     SENSOR_SELF_TEST = -68
     SENSOR_MOUNTING = -69
+    FIRMWARE_HEADER = -80
+    FIRMWARE_SIGNATURE = -81
+    FIRMWARE_HARDWARE = -82
+    FIRMWARE_COUNTER = -83
+    FIRMWARE_VERSION = -84
+    FIRMWARE_MODEL = -85
+    FIRMWARE_IMAGE = -86
+    FIRMWARE_UNPROVEN = -87
 
 
 ERROR_TEXT: Final[dict[str, str]] = {
@@ -97,6 +105,14 @@ ERROR_TEXT: Final[dict[str, str]] = {
     "sensor_stuck": "the sensor repeats one value",
     "sensor_self_test": "the sensor's self-test moved it too little or too far",
     "sensor_mounting": "gravity does not point where the mounting says",
+    "firmware_header": "not a firmware package, or of another format",
+    "firmware_signature": "the package's signature does not verify, or its key is unknown",
+    "firmware_hardware": "made for another hardware class",
+    "firmware_counter": "the package's security counter is below the node's",
+    "firmware_version": "the firmware that runs is older than the package allows to be followed",
+    "firmware_model": "the package cannot run the model in service: another extractor version",
+    "firmware_image": "the image differs from its hash, or the bootloader's own check refuses it",
+    "firmware_unproven": "the new firmware did not show in time that it works; the event's text says what was missing",
 }
 
 
@@ -173,6 +189,12 @@ class Severity(IntEnum):
     CRITICAL = 3
 
 
+class PowerMode(IntEnum):
+    CONTINUOUS = 0
+    INTERVAL = 1
+    SLEEP = 2
+
+
 class AckResult(IntEnum):
     OK = 0
     ACCEPTED = 1
@@ -193,6 +215,14 @@ class EventKind(IntEnum):
     CLOCK_SET = 10
     BASELINE_LEARNED = 11
     BASELINE_FAILED = 12
+    FIRMWARE_STARTED = 13
+    FIRMWARE_REFUSED = 14
+    FIRMWARE_TRIAL = 15
+    FIRMWARE_CONFIRMED = 16
+    FIRMWARE_REVERTED = 17
+    CRASH = 18
+    SETTINGS_KEPT = 19
+    SETTINGS_REVERTED = 20
 
 
 class Quality(IntFlag):
@@ -293,6 +323,8 @@ MESSAGE_MESSAGE_MAX_BYTES: Final = 1024
 MESSAGE_COMMAND_ARRAY_MAX: Final = 64
 MESSAGE_COMMAND_ID_MAX_BYTES: Final = 39
 MESSAGE_URL_MAX_BYTES: Final = 511
+MESSAGE_SETTING_KEY_MAX_BYTES: Final = 15
+MESSAGE_SETTING_VALUE_MAX_BYTES: Final = 767
 MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT: Final = 60000
 MESSAGE_STATUS_INTERVAL_MS_DEFAULT: Final = 60000
 MESSAGE_RESEND_INTERVAL_MS_DEFAULT: Final = 5000
@@ -417,6 +449,25 @@ CAPTURE_MAGIC: Final = 1346454359
 CAPTURE_FORMAT_VERSION: Final = 1
 CAPTURE_HEADER_BYTES: Final = 104
 
+FIRMWARE_HEADER: Final[tuple[tuple[str, str], ...]] = (
+    ("magic", "u32"),
+    ("format_version", "u16"),
+    ("header_bytes", "u16"),
+    ("image_bytes", "u32"),
+    ("key_id", "u32"),
+    ("security_counter", "u32"),
+    ("extractor_min", "u16"),
+    ("extractor_max", "u16"),
+    ("hardware_class", "text16"),
+    ("version", "text32"),
+    ("version_min", "text32"),
+    ("image_sha256", "bytes32"),
+    ("signature", "bytes64"),
+)
+FIRMWARE_MAGIC: Final = 1179797591
+FIRMWARE_FORMAT_VERSION: Final = 1
+FIRMWARE_HEADER_BYTES: Final = 200
+
 TOPIC_PREFIX: Final = "whir/v1"
 
 TOPICS: Final[dict[str, dict[str, Any]]] = {
@@ -425,7 +476,7 @@ TOPICS: Final[dict[str, dict[str, Any]]] = {
         "qos": 1,
         "retained": True,
         "doc": "who the node is and how it is; the last will uses it too (state lost, with conn, without seq and ts)",
-        "fields": ["v", "site", "node", "boot", "conn", "seq", "ts", "synced", "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz", "dropped", "captures_dropped", "reset"],
+        "fields": ["v", "site", "node", "boot", "conn", "seq", "ts", "synced", "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz", "dropped", "captures_dropped", "reset", "fw_counter", "fw_trial", "power", "brownouts", "crashes", "heap_min", "stack_min", "stack_task", "overruns", "reopens"],
         "required": ["v", "boot", "conn", "state"],
     },
     "telemetry": {
@@ -449,7 +500,7 @@ TOPICS: Final[dict[str, dict[str, Any]]] = {
         "qos": 1,
         "retained": False,
         "doc": "update progress, resets, faults",
-        "fields": ["v", "boot", "seq", "ts", "synced", "kind", "code", "text", "action", "model", "model_version", "counter", "slot", "vector", "byte", "got", "wanted"],
+        "fields": ["v", "boot", "seq", "ts", "synced", "kind", "code", "text", "action", "fw", "model", "model_version", "counter", "slot", "vector", "byte", "got", "wanted"],
         "required": ["v", "boot", "seq", "ts", "synced", "kind"],
     },
     "capture": {
@@ -513,6 +564,16 @@ FIELD_TYPES: Final[dict[str, str]] = {
     "dropped": "u32",
     "captures_dropped": "u32",
     "reset": "str?",
+    "fw_counter": "u32",
+    "fw_trial": "bool",
+    "power": "str",
+    "brownouts": "u32",
+    "crashes": "u32",
+    "heap_min": "u32?",
+    "stack_min": "u32?",
+    "stack_task": "str?",
+    "overruns": "u32?",
+    "reopens": "u32?",
     "verdict": "str",
     "p": "u32",
     "classes": "map",
@@ -545,12 +606,16 @@ FIELD_TYPES: Final[dict[str, str]] = {
     "url": "str",
     "bytes": "u32",
     "seconds": "u32",
+    "key": "str",
+    "value": "str",
     "deadline_s": "u32",
 }
 
 COMMANDS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "receipt": {"required": {"boot": "u32", "seq": "u32[]"}, "optional": {}},
     "update": {"required": {"id": "str", "exp": "u64", "url": "str", "bytes": "u32"}, "optional": {"deadline_s": "u32"}},
+    "firmware": {"required": {"id": "str", "exp": "u64", "url": "str", "bytes": "u32"}, "optional": {"deadline_s": "u32"}},
+    "setting": {"required": {"id": "str", "exp": "u64", "key": "str", "value": "str"}, "optional": {}},
     "rollback": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
     "measure": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
     "commission": {"required": {"id": "str", "exp": "u64"}, "optional": {"seconds": "u32"}},

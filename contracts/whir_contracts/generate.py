@@ -18,7 +18,7 @@ NOTE = "Generated from the TOML files in contracts/ by `make generate`; do not e
 
 Contract = dict[str, dict[str, Any]]
 
-FIELD_BYTES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "text40": 40}
+FIELD_BYTES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "text16": 16, "text32": 32, "bytes32": 32, "text40": 40, "bytes64": 64}
 
 ZONE_NUMBERS = ("band_low_hz", "band_high_hz", "change_percent")
 PARAM_KEYS = ("tag", "type", "min", "max", "optional")
@@ -101,6 +101,10 @@ def c_header(contract: Contract) -> str:
     out += ["", "/* A chunk of a capture. */", f"#define WHIR_CAPTURE_MAGIC 0x{capture['magic']:08x}u"]
     out += [f"#define WHIR_CAPTURE_{n.upper()} {capture[n]}" for n in ("format_version", "header_bytes")]
     out += c_offsets("CAPTURE", capture)
+    firmware = contract["firmware"]
+    out += ["", "/* A firmware package. */", f"#define WHIR_FIRMWARE_MAGIC 0x{firmware['magic']:08x}u"]
+    out += [f"#define WHIR_FIRMWARE_{n.upper()} {firmware[n]}" for n in ("format_version", "header_bytes")]
+    out += c_offsets("FIRMWARE", firmware)
     out += ["", f'#define WHIR_TOPIC_PREFIX "{messages["prefix"]}"']
     out += [f'#define WHIR_TOPIC_{t.upper()} "{t}"' for t in messages["topic"]]
     out += [f'#define WHIR_COMMAND_{c.upper()} "{c}"' for c in messages["command"]]
@@ -159,10 +163,11 @@ def python_module(contract: Contract) -> str:
     out.append(")")
     messages = contract["messages"]
     capture = messages["capture"]
-    out += ["", "CAPTURE_HEADER: Final[tuple[tuple[str, str], ...]] = ("]
-    out += [f"    ({json.dumps(f['name'])}, {json.dumps(f['type'])})," for f in capture["header"]]
-    out += [")"]
-    out += [f"CAPTURE_{n.upper()}: Final = {capture[n]}" for n in ("magic", "format_version", "header_bytes")]
+    for title, layout in (("CAPTURE", capture), ("FIRMWARE", contract["firmware"])):
+        out += ["", f"{title}_HEADER: Final[tuple[tuple[str, str], ...]] = ("]
+        out += [f"    ({json.dumps(f['name'])}, {json.dumps(f['type'])})," for f in layout["header"]]
+        out += [")"]
+        out += [f"{title}_{n.upper()}: Final = {layout[n]}" for n in ("magic", "format_version", "header_bytes")]
     out += ["", f"TOPIC_PREFIX: Final = {json.dumps(messages['prefix'])}"]
     for title, table in (("TOPICS", "topic"), ("FLEET_TOPICS", "fleet_topic")):
         out += ["", f"{title}: Final[dict[str, dict[str, Any]]] = {{"]

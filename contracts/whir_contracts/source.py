@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent.parent
-NAMES = ("errors", "limits", "features", "bundle", "messages", "factory", "zones")
+NAMES = ("errors", "limits", "features", "bundle", "messages", "factory", "zones", "firmware")
 
 
 def load(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:

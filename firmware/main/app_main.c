@@ -3,7 +3,6 @@
 
 #include "esp_app_desc.h"
 #include "esp_log.h"
-#include "esp_system.h"
 #include "esp_timer.h"
 #include "sdkconfig.h"
 #include "tasks.h"
@@ -27,6 +26,7 @@ static struct {
     whir_link_t link;
     whir_output_t output;
     whir_control_t control;
+    whir_firmware_slots_t firmware;
 } ports;
 static uint8_t arena[CONFIG_WHIR_ARENA_BYTES] __attribute__((aligned(16)));
 static int sensor_error;
@@ -40,18 +40,6 @@ static void start_engine(void)
 #else
     whir_nn_inference(&ports.nn, &ports.engine);
 #endif
-}
-
-static const char *reset_reason(void)
-{
-    static const char *const NAMES[] = {
-        [ESP_RST_POWERON] = "power-on",  [ESP_RST_SW] = "software",       [ESP_RST_PANIC] = "panic",
-        [ESP_RST_INT_WDT] = "watchdog",  [ESP_RST_TASK_WDT] = "watchdog", [ESP_RST_WDT] = "watchdog",
-        [ESP_RST_BROWNOUT] = "brownout", [ESP_RST_DEEPSLEEP] = "wake-up",
-    };
-    unsigned reason = (unsigned)esp_reset_reason();
-
-    return reason < sizeof NAMES / sizeof NAMES[0] && NAMES[reason] != NULL ? NAMES[reason] : "other";
 }
 
 /* One line of JSON. The figures of the sensor stand still while the sampling task has it: only what is known is told. */
@@ -96,26 +84,38 @@ static int start_sensor(const whir_accel_settings_t *wanted)
     return err;
 }
 
+static void health(whir_control_t *control, whir_health_t *out)
+{
+    whir_esp32_health(out);
+    whir_sample_health(out);
+}
+
 static void start_node(void)
 {
     uint32_t ring_bytes = whir_capture_ring_bytes(&config.sensor);
     int16_t *ring = malloc(ring_bytes); /* once; without it no captures are taken */
-    const whir_node_ports_t seams = {&ports.flash, &ports.crypto, &ports.engine, &ports.link, &ports.output,
-                                     arena,        sizeof arena,  ring,          ring_bytes,  &ports.control};
+    const whir_node_ports_t seams = {&ports.flash,  &ports.crypto,  &ports.engine,     &ports.link,
+                                     &ports.output, arena,          sizeof arena,      ring,
+                                     ring_bytes,    &ports.control, &whir_esp32_store, &ports.firmware};
 
     config.site = settings.site;
     config.name = settings.node;
     config.hardware_class = settings.hardware;
     config.firmware_version = esp_app_get_description()->version;
-    config.reset_reason = reset_reason();
+    config.reset_reason = whir_esp32_reset_reason();
+    config.crash = whir_esp32_crash();
+    config.trial = settings.trial;
     config.machine.shaft_mhz = settings.own.rpm * 1000u / 60u;
     start_engine();
+    whir_esp32_firmware_init(&ports.firmware);
     ESP_ERROR_CHECK(whir_esp32_flash_init(&ports.flash, &config.layout));
     ESP_ERROR_CHECK(whir_esp32_crypto_init(&ports.crypto, &settings.bundle_keys));
     ESP_ERROR_CHECK(whir_esp32_output_init(&ports.output, &ports.control));
+    ports.control.health = health;
     ESP_ERROR_CHECK(whir_esp32_fetch_init(&settings));
     ESP_ERROR_CHECK(whir_esp32_link_start(&ports.link, &settings));
     ESP_ERROR_CHECK(whir_node_init(&node, &config, &seams, (uint64_t)esp_timer_get_time() / 1000u));
+    whir_esp32_crash_told(); /* it is in the spool now */
 }
 
 void app_main(void)
@@ -142,5 +142,5 @@ void app_main(void)
     if (accel.part != NULL) {
         whir_sample_start(&accel, &wanted, blocks);
     }
-    whir_node_run(&node, blocks, &settings.trial);
+    whir_node_run(&node, blocks);
 }

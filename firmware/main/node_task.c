@@ -1,5 +1,3 @@
-#include "esp_ota_ops.h"
-#include "esp_system.h"
 #include "esp_task_wdt.h"
 #include "esp_timer.h"
 #include "tasks.h"
@@ -65,10 +63,9 @@ static void serve_fetch(whir_node_t *node)
     }
 }
 
-void whir_node_run(whir_node_t *node, QueueHandle_t blocks, whir_trial_t *trial)
+void whir_node_run(whir_node_t *node, QueueHandle_t blocks)
 {
     whir_block_t block;
-    int proven = 0;
 
     (void)esp_task_wdt_add(NULL);
     for (;;) {
@@ -78,16 +75,6 @@ void whir_node_run(whir_node_t *node, QueueHandle_t blocks, whir_trial_t *trial)
         serve_link(node);
         serve_fetch(node);
         whir_node_step(node, now_ms());
-        if (*trial == WHIR_TRIAL_RUNNING) {
-            *trial = whir_settings_judge(&whir_esp32_store, now_ms(), whir_node_receipted(node));
-            if (*trial == WHIR_TRIAL_REVERTED) {
-                esp_restart();
-            }
-        }
-        if (!proven && whir_node_proven(node)) {
-            proven = 1;
-            (void)esp_ota_mark_app_valid_cancel_rollback();
-        }
         (void)esp_task_wdt_reset();
     }
 }

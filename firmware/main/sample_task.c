@@ -10,11 +10,13 @@ static struct {
     whir_accel_t *accel;
     whir_accel_settings_t settings;
     QueueHandle_t blocks;
+    volatile uint32_t overruns, reopens;
 } own;
 
 /* Until it works again; the core says meanwhile that there is no sensor. */
 static void reopen(void)
 {
+    own.reopens = own.reopens + 1;
     while (whir_accel_open(own.accel, own.accel->part, own.accel->bus, &own.settings) < 0) {
         (void)esp_task_wdt_reset();
         vTaskDelay(pdMS_TO_TICKS(REOPEN_MS));
@@ -35,7 +37,9 @@ static void run(void *argument)
             block.gap = xQueueSend(own.blocks, &block, 0) != pdTRUE;
         } else if (count < 0) {
             block.gap = 1;
-            if (count != WHIR_ERR_SENSOR_OVERRUN) {
+            if (count == WHIR_ERR_SENSOR_OVERRUN) {
+                own.overruns = own.overruns + 1;
+            } else {
                 reopen();
             }
         }
@@ -57,4 +61,10 @@ void whir_sample_start(whir_accel_t *accel, const whir_accel_settings_t *setting
     TaskHandle_t handle = xTaskCreateStaticPinnedToCore(run, "sample", STACK_BYTES, NULL, configMAX_PRIORITIES - 4, stack,
                                                         &task, WHIR_BOARD_LAST_CORE);
     configASSERT(handle != NULL && whir_esp32_interrupt_init(handle) == 0);
+}
+
+void whir_sample_health(whir_health_t *health)
+{
+    health->overruns = own.overruns;
+    health->reopens = own.reopens;
 }

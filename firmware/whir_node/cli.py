@@ -255,3 +255,32 @@ def _printer(as_json: bool) -> Observer:
             print(f"output   {severity.name.lower()}", flush=True)
 
     return Lines() if as_json else Words()
+
+
+@app.command()
+def firmware(
+    image: Annotated[
+        Path, typer.Argument(help="The application as it was built, firmware.bin, signed for secure boot or not.")
+    ],
+    key: Annotated[Path, typer.Option(help="P-256 private key in PEM; its public half is one of the nodes' bundle keys.")],
+    key_id: Annotated[int, typer.Option(help="Number under which the nodes know it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The package.")],
+    hardware: Annotated[str, typer.Option(help="Hardware class of the nodes.")] = "esp32",
+    version_min: Annotated[str, typer.Option(help="Oldest version that may be followed by this one, x.y.z.")] = "",
+) -> None:
+    """Signs an application image as a package for the command `firmware`. Version and security counter are the image's own.
+
+    Example: whir node firmware .pio/build/esp32dev/firmware.bin --key bundle.pem --key-id 1 -o node-1.4.0.whirfw
+    """
+    from whir_node.crypto import KeyFileError, load_private_key
+    from whir_node.firmware import ImageError, describe, pack
+
+    try:
+        data = image.read_bytes()
+        own = describe(data)
+        output.write_bytes(
+            pack(data, hardware_class=hardware, private_key=load_private_key(key), key_id=key_id, version_min=version_min)
+        )
+    except (OSError, KeyFileError, ImageError) as error:
+        _fail(error)
+    typer.echo(f"{output}: {own.project} {own.version}, security counter {own.secure_version}")

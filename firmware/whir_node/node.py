@@ -44,6 +44,7 @@ from whir_node.crypto import CryptoSeam
 from whir_node.engine import TflmEngine
 from whir_node.errors import CoreError, check
 from whir_node.features import shaft_mhz
+from whir_node.firmware import FirmwareSlots
 from whir_node.library import ffi, lib
 from whir_node.velocity import Machine
 
@@ -77,6 +78,14 @@ class Link(Protocol):
 
     def fetch(self, url: str, size: int) -> bool:
         """Start fetching a bundle; bytes go to `bundle_data`, the end to `bundle_end`. False = not possible now."""
+
+
+class Store(Protocol):
+    """Texts by key in two sets (0 what is kept, 1 what is tried) that outlast a restart."""
+
+    def get(self, which: int, key: str) -> str | None: ...
+    def put(self, which: int, key: str, text: str) -> None: ...
+    def clear(self, which: int) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +168,7 @@ class VirtualNode:
         flash: file that keeps the flash, None = in memory.
         first_bundle: what the factory writes into slot a when the flash has no model yet.
         identify: called with the seconds for which the board is to show itself.
+        store: settings that the fleet may change; None = the node takes none.
         output: called with the severity that the local alarm shows, on each change.
 
     Raises:
@@ -177,6 +187,7 @@ class VirtualNode:
         first_bundle: bytes | None = None,
         output: Callable[[Severity], None] | None = None,
         identify: Callable[[int], None] | None = None,
+        store: Store | None = None,
     ) -> None:
         if config.engine not in ENGINES:
             raise ValueError(f"engine {config.engine!r}: one of {', '.join(ENGINES)}")
@@ -185,6 +196,8 @@ class VirtualNode:
         self._output = output or (lambda severity: None)
         self._identify = identify or (lambda seconds: None)
         self.restart_asked = False  # by a command: whoever holds the node reboots it
+        self.firmware = FirmwareSlots(config.firmware_version)
+        self._store = store
         self._crypto = CryptoSeam(public_keys)
         self._engine: TflmEngine | None = None
         self._now_us = 0
@@ -234,15 +247,18 @@ class VirtualNode:
         """Writes and erases since the flash was opened."""
         return int(lib.host_flash_operations(self._flash))
 
-    def reboot(self, reason: str = "power_on") -> None:
+    def reboot(self, reason: str = "power_on", crash: str | None = None) -> None:
         """Starts again from the flash as it is; the node's clock begins at 0.
+
+        Args:
+            crash: what the board has found out about a crash before.
 
         Raises:
             BootError: the core refuses to start.
         """
         self._halt()
         lib.host_flash_reboot(self._flash)
-        self._boot(reason)
+        self._boot(reason, crash)
 
     def close(self) -> None:
         """Frees the node; what it wrote stays in its flash file."""
@@ -262,17 +278,22 @@ class VirtualNode:
             lib.host_node_free(self._core)
             self._core = None
 
-    def _boot(self, reason: str) -> None:
+    def _boot(self, reason: str, crash: str | None = None) -> None:
         config, sensor = self.config, self.config.sensor
-        names = (config.site, config.name, config.hardware_class, config.firmware_version, reason, sensor.name)
+        names = (config.site, config.name, config.hardware_class, self.firmware.start(), reason, sensor.name)
         texts = [ffi.new("char[]", text.encode()) for text in names]
         hears = (sensor.rate_mhz, sensor.bandwidth_hz, sensor.range_milli, sensor.noise_ug_rthz, sensor.lsb_nano)
+        note = (crash or "").encode() + b"\0"
         numbers = (*hears, int(sensor.unit), sensor.channels)
         intervals = (config.telemetry_interval_ms, config.status_interval_ms, config.resend_interval_ms)
         machine = (*config.machine.numbers, shaft_mhz(config.machine.rpm), int(config.profile))
         setup = ffi.new(
             "host_node_setup_t *",
-            [*texts, *numbers, *intervals, config.arena_bytes, *machine, config.capture_slots, config.sensor_fifo_ms],
+            [
+                *(*texts, *numbers, *intervals, config.arena_bytes, *machine, config.capture_slots),
+                ffi.NULL if crash is None else ffi.from_buffer(note),
+                config.sensor_fifo_ms,
+            ],
         )
         calls = ffi.new("host_node_calls_t *", self._callbacks)
         error: Any = ffi.new("int32_t *")
@@ -301,11 +322,52 @@ class VirtualNode:
         output = ffi.callback("void(uint8_t)", lambda severity: self._output(Severity(severity)))
         restart = ffi.callback("void(int)", self._on_restart)
         identify = ffi.callback("void(uint32_t)", lambda seconds: self._identify(int(seconds)))
+        board = [publish, fetch, output, restart, identify, *self._firmware_callbacks(), self._store_callbacks()]
         if self.config.engine != "tflm":
-            return [publish, fetch, output, restart, identify, ffi.NULL, ffi.NULL]
+            return [*board, ffi.NULL, ffi.NULL]
         load = ffi.callback("int(const uint8_t *, uint32_t, struct host_nn_info *)", self._on_load, error=ErrorCode.NN_ENGINE)
         invoke = ffi.callback("int(const int8_t *, uint32_t, int8_t *, uint32_t)", self._on_invoke, error=ErrorCode.NN_ENGINE)
-        return [publish, fetch, output, restart, identify, load, invoke]
+        return [*board, load, invoke]
+
+    def _firmware_callbacks(self) -> list[Any]:
+        slots, failed = self.firmware, int(ErrorCode.FIRMWARE_IMAGE)
+        return [
+            ffi.callback("int(uint32_t)", slots.begin, error=failed),
+            ffi.callback("int(const uint8_t *, uint32_t)", lambda p, n: slots.write(bytes(ffi.buffer(p, n))), error=failed),
+            ffi.callback("int(void)", slots.end, error=failed),
+            ffi.callback("void(void)", slots.abort),
+            ffi.callback("int(void)", lambda: int(slots.on_trial), error=0),
+            ffi.callback("int(void)", slots.keep, error=failed),
+            ffi.callback("void(void)", lambda: self._on_restart(0)),  # unless it is kept a start goes back
+        ]
+
+    def _store_callbacks(self) -> Any:
+        store = self._store
+        if store is None:
+            return ffi.NULL
+
+        def get(which: int, key: Any, text: Any, room: int) -> int:
+            value = store.get(which, _text(key))
+            if value is None or len(value.encode()) >= room:
+                return int(ErrorCode.ARG)
+            ffi.memmove(text, value.encode() + b"\0", len(value.encode()) + 1)
+            return 0
+
+        def put(which: int, key: Any, text: Any) -> int:
+            store.put(which, _text(key), _text(text))
+            return 0
+
+        def clear(which: int) -> int:
+            store.clear(which)
+            return 0
+
+        self._store_parts = (
+            ffi.callback("int(int, const char *, char *, uint32_t)", get, error=ErrorCode.FLASH),
+            ffi.callback("int(int, const char *, const char *)", put, error=ErrorCode.FLASH),
+            ffi.callback("int(int)", clear, error=ErrorCode.FLASH),
+        )
+        self._store_calls = ffi.new("host_store_t *", self._store_parts)
+        return self._store_calls
 
     def _on_publish(self, topic: Any, payload: Any, size: int, retained: int) -> int:
         sent = self._link.publish(_text(topic), bytes(ffi.buffer(payload, size)), bool(retained))

@@ -236,6 +236,7 @@ class Rig:
         self.outputs: list[int] = []
         flash = config.pop("flash", None)
         identify = config.pop("identify", None)
+        store = config.pop("store", None)
         self.node = VirtualNode(
             NodeConfig(**{"site": "plant", "name": "m1", "sensor": SENSOR, "profile": Profile.FAST, **config}),
             public_keys=keys or KEYS,
@@ -244,6 +245,7 @@ class Rig:
             first_bundle=first,
             output=lambda severity: self.outputs.append(int(severity)),
             identify=identify,
+            store=store,
         )
 
     def connect(self) -> Rig:

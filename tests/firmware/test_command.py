@@ -29,6 +29,8 @@ KINDS = [
     "identify",
     "restart",
     "factory_reset",
+    "firmware",
+    "setting",
 ]
 UPDATE = {"v": 1, "c": "update", "id": "u-1", "exp": 2_000_000_000, "url": "http://fleet/a.whir", "bytes": 4096}
 VALUES: dict[str, Any] = {
@@ -42,6 +44,8 @@ VALUES: dict[str, Any] = {
     "seconds": 900,
     "raise_permille": 900,
     "clear_permille": 400,
+    "key": "ntp",
+    "value": "10.0.0.1",
 }
 
 
@@ -70,6 +74,8 @@ class TestContract:
                 assert list(command.seq)[: command.seq_count] == VALUES["seq"]
             elif field == "exp":
                 assert command.exp_s == VALUES["exp"]
+            elif field in ("url", "value"):
+                assert text(command.text) == VALUES[field]
             elif isinstance(VALUES[field], str):
                 assert text(getattr(command, field)) == VALUES[field]
             else:
@@ -129,7 +135,17 @@ class TestFields:
         code, command = parse({**UPDATE, "id": "i" * 39, "url": "u" * 511})
         assert code == 0
         assert text(command.id) == "i" * 39
-        assert text(command.url) == "u" * 511
+        assert text(command.text) == "u" * 511
+
+    def test_a_url_and_a_value_do_not_stand_in_one_command(self) -> None:
+        assert parse({**UPDATE, "value": "http://elsewhere/"})[0] == ErrorCode.COMMAND
+
+    def test_a_setting_may_be_set_to_nothing_and_to_a_whole_certificate(self) -> None:
+        setting = {"v": 1, "c": "setting", "id": "s-1", "exp": 2_000_000_000, "key": "ntp"}
+        for value in ("", "c" * 767):
+            code, command = parse({**setting, "value": value})
+            assert (code, text(command.text)) == (0, value)
+        assert parse({**setting, "value": "c" * 768})[0] == ErrorCode.COMMAND
 
     def test_another_message_version_is_named_as_such(self) -> None:
         assert parse({**UPDATE, "v": 2})[0] == ErrorCode.VERSION
@@ -244,7 +260,7 @@ class TestGarbage:
         code, command = parse(bytes(payload))
         if code == 0:
             read = json.loads(payload)
-            assert (text(command.c), text(command.id), text(command.url)) == (read["c"], read["id"], read["url"])
+            assert (text(command.c), text(command.id), text(command.text)) == (read["c"], read["id"], read["url"])
             assert (command.bytes, command.exp_s) == (read["bytes"], read["exp"])
 
     @given(

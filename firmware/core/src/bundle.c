@@ -5,6 +5,7 @@
 
 #include "golden.h"
 #include "manifest.h"
+#include "signed.h"
 #include "whir/bytes.h"
 
 #define GOLDEN_BYTES_MAX (WHIR_BUNDLE_SLOT_BYTES * (uint32_t)WHIR_BUNDLE_GOLDEN_SHARE_PERCENT / 100)
@@ -33,35 +34,10 @@ static int header_check(whir_bundle_t *bundle, manifest_t *manifest, const uint8
     return bytes < bundle->total_bytes ? WHIR_ERR_BUNDLE_TRUNCATED : 0;
 }
 
-static int sha256(whir_crypto_t *crypto, const void *data, uint32_t bytes, uint8_t digest[32])
-{
-    int err = crypto->sha256_init(crypto);
-
-    if (err == 0) {
-        err = crypto->sha256_update(crypto, data, bytes);
-    }
-    return err == 0 ? crypto->sha256_final(crypto, digest) : err;
-}
-
 static int signature_check(const whir_bundle_t *bundle, const manifest_t *manifest, whir_crypto_t *crypto)
 {
-    uint8_t digest[32];
-    volatile int32_t verdict;
-    int err = sha256(crypto, bundle->data, WHIR_BUNDLE_HEADER_BYTES + manifest->bytes, digest);
-
-    if (err < 0) {
-        return err;
-    }
-    verdict =
-        crypto->p256_verify(crypto, bundle->key_id, digest, bundle->data + bundle->total_bytes - WHIR_BUNDLE_SIGNATURE_BYTES);
-    /* asked twice: one skipped or faulted branch does not let a bundle through */
-    if (verdict != WHIR_CRYPTO_VALID) {
-        return WHIR_ERR_BUNDLE_SIGNATURE;
-    }
-    if (verdict != WHIR_CRYPTO_VALID) {
-        return WHIR_ERR_BUNDLE_SIGNATURE;
-    }
-    return 0;
+    return whir_signed_check(crypto, bundle->data, WHIR_BUNDLE_HEADER_BYTES + manifest->bytes, bundle->key_id,
+                             bundle->data + bundle->total_bytes - WHIR_BUNDLE_SIGNATURE_BYTES, WHIR_ERR_BUNDLE_SIGNATURE);
 }
 
 static uint32_t align_up(uint32_t v)
@@ -118,7 +94,7 @@ static int parts_hash(const whir_bundle_t *bundle, const manifest_t *manifest, w
         if (value == NULL) {
             continue;
         }
-        err = sha256(crypto, bundle->data + whir_le32(value), whir_le32(value + 4), digest);
+        err = whir_sha256(crypto, bundle->data + whir_le32(value), whir_le32(value + 4), digest);
         if (err < 0) {
             return err;
         }
@@ -132,7 +108,7 @@ static int parts_hash(const whir_bundle_t *bundle, const manifest_t *manifest, w
 static int features_check(whir_bundle_t *bundle, const manifest_t *manifest, whir_crypto_t *crypto)
 {
     uint8_t digest[32];
-    int err = sha256(crypto, manifest->params, manifest->params_bytes, digest);
+    int err = whir_sha256(crypto, manifest->params, manifest->params_bytes, digest);
 
     if (err < 0) {
         return err;

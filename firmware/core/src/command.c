@@ -18,6 +18,9 @@ enum {
     SECONDS = 1 << 9,
     RAISE = 1 << 10,
     CLEAR = 1 << 11,
+    KEY = 1 << 12,
+    VALUE = 1 << 13,
+    TEXTS = URL | VALUE, /* share their place: no command has both */
 };
 
 static const struct {
@@ -36,6 +39,8 @@ static const struct {
     {"seconds", SECONDS},
     {"raise_permille", RAISE},
     {"clear_permille", CLEAR},
+    {"key", KEY},
+    {"value", VALUE},
 };
 
 static const struct {
@@ -53,6 +58,8 @@ static const struct {
     {WHIR_COMMAND_IDENTIFY, WHIR_COMMAND_KIND_IDENTIFY, V | C | ID | EXP},
     {WHIR_COMMAND_RESTART, WHIR_COMMAND_KIND_RESTART, V | C | ID | EXP},
     {WHIR_COMMAND_FACTORY_RESET, WHIR_COMMAND_KIND_FACTORY_RESET, V | C | ID | EXP},
+    {WHIR_COMMAND_FIRMWARE, WHIR_COMMAND_KIND_FIRMWARE, V | C | ID | EXP | URL | BYTES},
+    {WHIR_COMMAND_SETTING, WHIR_COMMAND_KIND_SETTING, V | C | ID | EXP | KEY | VALUE},
 };
 
 static uint16_t field_of(const char *key)
@@ -113,7 +120,13 @@ static int read_field(whir_command_t *command, uint16_t field, const whir_json_v
         command->exp_s = value->number;
         return value->type == WHIR_JSON_UNSIGNED ? 0 : WHIR_ERR_COMMAND;
     case URL:
-        return text(value, command->url, sizeof command->url);
+        return text(value, command->text, WHIR_MESSAGE_URL_MAX_BYTES + 1);
+    case KEY:
+        return text(value, command->key, sizeof command->key);
+    case VALUE: /* may be empty */
+        return value->type == WHIR_JSON_STRING && whir_json_text(value, command->text, sizeof command->text) >= 0
+                   ? 0
+                   : WHIR_ERR_COMMAND;
     case BYTES:
         return u32(value, &command->bytes);
     case DEADLINE:
@@ -169,7 +182,7 @@ int whir_command_parse(whir_command_t *command, const void *payload, uint32_t by
     for (unsigned i = 0; i < sizeof COMMANDS / sizeof COMMANDS[0]; i++) {
         if (strcmp(command->c, COMMANDS[i].name) == 0) {
             command->kind = COMMANDS[i].kind;
-            return (seen & COMMANDS[i].required) == COMMANDS[i].required ? 0 : WHIR_ERR_COMMAND;
+            return (seen & COMMANDS[i].required) == COMMANDS[i].required && (seen & TEXTS) != TEXTS ? 0 : WHIR_ERR_COMMAND;
         }
     }
     return WHIR_ERR_COMMAND;

@@ -65,6 +65,15 @@ static const char *ack_result_name(uint8_t result)
     }
 }
 
+static const char *power_mode_name(uint8_t mode)
+{
+    switch (mode) {
+        WHIR_POWER_MODE_NAMES(NAME_CASE)
+    default:
+        return "unknown";
+    }
+}
+
 static const char *unit_name(uint8_t unit)
 {
     switch (unit) {
@@ -96,6 +105,11 @@ static void null_or_u64(whir_json_t *j, const char *key, int present, uint64_t v
     } else {
         whir_json_string(j, key, NULL);
     }
+}
+
+static void known_or_null(whir_json_t *j, const char *key, uint32_t value)
+{
+    null_or_u64(j, key, value != WHIR_HEALTH_UNKNOWN, value);
 }
 
 static void model_fields(whir_json_t *j, const whir_service_t *service, int with_version)
@@ -136,6 +150,16 @@ int whir_message_status(const whir_stamp_t *stamp, const whir_status_t *status, 
     whir_json_u64(&j, "dropped", status->dropped);
     whir_json_u64(&j, "captures_dropped", status->captures_dropped);
     whir_json_string(&j, "reset", status->reset);
+    whir_json_u64(&j, "fw_counter", status->firmware_counter);
+    whir_json_bool(&j, "fw_trial", status->firmware_trial);
+    whir_json_string(&j, "power", power_mode_name(status->power));
+    whir_json_u64(&j, "brownouts", status->brownouts);
+    whir_json_u64(&j, "crashes", status->crashes);
+    known_or_null(&j, "heap_min", status->health.heap_min);
+    known_or_null(&j, "stack_min", status->health.stack_min);
+    whir_json_string(&j, "stack_task", status->health.stack_task);
+    known_or_null(&j, "overruns", status->health.overruns);
+    known_or_null(&j, "reopens", status->health.reopens);
     return whir_json_end(&j);
 }
 
@@ -286,6 +310,7 @@ int whir_message_event(const whir_stamp_t *stamp, const whir_event_t *event, con
     whir_json_string(&j, "code", whir_error_name(event->code));
     whir_json_string(&j, "text", event->text);
     whir_json_string(&j, "action", event->action);
+    whir_json_string(&j, "fw", event->firmware);
     model_fields(&j, service, 1);
     slot_field(&j, service);
     if (event->mismatch != NULL) {

@@ -4,6 +4,13 @@
 
 #include "node_parts.h"
 
+/* Stored by the commit that counts the boot. */
+static void count_reset(whir_slots_state_t *state, const char *reason)
+{
+    state->brownouts = (uint16_t)(state->brownouts + (strcmp(reason, "brownout") == 0));
+    state->crashes = (uint16_t)(state->crashes + (strcmp(reason, "panic") == 0 || strcmp(reason, "watchdog") == 0));
+}
+
 /* Mounts everything on the flash; the boot is counted first, because the spools must know it. */
 static int mount(whir_node_t *node)
 {
@@ -15,6 +22,7 @@ static int mount(whir_node_t *node)
         return err;
     }
     node->slots.state.boot++;
+    count_reset(&node->slots.state, node->config.reset_reason);
     err = whir_slots_commit(&node->slots);
     if (err == 0 && layout->baseline_sectors != 0) {
         err = whir_baseline_mount(&node->baseline, flash, layout->baseline_base);
@@ -41,6 +49,10 @@ static void tell_boot(whir_node_t *node, int opened, uint8_t was_trial, uint64_t
 
     boot.code = opened < 0 && node->slots.state.active != WHIR_SLOT_NONE ? opened : 0; /* no slot in service is no error */
     whir_node_tell_event(node, &boot, now_ms);
+    if (node->config.crash != NULL) {
+        whir_event_t crash = {.kind = WHIR_EVENT_KIND_CRASH, .text = node->config.crash};
+        whir_node_tell_event(node, &crash, now_ms);
+    }
     if (was_trial && !node->slots.state.trial) {
         whir_node_tell_event(node, &reverted, now_ms);
     }
@@ -108,6 +120,8 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     node->told_state = whir_node_state(node);
     ports->output->set(ports->output, WHIR_SEVERITY_NONE);
     tell_boot(node, opened, was_trial, now_ms);
+    whir_node_firmware_boot(node, now_ms);
+    whir_node_settings_boot(node, now_ms);
     return 0;
 }
 
@@ -174,6 +188,8 @@ void whir_node_step(whir_node_t *node, uint64_t now_ms)
     node->now_ms = now_ms;
     whir_node_watch_sensor(node, now_ms);
     whir_node_update_step(node, now_ms);
+    whir_node_firmware_step(node, now_ms);
+    whir_node_settings_step(node, now_ms);
     whir_node_link_step(node, now_ms);
     whir_node_capture_step(node, now_ms);
     whir_node_restart_step(node, now_ms);
@@ -189,14 +205,4 @@ void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms)
     if (first) {
         whir_node_tell_event(node, &event, now_ms);
     }
-}
-
-int whir_node_receipted(const whir_node_t *node)
-{
-    return node->receipted;
-}
-
-int whir_node_proven(const whir_node_t *node)
-{
-    return node->serving && !node->fault && node->verdicts > 0 && node->connected && node->alerts.pending == 0;
 }

@@ -48,6 +48,7 @@ static void on_receipt(whir_node_t *node, const whir_command_t *command, uint64_
     }
     for (uint32_t i = 0; i < command->seq_count && command->boot == node->slots.state.boot; i++) {
         whir_node_capture_receipt(node, command->seq[i]);
+        whir_node_firmware_receipt(node, command->seq[i]);
     }
     if (confirms) {
         whir_node_trial_receipt(node, now_ms);
@@ -86,10 +87,15 @@ static int ask_board(whir_node_t *node, const whir_command_t *command, uint64_t 
     if (command->kind == WHIR_COMMAND_KIND_IDENTIFY) {
         control->identify(control, command->seconds != 0 ? command->seconds : IDENTIFY_S);
     } else {
-        node->restart = command->kind == WHIR_COMMAND_KIND_RESTART ? 1 : 2;
-        node->restart_ms = now_ms + RESTART_AFTER_MS;
+        whir_node_restart_ask(node, command->kind == WHIR_COMMAND_KIND_FACTORY_RESET, now_ms);
     }
     return 0;
+}
+
+void whir_node_restart_ask(whir_node_t *node, int forget_settings, uint64_t now_ms)
+{
+    node->restart = forget_settings ? 2 : 1;
+    node->restart_ms = now_ms + RESTART_AFTER_MS;
 }
 
 void whir_node_restart_step(whir_node_t *node, uint64_t now_ms)
@@ -113,6 +119,13 @@ static int execute(whir_node_t *node, const whir_command_t *command, uint64_t no
     switch (command->kind) {
     case WHIR_COMMAND_KIND_UPDATE:
         err = done ? 0 : whir_node_update_start(node, command, now_ms);
+        break;
+    case WHIR_COMMAND_KIND_FIRMWARE:
+        *result = WHIR_ACK_RESULT_ACCEPTED;
+        err = done ? 0 : whir_node_firmware_start(node, command, now_ms);
+        break;
+    case WHIR_COMMAND_KIND_SETTING:
+        err = whir_node_setting(node, command);
         break;
     case WHIR_COMMAND_KIND_ROLLBACK:
         err = done ? 0 : whir_node_rollback(node, command, now_ms);

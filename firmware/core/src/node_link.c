@@ -88,8 +88,10 @@ void whir_node_tell_event(whir_node_t *node, const whir_event_t *event, uint64_t
 {
     whir_stamp_t stamp = whir_node_stamp(node, now_ms);
     whir_service_t service = whir_node_service(node);
+    whir_event_t whole = *event;
 
-    keep(node, &node->alerts, TOPIC_EVENT, whir_message_event(&stamp, event, &service, node->message, sizeof node->message));
+    whole.firmware = node->config.firmware_version;
+    keep(node, &node->alerts, TOPIC_EVENT, whir_message_event(&stamp, &whole, &service, node->message, sizeof node->message));
 }
 
 void whir_node_tell_alert(whir_node_t *node, const whir_decision_t *decision, const char *class_name, uint16_t permille,
@@ -135,7 +137,18 @@ int whir_node_send_status(whir_node_t *node, uint8_t state, uint32_t next_s, uin
         .rate_mhz = node->config.sensor.rate_mhz,
         .dropped = dropped(node),
         .captures_dropped = node->capture.dropped,
+        .firmware_counter = node->slots.state.firmware_counter,
+        .firmware_trial = node->firmware_trial,
+        .power = node->config.power_mode,
+        .brownouts = node->slots.state.brownouts,
+        .crashes = node->slots.state.crashes,
+        .health = {WHIR_HEALTH_UNKNOWN, WHIR_HEALTH_UNKNOWN, NULL, WHIR_HEALTH_UNKNOWN, WHIR_HEALTH_UNKNOWN},
     };
+    whir_control_t *control = node->ports.control;
+
+    if (control != NULL && control->health != NULL) {
+        control->health(control, &status.health);
+    }
 
     return whir_node_publish(node, WHIR_TOPIC_STATUS,
                              whir_message_status(&stamp, &status, &service, node->message, sizeof node->message), 1);

@@ -46,7 +46,14 @@ whir_stamp_t whir_node_stamp(const whir_node_t *node, uint64_t now_ms);
 whir_service_t whir_node_service(const whir_node_t *node);
 
 /* node_command.c: restarts the board when that was asked for. */
+/* Restarts the board in a moment, when its answer is out. */
+void whir_node_restart_ask(whir_node_t *node, int forget_settings, uint64_t now_ms);
 void whir_node_restart_step(whir_node_t *node, uint64_t now_ms);
+
+/* node_settings.c: settings of the board, and the trial of those of the link. */
+int whir_node_setting(whir_node_t *node, const whir_command_t *command);
+void whir_node_settings_boot(whir_node_t *node, uint64_t now_ms);
+void whir_node_settings_step(whir_node_t *node, uint64_t now_ms);
 
 /* node_capture.c */
 /* An alert has been raised: the signal that did it. */
@@ -56,6 +63,14 @@ int whir_node_capture_command(whir_node_t *node, const whir_command_t *command, 
 void whir_node_capture_receipt(whir_node_t *node, uint32_t seq);
 void whir_node_capture_connected(whir_node_t *node);
 void whir_node_capture_step(whir_node_t *node, uint64_t now_ms);
+
+/* node_firmware.c */
+int whir_node_firmware_start(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);
+int whir_node_firmware_data(whir_node_t *node, const uint8_t *data, uint32_t bytes, uint64_t now_ms);
+int whir_node_firmware_end(whir_node_t *node, int error, uint64_t now_ms);
+void whir_node_firmware_boot(whir_node_t *node, uint64_t now_ms);
+void whir_node_firmware_step(whir_node_t *node, uint64_t now_ms);
+void whir_node_firmware_receipt(whir_node_t *node, uint32_t seq);
 
 /* node_update.c */
 int whir_node_update_start(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);

@@ -24,19 +24,19 @@ int whir_node_update_start(whir_node_t *node, const whir_command_t *command, uin
     int err;
 
     /* On trial the other slot holds the model to go back to: it is not to be overwritten. */
-    if (node->updating || node->slots.state.trial) {
+    if (node->updating || node->slots.state.trial || node->slots.state.firmware_trial) {
         return WHIR_ERR_BUSY;
     }
     err = whir_update_begin(&node->update, command->bytes);
     if (err < 0) {
         return err;
     }
-    err = node->ports.link->fetch(node->ports.link, command->url, command->bytes);
+    err = node->ports.link->fetch(node->ports.link, command->text, command->bytes);
     if (err < 0) {
         whir_update_abort(&node->update);
         return err;
     }
-    node->updating = 1;
+    node->updating = WHIR_NODE_UPDATING_MODEL;
     node->fetched = 0;
     node->deadline_s = command->deadline_s != 0 ? command->deadline_s : WHIR_BUNDLE_TRIAL_DEADLINE_MS_DEFAULT / 1000;
     memcpy(node->action, command->id, sizeof node->action);
@@ -49,6 +49,9 @@ int whir_node_bundle_data(whir_node_t *node, const void *data, uint32_t bytes, u
     int err;
 
     node->now_ms = now_ms;
+    if (node->updating == WHIR_NODE_UPDATING_FIRMWARE) {
+        return whir_node_firmware_data(node, data, bytes, now_ms);
+    }
     if (!node->updating) {
         return WHIR_ERR_STATE;
     }
@@ -65,6 +68,9 @@ int whir_node_bundle_data(whir_node_t *node, const void *data, uint32_t bytes, u
 int whir_node_bundle_end(whir_node_t *node, int error, uint64_t now_ms)
 {
     node->now_ms = now_ms;
+    if (node->updating == WHIR_NODE_UPDATING_FIRMWARE) {
+        return whir_node_firmware_end(node, error, now_ms);
+    }
     if (!node->updating) {
         return WHIR_ERR_STATE;
     }
@@ -162,7 +168,7 @@ void whir_node_update_step(whir_node_t *node, uint64_t now_ms)
 {
     int err;
 
-    if (node->updating) {
+    if (node->updating == WHIR_NODE_UPDATING_MODEL) {
         if (node->update.phase == WHIR_UPDATE_ERASE) {
             err = whir_update_erase_step(&node->update);
             if (err < 0) {
@@ -196,7 +202,7 @@ int whir_node_rollback(whir_node_t *node, const whir_command_t *command, uint64_
     char before[sizeof state->action];
     int err;
 
-    if (node->updating) {
+    if (node->updating || node->slots.state.firmware_trial) {
         return WHIR_ERR_BUSY;
     }
     /* Stored by the same commit that changes the slot: sent again after a restart, the command must not go back twice. */

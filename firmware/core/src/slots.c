@@ -8,7 +8,8 @@
  * One record, little-endian:
  *   0 magic u32 | 4 version u16 | 6 bytes u16 | 8 sequence u32 | 12 active, 13 previous, 14 trial, 15 trial_boots u8 |
  *   16 security_counter u32 | 20 boot u32 | 24 action, 40 bytes with its NUL | 64 raise_permille,
- *   66 clear_permille u16 | 68 zeros | 92 CRC-32 of the 92 bytes before
+ *   66 clear_permille u16 | 68 firmware_counter, 72 firmware_next, 76 firmware_deadline_s, 80 firmware_version u32 |
+ *   84 brownouts, 86 crashes u16 | 88 firmware_trial u8 | 89 zeros | 92 CRC-32 of the 92 bytes before
  * 96 bytes are whole units at every write size, so that a record is one operation.
  */
 #define RECORD_MAGIC 0x544F4C53u /* "SLOT" */
@@ -34,6 +35,13 @@ static void record_write(uint8_t record[RECORD_BYTES], const whir_slots_state_t 
     memcpy(record + ACTION_AT, state->action, sizeof state->action);
     whir_put_le16(record + 64, state->raise_permille);
     whir_put_le16(record + 66, state->clear_permille);
+    whir_put_le32(record + 68, state->firmware_counter);
+    whir_put_le32(record + 72, state->firmware_next);
+    whir_put_le32(record + 76, state->firmware_deadline_s);
+    whir_put_le32(record + 80, state->firmware_version);
+    whir_put_le16(record + 84, state->brownouts);
+    whir_put_le16(record + 86, state->crashes);
+    record[88] = state->firmware_trial;
     whir_put_le32(record + CRC_AT, whir_crc32(0, record, CRC_AT));
 }
 
@@ -54,6 +62,13 @@ static uint32_t record_read(const uint8_t record[RECORD_BYTES], whir_slots_state
     state->action[sizeof state->action - 1] = '\0';
     state->raise_permille = whir_le16(record + 64);
     state->clear_permille = whir_le16(record + 66);
+    state->firmware_counter = whir_le32(record + 68);
+    state->firmware_next = whir_le32(record + 72);
+    state->firmware_deadline_s = whir_le32(record + 76);
+    state->firmware_version = whir_le32(record + 80);
+    state->brownouts = whir_le16(record + 84);
+    state->crashes = whir_le16(record + 86);
+    state->firmware_trial = record[88];
     return whir_le32(record + 8);
 }
 

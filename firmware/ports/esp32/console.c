@@ -3,8 +3,6 @@
 
 #include "esp_console.h"
 #include "esp_system.h"
-#include "freertos/FreeRTOS.h"
-#include "freertos/task.h"
 #include "port.h"
 #include "sdkconfig.h"
 
@@ -42,13 +40,11 @@ static int on_reboot(int argc, char **argv)
 
 static int on_memory(int argc, char **argv)
 {
-    static TaskStatus_t tasks[24];
-    UBaseType_t count = uxTaskGetSystemState(tasks, sizeof tasks / sizeof tasks[0], NULL);
+    whir_health_t health = {.stack_min = WHIR_HEALTH_UNKNOWN};
 
-    printf("heap at least %lu bytes free\n", (unsigned long)esp_get_minimum_free_heap_size());
-    for (UBaseType_t i = 0; i < count; i++) {
-        printf("%-16s stack at least %lu free\n", tasks[i].pcTaskName, (unsigned long)tasks[i].usStackHighWaterMark);
-    }
+    whir_esp32_health(&health);
+    printf("heap at least %lu bytes free, stack of %s at least %lu\n", (unsigned long)health.heap_min, health.stack_task,
+           (unsigned long)health.stack_min);
     return 0;
 }
 

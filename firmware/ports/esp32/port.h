@@ -44,6 +44,15 @@ int whir_esp32_interrupt_init(void *task /* TaskHandle_t */);
  */
 int whir_esp32_output_init(whir_output_t *output, whir_control_t *control);
 
+/* firmware.c: ESP-IDF's application slots. */
+void whir_esp32_firmware_init(whir_firmware_slots_t *slots);
+
+/* health.c: why the board has started, what a crash before left behind (NULL: none), and how full stacks and heap have been. */
+const char *whir_esp32_reset_reason(void);
+const char *whir_esp32_crash(void);
+void whir_esp32_crash_told(void);
+void whir_esp32_health(whir_health_t *health);
+
 /* inference_tflm.cc */
 void whir_esp32_tflm_init(whir_inference_t *engine);
 

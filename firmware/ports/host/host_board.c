@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "seams.h"
 #include "whir/alarm.h"
 #include "whir/backoff.h"
 #include "whir/settings.h"
@@ -51,7 +52,7 @@ static int store_clear(whir_store_t *store, int set)
     return ((const host_store_t *)store->ctx)->clear(set);
 }
 
-static whir_store_t store_of(const host_store_t *calls)
+whir_store_t host_store_seam(const struct host_store *calls)
 {
     whir_store_t store = {(void *)calls, store_get, store_put, store_clear};
 
@@ -60,7 +61,7 @@ static whir_store_t store_of(const host_store_t *calls)
 
 int host_settings_load(const host_store_t *calls, char *wifi_ssid, char *broker)
 {
-    whir_store_t store = store_of(calls);
+    whir_store_t store = host_store_seam(calls);
     whir_settings_t s;
     int trial = (int)whir_settings_load(&s, &store);
 
@@ -71,21 +72,21 @@ int host_settings_load(const host_store_t *calls, char *wifi_ssid, char *broker)
 
 int host_settings_change(const host_store_t *calls, const char *key, const char *value)
 {
-    whir_store_t store = store_of(calls);
+    whir_store_t store = host_store_seam(calls);
 
     return whir_settings_change(&store, key, value);
 }
 
 int host_settings_judge(const host_store_t *calls, uint64_t since_boot_ms, int receipted)
 {
-    whir_store_t store = store_of(calls);
+    whir_store_t store = host_store_seam(calls);
 
     return (int)whir_settings_judge(&store, since_boot_ms, receipted);
 }
 
 int host_settings_forget(const host_store_t *calls)
 {
-    whir_store_t store = store_of(calls);
+    whir_store_t store = host_store_seam(calls);
 
     return whir_settings_forget(&store);
 }

@@ -1,3 +1,6 @@
+#ifndef WHIR_HOST_BOARD_H
+#define WHIR_HOST_BOARD_H
+
 #include <stdint.h>
 
 /* The small decisions of a board: pauses between connections, patterns of the local alarm, what settings may hold. */
@@ -19,3 +22,5 @@ int host_settings_judge(const host_store_t *calls, uint64_t since_boot_ms, int r
 int host_settings_forget(const host_store_t *calls);
 
 uint8_t host_alarm_at(uint8_t severity, uint32_t tick, int silenced);
+
+#endif

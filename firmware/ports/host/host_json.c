@@ -62,7 +62,8 @@ int host_command_parse(const uint8_t *payload, uint32_t bytes, host_command_t *o
     out->kind = (uint8_t)command.kind;
     memcpy(out->c, command.c, sizeof out->c);
     memcpy(out->id, command.id, sizeof out->id);
-    memcpy(out->url, command.url, sizeof out->url);
+    memcpy(out->key, command.key, sizeof out->key);
+    memcpy(out->text, command.text, sizeof out->text);
     memcpy(out->seq, command.seq, sizeof out->seq);
     out->exp_s = command.exp_s;
     out->bytes = command.bytes;

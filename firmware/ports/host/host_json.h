@@ -15,7 +15,8 @@ typedef struct host_command {
     char c[16];
     char id[40];
     uint64_t exp_s;
-    char url[512];
+    char key[16];
+    char text[768];
     uint32_t bytes, deadline_s, seconds, raise_permille, clear_permille, boot;
     uint32_t seq[64];
     uint32_t seq_count;

@@ -19,7 +19,8 @@
 #define SLOT_BASE (2u * WHIR_BUNDLE_SLOT_ALIGN_BYTES)
 #define CAPTURE_BASE (SLOT_BASE + 2u * WHIR_BUNDLE_SLOT_BYTES)
 #define STEP_US 20000u
-#define NAMES 6
+#define FIRMWARE_SLOT_BYTES 0x170000u /* as the ESP32's */
+#define NAMES 7
 #define NAME_BYTES 64
 
 struct host_node {
@@ -29,12 +30,15 @@ struct host_node {
     whir_link_t link;
     whir_output_t output;
     whir_control_t control;
+    whir_firmware_slots_t firmware;
+    whir_store_t store;
     host_node_calls_t calls;
     struct host_flash *flash;
     uint32_t input_bytes, output_bytes;
     uint64_t stepped_us;
     uint64_t erased_ms; /* of the flash, as far as it has been charged */
     uint32_t fifo_ms;
+    uint32_t overruns;
     uint32_t losing; /* samples still to be lost */
     uint8_t severity;
     char names[NAMES][NAME_BYTES];
@@ -78,6 +82,50 @@ static void control_restart(whir_control_t *control, int forget_settings)
 static void control_identify(whir_control_t *control, uint32_t seconds)
 {
     ((host_node_t *)control->ctx)->calls.identify(seconds);
+}
+
+static void control_health(whir_control_t *control, whir_health_t *health)
+{
+    health->overruns = ((host_node_t *)control->ctx)->overruns;
+}
+
+#define CALLS(slots) (((host_node_t *)(slots)->ctx)->calls)
+
+static int firmware_begin(whir_firmware_slots_t *slots, uint32_t bytes)
+{
+    return CALLS(slots).firmware_begin(bytes);
+}
+
+static int firmware_write(whir_firmware_slots_t *slots, const void *data, uint32_t bytes)
+{
+    return CALLS(slots).firmware_write(data, bytes);
+}
+
+static int firmware_end(whir_firmware_slots_t *slots)
+{
+    return has_power(slots->ctx) ? CALLS(slots).firmware_end() : WHIR_ERR_FLASH;
+}
+
+static void firmware_abort(whir_firmware_slots_t *slots)
+{
+    CALLS(slots).firmware_abort();
+}
+
+static int firmware_is_trial(whir_firmware_slots_t *slots)
+{
+    return CALLS(slots).firmware_is_trial();
+}
+
+static int firmware_keep(whir_firmware_slots_t *slots)
+{
+    return has_power(slots->ctx) ? CALLS(slots).firmware_keep() : WHIR_ERR_FLASH;
+}
+
+static void firmware_go_back(whir_firmware_slots_t *slots)
+{
+    if (has_power(slots->ctx)) {
+        CALLS(slots).firmware_go_back();
+    }
 }
 
 static int other_load(whir_inference_t *engine, const uint8_t *model, uint32_t model_bytes, uint8_t *arena,
@@ -223,6 +271,7 @@ static void configure(host_node_t *node, const host_node_setup_t *setup, whir_no
     config->machine.calibrated = setup->calibrated;
     config->machine.shaft_mhz = setup->shaft_mhz;
     config->profile = setup->profile;
+    config->crash = setup->crash == NULL ? NULL : keep(node, 6, setup->crash);
     config->layout = layout(setup->capture_slots);
     config->telemetry_interval_ms = setup->telemetry_interval_ms;
     config->status_interval_ms = setup->status_interval_ms;
@@ -233,7 +282,10 @@ static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_s
 {
     whir_node_config_t config;
     whir_node_ports_t ports;
+    whir_settings_t settings;
 
+    memset(&config, 0, sizeof config);
+    memset(&ports, 0, sizeof ports);
     configure(node, setup, &config);
     ports.capture_ring_bytes = whir_capture_ring_bytes(&config.sensor);
     ports.capture_ring = node->capture_ring = malloc(ports.capture_ring_bytes);
@@ -258,6 +310,26 @@ static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_s
     ports.link = &node->link;
     ports.output = &node->output;
     ports.control = &node->control;
+    node->control.health = control_health;
+    if (node->calls.firmware_begin != NULL) {
+        node->firmware = (whir_firmware_slots_t){
+            .ctx = node,
+            .slot_bytes = FIRMWARE_SLOT_BYTES,
+            .begin = firmware_begin,
+            .write = firmware_write,
+            .end = firmware_end,
+            .abort = firmware_abort,
+            .is_trial = firmware_is_trial,
+            .keep = firmware_keep,
+            .go_back = firmware_go_back,
+        };
+        ports.firmware = &node->firmware;
+    }
+    if (node->calls.store != NULL) {
+        node->store = host_store_seam(node->calls.store);
+        ports.store = &node->store;
+        config.trial = whir_settings_load(&settings, &node->store);
+    }
     ports.arena = node->arena + (-(uintptr_t)node->arena & 15);
     ports.arena_bytes = setup->arena_bytes;
     return whir_node_init(&node->core, &config, &ports, 0);
@@ -345,6 +417,7 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
         if (lost != 0) {
             whir_node_gap(&node->core);
             node->losing += lost;
+            node->overruns++;
         }
         if (node->losing != 0) {
             node->losing -= node->losing < stride ? node->losing : stride;
@@ -363,11 +436,6 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
         }
     }
     return (int)count;
-}
-
-int host_node_proven(const host_node_t *node)
-{
-    return whir_node_proven(&node->core);
 }
 
 void host_node_speed(host_node_t *node, uint32_t shaft_mhz)

@@ -6,6 +6,7 @@
 struct host_crypto;
 struct host_flash;
 struct host_nn_info;
+struct host_store;
 
 /* The whole node on a computer. Functions that return int give 0, or a negative code of the core. */
 typedef struct host_node host_node_t;
@@ -22,7 +23,8 @@ typedef struct host_node_setup {
     uint32_t shaft_mhz; /* nominal speed; 0 = not known */
     uint8_t profile;
     uint8_t capture_slots;
-    uint32_t fifo_ms; /* how long the sensor keeps samples while an erase stops everything */
+    const char *crash; /* NULL: none */
+    uint32_t fifo_ms;  /* how long the sensor keeps samples while an erase stops everything */
 } host_node_setup_t;
 
 /*
@@ -35,6 +37,15 @@ typedef struct host_node_calls {
     void (*output)(uint8_t severity);
     void (*restart)(int forget_settings);
     void (*identify)(uint32_t seconds);
+    /* Application slots; firmware_begin NULL: none. */
+    int (*firmware_begin)(uint32_t bytes);
+    int (*firmware_write)(const uint8_t *data, uint32_t bytes);
+    int (*firmware_end)(void);
+    void (*firmware_abort)(void);
+    int (*firmware_is_trial)(void);
+    int (*firmware_keep)(void);
+    void (*firmware_go_back)(void);
+    const struct host_store *store; /* NULL: it takes no settings */
     int (*engine_load)(const uint8_t *model, uint32_t bytes, struct host_nn_info *info);
     int (*engine_invoke)(const int8_t *input, uint32_t input_bytes, int8_t *output, uint32_t output_bytes);
 } host_node_calls_t;
@@ -84,8 +95,6 @@ void host_node_free(host_node_t *node);
  */
 int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, uint64_t start_us, host_verdict_t *verdicts,
                   uint32_t max);
-/* whir_node_proven: a port keeps the application now. */
-int host_node_proven(const host_node_t *node);
 void host_node_gap(host_node_t *node);
 void host_node_speed(host_node_t *node, uint32_t shaft_mhz);
 void host_node_clock(host_node_t *node, uint64_t unix_ms, uint64_t now_ms);

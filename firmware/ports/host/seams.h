@@ -3,6 +3,7 @@
 
 #define WHIR_PORT_VERSION 2 /* the seam that this port was written for */
 
+#include "host_board.h"
 #include "host_crypto.h"
 #include "host_flash.h"
 #include "host_node.h"
@@ -12,5 +13,6 @@
 whir_crypto_t *host_crypto_seam(host_crypto_t *crypto);
 whir_flash_t *host_flash_seam(host_flash_t *flash);
 whir_node_t *host_node_core(host_node_t *node);
+whir_store_t host_store_seam(const struct host_store *calls);
 
 #endif

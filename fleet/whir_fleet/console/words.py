@@ -104,6 +104,8 @@ command: Final = {
     "thresholds": N_("Alert thresholds"),
     "restart": N_("Restart the node"),
     "factory_reset": N_("Forget its settings"),
+    "firmware": N_("Firmware"),
+    "setting": N_("Setting"),
 }
 # What is asked before a command that disturbs.
 command_asks: Final = {
@@ -168,6 +170,14 @@ event: Final = {
     "clock_set": N_("Clock set"),
     "baseline_learned": N_("Machine learned"),
     "baseline_failed": N_("Machine not learned"),
+    "firmware_started": N_("Firmware is fetched"),
+    "firmware_refused": N_("Firmware refused"),
+    "firmware_trial": N_("New firmware on trial"),
+    "firmware_confirmed": N_("New firmware confirmed"),
+    "firmware_reverted": N_("Went back to the old firmware"),
+    "crash": N_("Crashed before"),
+    "settings_kept": N_("New settings kept"),
+    "settings_reverted": N_("Went back to the old settings"),
 }
 delivery_state: Final = {"pending": N_("Waiting"), "delivered": N_("Delivered"), "dead": N_("Given up")}
 role: Final = {"viewer": N_("Viewer"), "operator": N_("Operator"), "admin": N_("Admin")}

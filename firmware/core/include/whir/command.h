@@ -18,6 +18,8 @@ typedef enum whir_command_kind {
     WHIR_COMMAND_KIND_IDENTIFY,
     WHIR_COMMAND_KIND_RESTART,
     WHIR_COMMAND_KIND_FACTORY_RESET,
+    WHIR_COMMAND_KIND_FIRMWARE,
+    WHIR_COMMAND_KIND_SETTING,
 } whir_command_kind_t;
 
 /* A command of contracts/messages.toml. Fields that it does not have are 0. */
@@ -26,7 +28,8 @@ typedef struct whir_command {
     char c[WHIR_COMMAND_NAME_MAX_BYTES + 1];
     char id[WHIR_MESSAGE_COMMAND_ID_MAX_BYTES + 1];
     uint64_t exp_s;
-    char url[WHIR_MESSAGE_URL_MAX_BYTES + 1];
+    char key[WHIR_MESSAGE_SETTING_KEY_MAX_BYTES + 1];
+    char text[WHIR_MESSAGE_SETTING_VALUE_MAX_BYTES + 1]; /* the URL, or a setting's value */
     uint32_t bytes;
     uint32_t deadline_s;
     uint32_t seconds;

@@ -49,6 +49,14 @@
 #define WHIR_ERR_SENSOR_STUCK (-67) /* the sensor repeats one value */
 #define WHIR_ERR_SENSOR_SELF_TEST (-68) /* the sensor's self-test moved it too little or too far */
 #define WHIR_ERR_SENSOR_MOUNTING (-69) /* gravity does not point where the mounting says */
+#define WHIR_ERR_FIRMWARE_HEADER (-80) /* not a firmware package, or of another format */
+#define WHIR_ERR_FIRMWARE_SIGNATURE (-81) /* the package's signature does not verify, or its key is unknown */
+#define WHIR_ERR_FIRMWARE_HARDWARE (-82) /* made for another hardware class */
+#define WHIR_ERR_FIRMWARE_COUNTER (-83) /* the package's security counter is below the node's */
+#define WHIR_ERR_FIRMWARE_VERSION (-84) /* the firmware that runs is older than the package allows to be followed */
+#define WHIR_ERR_FIRMWARE_MODEL (-85) /* the package cannot run the model in service: another extractor version */
+#define WHIR_ERR_FIRMWARE_IMAGE (-86) /* the image differs from its hash, or the bootloader's own check refuses it */
+#define WHIR_ERR_FIRMWARE_UNPROVEN (-87) /* the new firmware did not show in time that it works; the event's text says what was missing */
 
 /* The error's name on the wire; "unknown" for any other number. */
 #define WHIR_ERROR_NAMES(X) \
@@ -93,7 +101,15 @@
     X(WHIR_ERR_SENSOR_SILENT, "sensor_silent") \
     X(WHIR_ERR_SENSOR_STUCK, "sensor_stuck") \
     X(WHIR_ERR_SENSOR_SELF_TEST, "sensor_self_test") \
-    X(WHIR_ERR_SENSOR_MOUNTING, "sensor_mounting")
+    X(WHIR_ERR_SENSOR_MOUNTING, "sensor_mounting") \
+    X(WHIR_ERR_FIRMWARE_HEADER, "firmware_header") \
+    X(WHIR_ERR_FIRMWARE_SIGNATURE, "firmware_signature") \
+    X(WHIR_ERR_FIRMWARE_HARDWARE, "firmware_hardware") \
+    X(WHIR_ERR_FIRMWARE_COUNTER, "firmware_counter") \
+    X(WHIR_ERR_FIRMWARE_VERSION, "firmware_version") \
+    X(WHIR_ERR_FIRMWARE_MODEL, "firmware_model") \
+    X(WHIR_ERR_FIRMWARE_IMAGE, "firmware_image") \
+    X(WHIR_ERR_FIRMWARE_UNPROVEN, "firmware_unproven")
 
 /* Limits. */
 #define WHIR_NAME_NAME_MAX_BYTES 32
@@ -149,6 +165,8 @@
 #define WHIR_MESSAGE_COMMAND_ARRAY_MAX 64
 #define WHIR_MESSAGE_COMMAND_ID_MAX_BYTES 39
 #define WHIR_MESSAGE_URL_MAX_BYTES 511
+#define WHIR_MESSAGE_SETTING_KEY_MAX_BYTES 15
+#define WHIR_MESSAGE_SETTING_VALUE_MAX_BYTES 767
 #define WHIR_MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT 60000
 #define WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT 60000
 #define WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT 5000
@@ -362,6 +380,15 @@
     X(WHIR_SEVERITY_WARNING, "warning") \
     X(WHIR_SEVERITY_CRITICAL, "critical")
 
+/* power_mode */
+#define WHIR_POWER_MODE_CONTINUOUS 0
+#define WHIR_POWER_MODE_INTERVAL 1
+#define WHIR_POWER_MODE_SLEEP 2
+#define WHIR_POWER_MODE_NAMES(X) \
+    X(WHIR_POWER_MODE_CONTINUOUS, "continuous") \
+    X(WHIR_POWER_MODE_INTERVAL, "interval") \
+    X(WHIR_POWER_MODE_SLEEP, "sleep")
+
 /* ack_result */
 #define WHIR_ACK_RESULT_OK 0
 #define WHIR_ACK_RESULT_ACCEPTED 1
@@ -386,6 +413,14 @@
 #define WHIR_EVENT_KIND_CLOCK_SET 10
 #define WHIR_EVENT_KIND_BASELINE_LEARNED 11
 #define WHIR_EVENT_KIND_BASELINE_FAILED 12
+#define WHIR_EVENT_KIND_FIRMWARE_STARTED 13
+#define WHIR_EVENT_KIND_FIRMWARE_REFUSED 14
+#define WHIR_EVENT_KIND_FIRMWARE_TRIAL 15
+#define WHIR_EVENT_KIND_FIRMWARE_CONFIRMED 16
+#define WHIR_EVENT_KIND_FIRMWARE_REVERTED 17
+#define WHIR_EVENT_KIND_CRASH 18
+#define WHIR_EVENT_KIND_SETTINGS_KEPT 19
+#define WHIR_EVENT_KIND_SETTINGS_REVERTED 20
 #define WHIR_EVENT_KIND_NAMES(X) \
     X(WHIR_EVENT_KIND_BOOT, "boot") \
     X(WHIR_EVENT_KIND_UPDATE_STARTED, "update_started") \
@@ -398,7 +433,15 @@
     X(WHIR_EVENT_KIND_SPOOL_DROPPED, "spool_dropped") \
     X(WHIR_EVENT_KIND_CLOCK_SET, "clock_set") \
     X(WHIR_EVENT_KIND_BASELINE_LEARNED, "baseline_learned") \
-    X(WHIR_EVENT_KIND_BASELINE_FAILED, "baseline_failed")
+    X(WHIR_EVENT_KIND_BASELINE_FAILED, "baseline_failed") \
+    X(WHIR_EVENT_KIND_FIRMWARE_STARTED, "firmware_started") \
+    X(WHIR_EVENT_KIND_FIRMWARE_REFUSED, "firmware_refused") \
+    X(WHIR_EVENT_KIND_FIRMWARE_TRIAL, "firmware_trial") \
+    X(WHIR_EVENT_KIND_FIRMWARE_CONFIRMED, "firmware_confirmed") \
+    X(WHIR_EVENT_KIND_FIRMWARE_REVERTED, "firmware_reverted") \
+    X(WHIR_EVENT_KIND_CRASH, "crash") \
+    X(WHIR_EVENT_KIND_SETTINGS_KEPT, "settings_kept") \
+    X(WHIR_EVENT_KIND_SETTINGS_REVERTED, "settings_reverted")
 
 /* quality */
 #define WHIR_QUALITY_STUCK 1
@@ -511,6 +554,24 @@
 #define WHIR_CAPTURE_OFFSET_OCCURRENCE 60 /* u32 */
 #define WHIR_CAPTURE_OFFSET_ACTION 64 /* text40 */
 
+/* A firmware package. */
+#define WHIR_FIRMWARE_MAGIC 0x46524857u
+#define WHIR_FIRMWARE_FORMAT_VERSION 1
+#define WHIR_FIRMWARE_HEADER_BYTES 200
+#define WHIR_FIRMWARE_OFFSET_MAGIC 0 /* u32 */
+#define WHIR_FIRMWARE_OFFSET_FORMAT_VERSION 4 /* u16 */
+#define WHIR_FIRMWARE_OFFSET_HEADER_BYTES 6 /* u16 */
+#define WHIR_FIRMWARE_OFFSET_IMAGE_BYTES 8 /* u32 */
+#define WHIR_FIRMWARE_OFFSET_KEY_ID 12 /* u32 */
+#define WHIR_FIRMWARE_OFFSET_SECURITY_COUNTER 16 /* u32 */
+#define WHIR_FIRMWARE_OFFSET_EXTRACTOR_MIN 20 /* u16 */
+#define WHIR_FIRMWARE_OFFSET_EXTRACTOR_MAX 22 /* u16 */
+#define WHIR_FIRMWARE_OFFSET_HARDWARE_CLASS 24 /* text16 */
+#define WHIR_FIRMWARE_OFFSET_VERSION 40 /* text32 */
+#define WHIR_FIRMWARE_OFFSET_VERSION_MIN 72 /* text32 */
+#define WHIR_FIRMWARE_OFFSET_IMAGE_SHA256 104 /* bytes32 */
+#define WHIR_FIRMWARE_OFFSET_SIGNATURE 136 /* bytes64 */
+
 #define WHIR_TOPIC_PREFIX "whir/v1"
 #define WHIR_TOPIC_STATUS "status"
 #define WHIR_TOPIC_TELEMETRY "telemetry"
@@ -521,6 +582,8 @@
 #define WHIR_TOPIC_ACK "ack"
 #define WHIR_COMMAND_RECEIPT "receipt"
 #define WHIR_COMMAND_UPDATE "update"
+#define WHIR_COMMAND_FIRMWARE "firmware"
+#define WHIR_COMMAND_SETTING "setting"
 #define WHIR_COMMAND_ROLLBACK "rollback"
 #define WHIR_COMMAND_MEASURE "measure"
 #define WHIR_COMMAND_COMMISSION "commission"

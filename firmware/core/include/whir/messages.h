@@ -6,6 +6,7 @@
 #include "whir/bundle.h"
 #include "whir/command.h"
 #include "whir/decide.h"
+#include "whir/health.h"
 #include "whir/update.h"
 
 /*
@@ -28,6 +29,9 @@ typedef struct whir_service {
 } whir_service_t;
 
 typedef struct whir_status {
+    uint32_t firmware_counter, brownouts, crashes;
+    uint8_t firmware_trial, power;
+    whir_health_t health;
     const char *site, *node, *firmware, *hardware, *engine, *sensor, *reset;
     uint32_t conn;
     uint8_t state; /* WHIR_NODE_STATE_… */
@@ -70,6 +74,7 @@ typedef struct whir_event {
     int code;                               /* WHIR_ERR_…, 0 on success */
     const char *text;                       /* for people, or NULL */
     const char *action;                     /* id of the command that caused it, or NULL */
+    const char *firmware;                   /* that runs */
     const whir_golden_mismatch_t *mismatch; /* with WHIR_ERR_BUNDLE_GOLDEN, else NULL */
 } whir_event_t;
 

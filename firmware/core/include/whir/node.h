@@ -9,14 +9,18 @@
 #include "whir/condition.h"
 #include "whir/decide.h"
 #include "whir/features.h"
+#include "whir/firmware.h"
 #include "whir/novelty.h"
 #include "whir/port/control.h"
 #include "whir/port/crypto.h"
+#include "whir/port/firmware.h"
 #include "whir/port/flash.h"
 #include "whir/port/inference.h"
 #include "whir/port/link.h"
 #include "whir/port/output.h"
 #include "whir/port/sensor.h"
+#include "whir/port/store.h"
+#include "whir/settings.h"
 #include "whir/slots.h"
 #include "whir/spool.h"
 #include "whir/update.h"
@@ -41,10 +45,13 @@ typedef struct whir_node_config {
     const char *name;
     const char *hardware_class;
     const char *firmware_version;
-    const char *reset_reason;
+    const char *reset_reason; /* "brownout", "panic" and "watchdog" are counted */
+    const char *crash;        /* what is known of it, told once; NULL: nothing */
+    whir_trial_t trial;       /* of the link's settings, at boot */
     whir_sensor_info_t sensor;
     whir_machine_t machine;
-    uint8_t profile; /* WHIR_PROFILE_… of the decide stage */
+    uint8_t profile;    /* WHIR_PROFILE_… of the decide stage */
+    uint8_t power_mode; /* WHIR_POWER_MODE_… */
     whir_node_layout_t layout;
     uint32_t telemetry_interval_ms; /* of the intervals: 0 = the contract's default */
     uint32_t status_interval_ms;
@@ -61,7 +68,9 @@ typedef struct whir_node_ports {
     uint32_t arena_bytes;
     int16_t *capture_ring; /* whir_capture_ring_bytes of the sensor, or fewer; none: no captures */
     uint32_t capture_ring_bytes;
-    whir_control_t *control; /* NULL: the board takes no such commands */
+    whir_control_t *control;         /* NULL: the board takes no such commands */
+    whir_store_t *store;             /* NULL: it takes no settings */
+    whir_firmware_slots_t *firmware; /* NULL, or without control: it takes no firmware */
 } whir_node_ports_t;
 
 typedef struct whir_node whir_node_t;
@@ -93,19 +102,14 @@ void whir_node_connected(whir_node_t *node, int connected, uint64_t now_ms);
 int whir_node_will(whir_node_t *node, char *json, uint32_t json_max);
 /* One message from `cmd`. 0, or the error that was answered. */
 int whir_node_command(whir_node_t *node, const void *payload, uint32_t bytes, uint64_t now_ms);
-/* Bytes of the bundle that was asked for by link->fetch, in order; a negative answer means stop fetching. WHIR_ERR_BUSY: the
- * slot is still being erased, offer the same bytes again after the next step. */
+/* Bytes of the bundle or firmware package that was asked for by link->fetch, in order; a negative answer means stop fetching.
+ * WHIR_ERR_BUSY: the slot is still being erased, offer the same bytes again after the next step. */
 int whir_node_bundle_data(whir_node_t *node, const void *data, uint32_t bytes, uint64_t now_ms);
 /* The fetch is over: 0, or a negative code when it failed. */
 int whir_node_bundle_end(whir_node_t *node, int error, uint64_t now_ms);
 /* Runs the golden vectors of the model in service: how many; WHIR_ERR_BUNDLE_GOLDEN with the first that failed; without a model
  * why there is none; or another error. Takes as long as they do. */
 int whir_node_prove(whir_node_t *node, whir_golden_mismatch_t *mismatch);
-/* 1 once this application has shown that it works: a model serves, the sensor gives verdicts, and the fleet has receipted what
- * was told. Until then a port keeps the application before it to go back to. */
-int whir_node_proven(const whir_node_t *node);
-/* 1 once the fleet has receipted anything since boot: the way to it works. */
-int whir_node_receipted(const whir_node_t *node);
 /* The node is about to be shut down in order: tells it, so that silence is not taken for loss. */
 int whir_node_stop(whir_node_t *node, uint64_t now_ms);
 

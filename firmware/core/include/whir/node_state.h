@@ -90,12 +90,21 @@ struct whir_node {
     uint32_t chunk_seq; /* of the last one */
     uint64_t chunk_ms;  /* when it went out */
 
-    uint8_t updating; /* a fetch or its proof is under way */
-    uint8_t fetched;  /* the link has delivered everything */
+    uint8_t updating; /* a fetch or its proof is under way: of a … */
+#define WHIR_NODE_UPDATING_MODEL 1
+#define WHIR_NODE_UPDATING_FIRMWARE 2
+    uint8_t fetched; /* the link has delivered everything */
     uint8_t trial_told;
     uint32_t trial_seq; /* of the event whose receipt confirms the trial */
     uint32_t deadline_s;
     char action[WHIR_MESSAGE_COMMAND_ID_MAX_BYTES + 1]; /* command behind the update */
+    whir_firmware_t package;                            /* being fetched */
+    uint32_t package_bytes, package_received;           /* header included */
+    uint8_t package_header[WHIR_FIRMWARE_HEADER_BYTES];
+    uint8_t firmware_trial;                  /* what runs now is on trial */
+    uint8_t firmware_proven, firmware_heard; /* its golden vectors; its report has been receipted */
+    uint32_t firmware_seq;                   /* of that report */
+    uint64_t firmware_deadline_ms;
     whir_node_answer_t answers[WHIR_NODE_ANSWERS];
     uint8_t next_answer;
 

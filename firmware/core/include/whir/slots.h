@@ -22,6 +22,11 @@ typedef struct whir_slots_state {
     uint32_t security_counter;
     uint16_t raise_permille, clear_permille;            /* in place of the bundle's; 0 and 0: the bundle's */
     uint32_t boot;                                      /* cold boots */
+    uint16_t brownouts, crashes;                        /* boots after one */
+    uint32_t firmware_counter;                          /* the floor: of the packages confirmed so far */
+    uint8_t firmware_trial;                             /* a package is to be started, or runs unconfirmed: */
+    uint32_t firmware_next, firmware_deadline_s;        /* its counter, its time */
+    uint32_t firmware_version;                          /* CRC-32 of its version */
     char action[WHIR_MESSAGE_COMMAND_ID_MAX_BYTES + 1]; /* command that caused the trial */
 } whir_slots_state_t;
 

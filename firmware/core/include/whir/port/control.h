@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "whir/health.h"
+
 /* What the fleet may ask of the board itself. None of these may block. */
 typedef struct whir_control {
     void *ctx;
@@ -10,6 +12,8 @@ typedef struct whir_control {
     void (*restart)(struct whir_control *control, int forget_settings);
     /* Show which board this is, for so long: blink. */
     void (*identify)(struct whir_control *control, uint32_t seconds);
+    /* NULL: it knows nothing of it. */
+    void (*health)(struct whir_control *control, whir_health_t *health);
 } whir_control_t;
 
 #endif
