@@ -100,6 +100,13 @@ static void test_the_whole_state_comes_back(void)
     s.state.trial_boots = 1;
     s.state.security_counter = 0xFFFFFFFF;
     s.state.boot = 123456789;
+    s.state.brownouts = 7;
+    s.state.crashes = 65535;
+    s.state.firmware_counter = 5;
+    s.state.firmware_trial = 1;
+    s.state.firmware_next = 6;
+    s.state.firmware_deadline_s = 600;
+    s.state.firmware_version = 0x89ABCDEF;
     memset(s.state.action, 'x', sizeof s.state.action - 1);
     state = s.state;
     CHECK_EQUAL(whir_slots_commit(&s), 0);

@@ -149,8 +149,7 @@ static int proof_golden(const whir_node_t *node)
 /* The latest verdict stands on good samples; a machine that is off, or turns at an unknown speed, is no fault of the sensor. */
 static int proof_sensor(const whir_node_t *node)
 {
-    return node->verdicts > 0 && !node->fault &&
-           (node->verdict.quality & ~(WHIR_QUALITY_OFF | WHIR_QUALITY_NO_SPEED)) == 0;
+    return node->verdicts > 0 && !node->fault && (node->verdict.quality & ~(WHIR_QUALITY_OFF | WHIR_QUALITY_NO_SPEED)) == 0;
 }
 
 static int proof_report(const whir_node_t *node)

@@ -52,6 +52,7 @@ static uint32_t record_read(const uint8_t record[RECORD_BYTES], whir_slots_state
         whir_le32(record + CRC_AT) != whir_crc32(0, record, CRC_AT)) {
         return 0;
     }
+    memset(state, 0, sizeof *state);
     state->active = record[12];
     state->previous = record[13];
     state->trial = record[14];
