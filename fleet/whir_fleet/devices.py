@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from whir_fleet.db import insert
@@ -84,6 +84,19 @@ def presence(node: Node, now_ms: int) -> str:
     if node.next_s is not None and now_ms > node.last_seen_ms + SILENT_FACTOR * node.next_s * 1000:
         return "silent"
     return "online"
+
+
+def presence_column(now_ms: int) -> ColumnElement[str]:
+    """`presence` in a query."""
+    conn, lost_conn = func.coalesce(Node.conn, 0), func.coalesce(Node.lost_conn, 0)
+    newer = or_(Node.boot.is_(None), Node.lost_boot > Node.boot, and_(Node.lost_boot == Node.boot, lost_conn >= conn))
+    return case(
+        (and_(Node.lost_boot.is_not(None), newer), "lost"),
+        (Node.boot.is_(None), "unknown"),
+        (Node.state == "stopped", "stopped"),
+        (now_ms > Node.last_seen_ms + SILENT_FACTOR * 1000 * Node.next_s, "silent"),
+        else_="online",
+    )
 
 
 def find(session: Session, site: str, name: str) -> Node:

@@ -38,19 +38,15 @@ def listed(
     name: Annotated[str, Query(max_length=64)] = "",
     start: Annotated[int, Query(ge=0, lt=2**31)] = 0,
 ) -> Response:
-    fleet = fleet_view.load(session, who, now_ms())
-    found = [
-        machine
-        for machine in fleet.machines
-        if (not state or machine.state == state) and (not at or machine.site == at) and name.lower() in machine.name
-    ]
+    now = now_ms()
+    total, found = fleet_view.page(session, who, now, state=state, site=at, name=name, start=start, limit=PAGE)
     return render(
         request,
         "machines.html",
         who,
-        fleet=fleet,
-        machines=found[start : start + PAGE],
-        total=len(found),
+        fleet=fleet_view.summary(session, who, now),
+        machines=found,
+        total=total,
         start=start,
         page_size=PAGE,
         state=state,
@@ -94,7 +90,6 @@ def detail(
     commands = select(Command, Node.name).join(Node, Node.id == Command.node_id).where(Command.node_id.in_(ids))
     events = select(Event, Node.name).join(Node, Node.id == Event.node_id).where(Event.node_id.in_(ids))
     recorded = captures.of(session, who, site=site, machine=name)
-    line = fleet_view.of_machine(session, who, site, name, now)
     return render(
         request,
         "machine.html",
@@ -102,7 +97,7 @@ def detail(
         site=site,
         name=name,
         machine=machine,
-        state=line.state,
+        state=fleet_view.state_of(session, who, site, name, now),
         points=points,
         alerts=list(session.scalars(alerts)),
         captures=recorded,
