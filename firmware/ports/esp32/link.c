@@ -30,6 +30,7 @@ static char base[TOPIC_BYTES], client_id[2 * WHIR_NAME_NAME_MAX_BYTES + 2], will
 static char will[WHIR_MESSAGE_MESSAGE_MAX_BYTES];
 static uint32_t will_bytes;
 static atomic_int connected, wants_will, lost;
+static const char *volatile why; /* it is not connected */
 static SemaphoreHandle_t will_given;
 static MessageBufferHandle_t outbox, commands;
 
@@ -54,6 +55,11 @@ static void on_event(void *argument, esp_event_base_t event_base, int32_t id, vo
     case MQTT_EVENT_DISCONNECTED:
         connected = 0;
         lost = 1;
+        break;
+    case MQTT_EVENT_ERROR:
+        why = ((esp_mqtt_event_handle_t)data)->error_handle->error_type == MQTT_ERROR_TYPE_CONNECTION_REFUSED
+                  ? "the broker refuses this node"
+                  : "no connection, or a certificate is refused";
         break;
     case MQTT_EVENT_DATA:
         on_data(data);
@@ -180,6 +186,11 @@ int whir_esp32_link_start(whir_link_t *link, const whir_esp32_settings_t *s)
 int whir_esp32_link_connected(void)
 {
     return connected;
+}
+
+const char *whir_esp32_link_state(whir_board_t *board)
+{
+    return connected ? "ok" : why;
 }
 
 int whir_esp32_link_wants_will(void)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "whir/accel.h"
+#include "whir/factory.h"
 #include "whir/node.h"
 #include "whir/settings.h"
 
@@ -22,11 +23,17 @@ typedef struct whir_esp32_settings {
     whir_trial_t trial;  /* of those of the link */
     char site[WHIR_NAME_NAME_MAX_BYTES + 1], node[WHIR_NAME_NAME_MAX_BYTES + 1];
     char hardware[WHIR_NAME_HARDWARE_CLASS_MAX_BYTES + 1];
+    char serial[WHIR_NAME_NAME_MAX_BYTES + 1];
     uint8_t development;
+    const char *refused; /* why no node runs with this identity; NULL: it does */
     whir_esp32_blob_t certificate, private_key, broker_ca, bundle_keys;
 } whir_esp32_settings_t;
 
+/* s->refused says more than an error: the node cannot run, the console can. */
 int whir_esp32_settings_load(whir_esp32_settings_t *s);
+/* The key that the board has made itself: a factory reset leaves it. */
+int whir_esp32_own_key_read(whir_esp32_blob_t *key);
+int whir_esp32_own_key_write(const whir_esp32_blob_t *key);
 /* The installer's settings, in NVS. */
 extern whir_store_t whir_esp32_store;
 
@@ -59,12 +66,14 @@ void whir_esp32_tflm_init(whir_inference_t *engine);
 /* wifi.c: connects and stays connected, sets the clock. */
 int whir_esp32_wifi_start(const whir_esp32_settings_t *s);
 int whir_esp32_wifi_up(void);
+const char *whir_esp32_wifi_state(whir_board_t *board, int32_t *rssi_dbm);
 /* ms since 1970 when the clock was set since the last call, else 0. */
 uint64_t whir_esp32_clock_set(void);
 
 /* link.c: MQTT in a task of its own; the node's task never waits for the network. */
 int whir_esp32_link_start(whir_link_t *link, const whir_esp32_settings_t *s);
 int whir_esp32_link_connected(void);
+const char *whir_esp32_link_state(whir_board_t *board);
 /* The link is about to connect and wants a last will; answer with its text. */
 int whir_esp32_link_wants_will(void);
 void whir_esp32_link_will(const char *json, uint32_t bytes);
@@ -83,8 +92,13 @@ typedef struct whir_esp32_piece {
 int whir_esp32_fetch_piece(whir_esp32_piece_t *piece);
 void whir_esp32_fetch_answer(int result);
 
-/* console.c: commands on the serial line. `selftest` gives one line of JSON. */
-typedef int (*whir_esp32_selftest_t)(char *json, uint32_t bytes);
-int whir_esp32_console_start(whir_esp32_selftest_t selftest);
+/* board.c: what the factory asks of it. */
+void whir_esp32_board_init(whir_board_t *board, const whir_esp32_settings_t *s);
+
+/* console.c: commands on the serial line. */
+#define WHIR_ESP32_QUESTION_BYTES 64
+int whir_esp32_console_start(void);
+/* The next line that is the factory's to answer, terminated; 0 bytes when there is none. */
+uint32_t whir_esp32_console_question(char line[WHIR_ESP32_QUESTION_BYTES]);
 
 #endif

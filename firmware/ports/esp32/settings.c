@@ -4,6 +4,7 @@
 #include "sdkconfig.h"
 
 #define FACTORY "fctry"
+#define OWN "whir_own" /* namespace of what neither factory nor installer has written */
 
 static int open_factory(void)
 {
@@ -30,6 +31,38 @@ static int read_blob(nvs_handle_t nvs, const char *key, whir_esp32_blob_t *blob)
     return nvs_get_blob(nvs, key, blob->data, &blob->bytes) == ESP_OK ? 0 : WHIR_ERR_ARG;
 }
 
+int whir_esp32_own_key_read(whir_esp32_blob_t *key)
+{
+    nvs_handle_t nvs;
+    int err = WHIR_ERR_ARG;
+
+    if (nvs_open(OWN, NVS_READONLY, &nvs) == ESP_OK) {
+        err = read_blob(nvs, WHIR_NVS_PRIVATE_KEY, key);
+        nvs_close(nvs);
+    }
+    return err;
+}
+
+/* A blob, with bytes 0 a text, or with key NULL all of the namespace erased. */
+static int write_nvs(const char *space, const char *key, const void *data, size_t bytes)
+{
+    nvs_handle_t nvs;
+    esp_err_t err = nvs_open(space, NVS_READWRITE, &nvs);
+
+    if (err != ESP_OK) {
+        return WHIR_ERR_FLASH;
+    }
+    err = key == NULL ? nvs_erase_all(nvs) : bytes == 0 ? nvs_set_str(nvs, key, data) : nvs_set_blob(nvs, key, data, bytes);
+    err = err == ESP_OK ? nvs_commit(nvs) : err;
+    nvs_close(nvs);
+    return err == ESP_OK ? 0 : WHIR_ERR_FLASH;
+}
+
+int whir_esp32_own_key_write(const whir_esp32_blob_t *key)
+{
+    return write_nvs(OWN, WHIR_NVS_PRIVATE_KEY, key->data, key->bytes);
+}
+
 static int load_factory(whir_esp32_settings_t *s)
 {
     nvs_handle_t nvs;
@@ -38,18 +71,18 @@ static int load_factory(whir_esp32_settings_t *s)
     if (err < 0 || nvs_open_from_partition(FACTORY, WHIR_NVS_FCTRY_NAMESPACE, NVS_READONLY, &nvs) != ESP_OK) {
         return WHIR_ERR_FLASH;
     }
-    err = read_text(nvs, WHIR_NVS_SITE, s->site, sizeof s->site);
+    err = read_text(nvs, WHIR_NVS_SERIAL, s->serial, sizeof s->serial);
+    err = err < 0 ? err : read_text(nvs, WHIR_NVS_SITE, s->site, sizeof s->site);
     err = err < 0 ? err : read_text(nvs, WHIR_NVS_NODE, s->node, sizeof s->node);
     err = err < 0 ? err : read_text(nvs, WHIR_NVS_HARDWARE, s->hardware, sizeof s->hardware);
     err = err < 0 ? err : read_blob(nvs, WHIR_NVS_CERTIFICATE, &s->certificate);
-    err = err < 0 ? err : read_blob(nvs, WHIR_NVS_PRIVATE_KEY, &s->private_key);
+    if (read_blob(nvs, WHIR_NVS_PRIVATE_KEY, &s->private_key) < 0 || s->private_key.bytes == 0) {
+        err = err < 0 ? err : whir_esp32_own_key_read(&s->private_key);
+    }
     err = err < 0 ? err : read_blob(nvs, WHIR_NVS_BROKER_CA, &s->broker_ca);
     err = err < 0 ? err : read_blob(nvs, WHIR_NVS_BUNDLE_KEYS, &s->bundle_keys);
     (void)nvs_get_u8(nvs, WHIR_NVS_DEVELOPMENT, &s->development);
     nvs_close(nvs);
-#ifdef CONFIG_SECURE_BOOT
-    err = s->development ? WHIR_ERR_ARG : err; /* keys of a desk in a release */
-#endif
     return err;
 }
 
@@ -67,34 +100,32 @@ static int store_get(whir_store_t *store, int set, const char *key, char *text, 
     return err;
 }
 
-/* One text, or with key NULL all of the set erased. */
 static int store_put(whir_store_t *store, int set, const char *key, const char *text)
 {
-    nvs_handle_t nvs;
-    esp_err_t err = nvs_open(SETS[set], NVS_READWRITE, &nvs);
-
-    if (err != ESP_OK) {
-        return WHIR_ERR_FLASH;
-    }
-    err = key == NULL ? nvs_erase_all(nvs) : nvs_set_str(nvs, key, text);
-    err = err == ESP_OK ? nvs_commit(nvs) : err;
-    nvs_close(nvs);
-    return err == ESP_OK ? 0 : WHIR_ERR_FLASH;
+    return write_nvs(SETS[set], key, text, 0);
 }
 
 static int store_clear(whir_store_t *store, int set)
 {
-    return store_put(store, set, NULL, NULL);
+    return write_nvs(SETS[set], NULL, NULL, 0);
 }
 
 whir_store_t whir_esp32_store = {.get = store_get, .put = store_put, .clear = store_clear};
 
 int whir_esp32_settings_load(whir_esp32_settings_t *s)
 {
+    int err;
+
+    s->refused = "no identity";
     /* full or of another version: settings are lost, the identity is not */
     if (nvs_flash_init() != ESP_OK && (nvs_flash_erase() != ESP_OK || nvs_flash_init() != ESP_OK)) {
         return WHIR_ERR_FLASH;
     }
     s->trial = whir_settings_load(&s->own, &whir_esp32_store);
-    return load_factory(s);
+    err = load_factory(s);
+    s->refused = err < 0 ? s->refused : NULL;
+#ifdef CONFIG_SECURE_BOOT
+    s->refused = err < 0 ? s->refused : whir_factory_refuses(s->development, s->bundle_keys.data, s->bundle_keys.bytes);
+#endif
+    return err;
 }

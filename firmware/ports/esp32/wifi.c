@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -14,6 +15,7 @@
 
 static volatile int up;
 static volatile int clock_set;
+static volatile int reason; /* of the last refusal, wifi_err_reason_t */
 static uint32_t failures;
 static esp_timer_handle_t again;
 
@@ -31,6 +33,7 @@ static void on_event(void *argument, esp_event_base_t base, int32_t id, void *da
         connect(NULL);
     } else if (base == WIFI_EVENT && id == WIFI_EVENT_STA_DISCONNECTED) {
         up = 0;
+        reason = ((const wifi_event_sta_disconnected_t *)data)->reason;
         (void)esp_timer_stop(again);
         (void)esp_timer_start_once(again, 1000ull * whir_backoff_ms(++failures, esp_random()));
     }
@@ -79,6 +82,19 @@ int whir_esp32_wifi_start(const whir_esp32_settings_t *s)
 int whir_esp32_wifi_up(void)
 {
     return up;
+}
+
+const char *whir_esp32_wifi_state(whir_board_t *board, int32_t *rssi_dbm)
+{
+    static char why[24];
+    wifi_ap_record_t ap;
+
+    if (up && esp_wifi_sta_get_ap_info(&ap) == ESP_OK) {
+        *rssi_dbm = ap.rssi;
+        return "ok";
+    }
+    (void)snprintf(why, sizeof why, "not joined, reason %d", reason);
+    return why;
 }
 
 uint64_t whir_esp32_clock_set(void)
