@@ -35,13 +35,17 @@ def _bytes(database: Database, name: str) -> int:
         return (number("freelist_count") - free) * number("page_size")
 
 
+def _with_velocity(payload: bytes) -> bytes:
+    return json.dumps(json.loads(payload) | {"zone_reason": "machine_unset", "velocity": 910, "velocity_hz": 1000}).encode()
+
+
 def test_a_row_takes_as_many_bytes_as_is_said(database: Database) -> None:
     nodes = [ProtocolNode("plant", f"pump-{i}") for i in range(NODES)]
     for place in range(HOURS * PER_HOUR):
         now_ms = T0 + place * 3_600_000 // PER_HOUR
         said = [node.telemetry((now_ms + i * 61) / 1000) for i, node in enumerate(nodes)]
         with database.write() as session:
-            store(session, [Inbound(message.topic, message.payload, now_ms) for message in said], 100)
+            store(session, [Inbound(message.topic, _with_velocity(message.payload), now_ms) for message in said], 100)
     rows = NODES * HOURS * PER_HOUR
     measured = {"raw": _bytes(database, table(Telemetry).name) / rows}
     with database.write() as session:

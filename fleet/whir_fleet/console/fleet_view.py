@@ -26,10 +26,11 @@ _OF_NODE: Final = {
     "no_speed": "no_verdict",
 }
 _OF_PRESENCE: Final = {"lost": "offline", "silent": "offline", "unknown": "no_verdict", "stopped": "off"}
+Rows = Select[*tuple[Any, ...]]
 _MACHINE: Final = func.coalesce(Machine.name, Node.name)  # a node without an assignment is its own machine
 
 
-def _with_place(query: Select[Any]) -> Select[Any]:
+def _with_place(query: Rows) -> Rows:
     """Of nodes: with the machine and the point where each listens now."""
     here = and_(Assignment.site == Node.site, Assignment.node == Node.name, Assignment.until_ms.is_(None))
     query = query.select_from(Node).outerjoin(Assignment, here)
@@ -48,7 +49,7 @@ _ALERT_RANK: Final = case({s: _RANK[s] for s in words.severity if s in _RANK}, v
 def _ranked(who: Identity, now_ms: int, site: str | None = None, name: str | None = None) -> Subquery:
     """(site, name, rank) of every machine that the caller may see: the worst of what its alerts and its nodes say."""
     unresolved = (Alert.state != alerts.RESOLVED, Alert.machine != alerts.SITE)
-    parts: list[tuple[Select[Any], Any, Any]] = [
+    parts: list[tuple[Rows, Any, Any]] = [
         (_with_place(select(Node.site, _MACHINE, _node_rank(now_ms))), Node.site, _MACHINE),
         (select(Alert.site, Alert.machine, _ALERT_RANK).where(*unresolved), Alert.site, Alert.machine),
         (select(Machine.site, Machine.name, literal(_SILENT)), Machine.site, Machine.name),
@@ -60,8 +61,8 @@ def _ranked(who: Identity, now_ms: int, site: str | None = None, name: str | Non
         asked.append(query if name is None else query.where(of_name == name))
     said = union_all(*asked).subquery().columns
     at, called, rank = said.values()
-    worst = func.min(rank)
-    worst = case((worst == _SILENT, _RANK["unwatched"]), else_=worst)
+    highest = func.min(rank)
+    worst = case((highest == _SILENT, _RANK["unwatched"]), else_=highest)
     query = select(at.label("site"), called.label("name"), worst.label("rank"))
     return query.group_by(at, called).subquery()
 

@@ -37,7 +37,8 @@ def overview(request: Request, ctx: Ctx, session: Reading, who: Viewer) -> Respo
         offline_count=offline_count,
         counts=counts,
         of_state={state: sum(count for (of, _), count in counts.items() if of == state) for state in shown},
-        **shown,
+        open=shown[alerts.OPEN],
+        acknowledged=shown[alerts.ACKNOWLEDGED],
         rollouts=rollouts,
         connected=ctx.ingest_connected(),
     )

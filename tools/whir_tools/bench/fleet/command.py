@@ -38,15 +38,16 @@ class Size:
     boards: int
     app_bytes: int
     board_runs: int
+    console_nodes: int
 
 
-FULL = Size(200_000, 5, 300, 60.0, (100_000, 1_000_000), 200, 60, 8, 1_200_000, 3)
-QUICK = Size(20_000, 3, 50, 15.0, (100_000,), 30, 15, 2, 300_000, 1)
+FULL = Size(200_000, 5, 300, 60.0, (100_000, 1_000_000), 200, 60, 8, 1_200_000, 3, 10_000)
+QUICK = Size(20_000, 3, 50, 15.0, (100_000,), 30, 15, 2, 300_000, 1, 1_000)
 BOARD_MODEL = "synth12k-linear"  # what the boards are given; trained when it is not in the cache
 
 
 def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
-    """Ingest against a null subscriber, nodes, queries, a rollout, a factory line; on mosquitto, PostgreSQL, SQLite, loopback.
+    """Ingest against a null subscriber, nodes, queries, a rollout, a factory line, the console; all on loopback.
 
     Example: whir bench fleet --quick --json
     """
@@ -82,7 +83,7 @@ def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
 
 def parts(size: Size, say: Callable[[str, float, float], None]) -> dict[str, Callable[[Path], Any]]:
     """What is measured, in this order; each is called with an empty folder."""
-    from whir_tools.bench.fleet import drain, load, provisioning, queries, rollout
+    from whir_tools.bench.fleet import console, drain, load, provisioning, queries, rollout
 
     def line(folder: Path) -> dict[str, Any]:
         from cryptography.hazmat.primitives.asymmetric import ec
@@ -99,6 +100,7 @@ def parts(size: Size, say: Callable[[str, float, float], None]) -> dict[str, Cal
         "queries": lambda folder: queries.measure(folder, size.rows, say),
         "rollout": lambda folder: rollout.measure(folder, size.rollout_nodes, size.silence_s, say),
         "provisioning": line,
+        "console": lambda folder: console.measure(folder, size.console_nodes, say),
     }
 
 
@@ -134,7 +136,7 @@ def failures(result: dict[str, Any]) -> list[str]:
 
 def tables(result: dict[str, Any]) -> Iterator[Table]:
     """One for each part that was measured; none is wider than 80 columns."""
-    ingest, swarm, rollout, line = (result[name] for name in ("ingest", "swarm", "rollout", "provisioning"))
+    ingest, swarm, rollout, line, views = (result[name] for name in ("ingest", "swarm", "rollout", "provisioning", "console"))
     if ingest:
         cells = {"messages/s": ingest["rate"], "null": ingest["null_rate"], "ratio": ingest["ratio"]}
         cells |= {"CPU s": ingest["cpu_s"], "RSS MB": ingest["rss_mb"], "messages": ingest["messages"], "runs": ingest["runs"]}
@@ -160,6 +162,9 @@ def tables(result: dict[str, Any]) -> Iterator[Table]:
         cells |= {"self-test": line["selftest_s"], "the rest": line["rest_s"], f"{line['boards']} boards s": line["together_s"]}
         cells |= {"times the rate": line["times_the_rate"], f"plan of {line['plan_rows']} s": line["plan_s"]}
         yield _one_row(f"factory line, {line['baud']:,} baud, {line['image_bytes']:,} B", cells)
+    for view in views or ():
+        cells = {"bytes": view["bytes"], "server ms": view["server_ms"], "browser ms": view["browser_ms"]}
+        yield _one_row(f"console, {view['view']}: {view['rows']:,} rows", cells)
 
 
 def _one_row(title: str, cells: dict[str, Any]) -> Table:

@@ -1,6 +1,7 @@
 """What can go wrong on this bench.
 
 FleetBenchError
+├── ChromiumMissingError
 ├── MosquittoMissingError
 ├── PostgresMissingError
 ├── ProcessEndedError
@@ -12,6 +13,11 @@ from __future__ import annotations
 
 class FleetBenchError(Exception):
     """A part could not be measured; the text says why."""
+
+
+class ChromiumMissingError(FleetBenchError):
+    def __init__(self) -> None:
+        super().__init__("chromium is missing: apt-get install chromium")
 
 
 class MosquittoMissingError(FleetBenchError):

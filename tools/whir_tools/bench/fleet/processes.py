@@ -145,8 +145,9 @@ class Service(FleetProcess):
     """`whir fleet serve` with a way into its API."""
 
     def __init__(self, folder: Path, broker: Broker) -> None:
-        self._api = free_port(HOST)
-        super().__init__("serve", folder, broker.port, broker.passwords["fleet"], "--port", str(self._api))
+        port = free_port(HOST)
+        self.url = f"http://{HOST}:{port}"
+        super().__init__("serve", folder, broker.port, broker.passwords["fleet"], "--port", str(port))
 
     def __enter__(self) -> Service:
         self.start()
@@ -158,7 +159,7 @@ class Service(FleetProcess):
         self.database = Database(self.database_url)
         with self.database.write() as session:
             token = create(session, "bench", Role.ADMIN, now_ms())[1]
-        self.remote = Remote(f"http://{HOST}:{self._api}", token)
+        self.remote = Remote(self.url, token)
         return self
 
     def __exit__(self, *_: object) -> None:
