@@ -366,7 +366,7 @@ class Line:
             work.number, work.certificate = found
             return False
         if work.secure:
-            work.nvs_keys = nvs.new_keys(self.station.folder)
+            work.nvs_keys = nvs.new_keys()
         if self.station.settings.node_key == "board":
             self._base_images(work)
             flash.write(self.station.folder, work.port, work.chip.name, work.images)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
+import secrets
 import struct
 import sys
 import zlib
@@ -20,6 +20,7 @@ Value = str | int | bytes
 _PAGE, _ENTRY, _ENTRIES = 4096, 32, 126
 _U8, _STRING, _BLOB_DATA, _BLOB_INDEX = 0x01, 0x21, 0x42, 0x48
 _BLANK = 0xFF
+_KEY_BYTES = 64
 
 
 def build(station: Path, partition: str, values: Mapping[str, Value], size: int, key_partition: bytes | None) -> bytes:
@@ -33,27 +34,17 @@ def build(station: Path, partition: str, values: Mapping[str, Value], size: int,
         raise ToolError(
             f"partition {partition}: keys {', '.join(sorted(set(values) ^ set(types)))} do not fit contracts/factory.toml"
         )
-    with files.scratch(station) as folder:
-        table, image = folder / "nvs.csv", folder / "nvs.bin"
-        files.write(table, _csv(namespace, types, values))
-        if key_partition is None:
-            _generator("generate", str(table), str(image), hex(size))
-        else:
-            key_file = folder / "keys.bin"
-            files.write(key_file, key_partition)
-            _generator("encrypt", str(table), str(image), hex(size), "--inputkey", str(key_file))
-        made = image.read_bytes()
-        plain = made if key_partition is None else decrypt(station, made, key_partition)
+    made = _generated(namespace, types, values, size, key_partition)
+    plain = made if key_partition is None else decrypt(station, made, key_partition)
     if read(plain).get(namespace) != dict(values):
         raise ToolError(f"partition {partition}: what the generator wrote reads otherwise")
     return made
 
 
-def new_keys(station: Path) -> bytes:
-    """A fresh content of nvs_keys."""
-    with files.scratch(station) as folder:
-        _generator("generate-key", "--keyfile", "keys.bin", "--outdir", str(folder))
-        return (folder / "keys" / "keys.bin").read_bytes()
+def new_keys() -> bytes:
+    """A fresh content of nvs_keys: two AES-256 keys for XTS, and their CRC."""
+    keys = secrets.token_bytes(_KEY_BYTES)
+    return (keys + _crc(keys).to_bytes(4, "little")).ljust(_PAGE, b"\xff")
 
 
 def decrypt(station: Path, image: bytes, key_partition: bytes) -> bytes:
@@ -62,25 +53,33 @@ def decrypt(station: Path, image: bytes, key_partition: bytes) -> bytes:
         source, key_file, out = folder / "in.bin", folder / "keys.bin", folder / "out.bin"
         files.write(source, image)
         files.write(key_file, key_partition)
-        _generator("decrypt", str(source), str(key_file), str(out))
+        run_tool(sys.executable, "-m", "esp_idf_nvs_partition_gen", "decrypt", str(source), str(key_file), str(out))
         return out.read_bytes()
 
 
-def _generator(*arguments: str) -> None:
-    run_tool(sys.executable, "-m", "esp_idf_nvs_partition_gen", *arguments)
-
-
-def _csv(namespace: str, types: Mapping[str, str], values: Mapping[str, Value]) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerows([("key", "type", "encoding", "value"), (namespace, "namespace", "", "")])
-    for name, kind in types.items():
-        value = values[name]
-        if isinstance(value, bytes):
-            writer.writerow((name, "data", "base64", base64.b64encode(value).decode()))
-        else:
-            writer.writerow((name, "data", kind, value))
-    return out.getvalue().encode()
+def _generated(
+    namespace: str, types: Mapping[str, str], values: Mapping[str, Value], size: int, key_partition: bytes | None
+) -> bytes:
+    """By Espressif's generator, in this process: as a program it takes half a second of each board's time to start."""
+    try:
+        from esp_idf_nvs_partition_gen import nvs_partition_gen as generator
+    except ImportError as error:
+        raise ToolError("esp-idf-nvs-partition-gen is not installed: pip install 'whir[factory]'") from error
+    out = io.BytesIO()
+    key = None if key_partition is None else key_partition[:_KEY_BYTES]
+    try:
+        # one page stays free, which NVS needs to write anything later
+        with generator.nvs_open(out, size - _PAGE, generator.Page.VERSION2, is_encrypt=key is not None, key=key) as image:
+            generator.write_entry(image, namespace, "namespace", "", "")
+            for name, kind in types.items():
+                value = values[name]
+                if isinstance(value, bytes):
+                    generator.write_entry(image, name, "data", "base64", base64.b64encode(value))
+                else:
+                    generator.write_entry(image, name, "data", kind, str(value))
+    except RuntimeError as error:  # what the generator raises for values that do not fit
+        raise ToolError(f"partition of {namespace}: {error}") from error
+    return out.getvalue()
 
 
 def read(image: bytes) -> dict[str, dict[str, Value]]:

@@ -18,23 +18,34 @@ from whir_tools.provision.practice.build import write_build
 from whir_tools.provision.practice.node import answer, go_on
 
 _SLIP_END = 0xC0
+_IDLE_S = 0.001  # who waits longer for a byte was not behind the line
 
 
 class _Throttled(server.BootloaderConnection):  # type: ignore[misc]  # the mock has no types
-    """As slow as a serial line of this many baud, 10 bits a byte, both ways."""
+    """As slow as a serial line of this many baud, 10 bits a byte, both ways.
+
+    What the line brings while the loader is at work waits in a buffer, as a UART's: only the line's own time is waited for.
+    """
 
     def __init__(self, sock: socket.socket, baud: int) -> None:
         super().__init__(sock=sock)
-        self._baud = baud
+        self._byte_s = 10 / baud
+        self._chunk = baud // 200
+        self._quiet_s = time.monotonic()  # since when the line has nothing more to bring
 
     def recv(self, size: int) -> bytes:
-        data = bytes(super().recv(min(size, self._baud // 200)))
-        time.sleep(len(data) * 10 / self._baud)
+        asked_s = time.monotonic()
+        data = bytes(super().recv(min(size, self._chunk)))
+        now_s = time.monotonic()
+        begun_s = now_s if now_s - asked_s > _IDLE_S else self._quiet_s
+        self._quiet_s = begun_s + len(data) * self._byte_s
+        time.sleep(max(0.0, self._quiet_s - now_s))
         return data
 
     def sendall(self, data: bytes) -> None:
         super().sendall(data)
-        time.sleep(len(data) * 10 / self._baud)
+        time.sleep(len(data) * self._byte_s)
+        self._quiet_s = time.monotonic()  # esptool waits for each answer before it goes on
 
 
 def serve(board: Board, listener: socket.socket) -> None:
