@@ -1,5 +1,6 @@
 #include "whir/features.h"
 
+#include "axis.h"
 #include "fft.h"
 #include "fixed.h"
 #include "orders.h"
@@ -10,51 +11,11 @@
 #define STAT_CREST 4u
 #define STAT_KURTOSIS 8u
 
-/* Floors of the logarithms: under what 16-bit samples can carry, and a defined value for silence. */
-#define POWER_FLOOR_Q16 (-(16 << 16)) /* 2^-16 counts^2 */
-#define LEVEL_FLOOR_Q16 (-(8 << 16))  /* 2^-8 counts */
+/* Floor of the logarithm: under what 16-bit samples can carry, and a defined value for silence. */
+#define LEVEL_FLOOR_Q16 (-(8 << 16)) /* 2^-8 counts */
 
-#define LOG2_3_Q16 103872
 #define RELATIVE_Q 10    /* raw, level relative: 1024 = one RMS */
 #define KURTOSIS_BITS 13 /* of a deviation: its fourth power summed over 1024 samples fits 64 bits */
-
-/* One axis of a window. A deviation is n * x - sum: exact, and n times the distance from the mean. */
-typedef struct {
-    const int16_t *samples;
-    uint32_t n, stride;
-    int32_t sum;
-    uint32_t peak;   /* largest |deviation|, < 2^26 */
-    uint64_t square; /* n * sum(x^2) - sum(x)^2 = n^2 times the variance, < 2^51 */
-} axis_t;
-
-static int32_t deviation(const axis_t *axis, uint32_t i)
-{
-    return (int32_t)axis->n * axis->samples[i * axis->stride] - axis->sum;
-}
-
-static void axis_measure(axis_t *axis, const whir_params_t *params, const int16_t *window, uint32_t channel)
-{
-    const int16_t *sample = window + channel;
-    int32_t n = params->window_samples;
-    int32_t least = INT16_MAX, most = INT16_MIN, sum = 0;
-    uint64_t squares = 0;
-
-    for (int32_t i = 0; i < n; i++, sample += params->channels) {
-        int32_t x = *sample;
-        sum += x;
-        squares += (uint32_t)(x * x);
-        least = x < least ? x : least;
-        most = x > most ? x : most;
-    }
-    axis->samples = window + channel;
-    axis->n = (uint32_t)n;
-    axis->stride = params->channels;
-    axis->sum = sum;
-    most = n * most - sum;
-    least = sum - n * least;
-    axis->peak = (uint32_t)(most > least ? most : least);
-    axis->square = axis->n * squares - (uint64_t)((int64_t)sum * sum);
-}
 
 static int32_t q8(int32_t q16)
 {
@@ -66,24 +27,19 @@ static int32_t at_least(int32_t value, int32_t floor)
     return value > floor ? value : floor;
 }
 
-static int32_t log2_of(uint32_t n)
-{
-    return whir_log2_q16(n);
-}
-
 /* log2 of the RMS in counts, from n^2 times the variance. */
 static int32_t rms_log2(uint64_t square, uint32_t n)
 {
-    return square == 0 ? LEVEL_FLOOR_Q16 : at_least(whir_log2_q16(square) / 2 - log2_of(n), LEVEL_FLOOR_Q16);
+    return square == 0 ? LEVEL_FLOOR_Q16 : at_least(whir_log2_q16(square) / 2 - whir_log2_q16(n), LEVEL_FLOOR_Q16);
 }
 
-static int32_t peak_log2(const axis_t *axis)
+static int32_t peak_log2(const whir_axis_t *axis)
 {
-    return axis->peak == 0 ? LEVEL_FLOOR_Q16 : at_least(whir_log2_q16(axis->peak) - log2_of(axis->n), LEVEL_FLOOR_Q16);
+    return axis->peak == 0 ? LEVEL_FLOOR_Q16 : at_least(whir_log2_q16(axis->peak) - whir_log2_q16(axis->n), LEVEL_FLOOR_Q16);
 }
 
 /* log2 of the fourth moment over the squared variance; 0 for silence. */
-static int32_t kurtosis_log2(const axis_t *axis)
+static int32_t kurtosis_log2(const whir_axis_t *axis)
 {
     uint32_t bits = 64 - whir_clz64(axis->peak);
     uint32_t down = bits > KURTOSIS_BITS ? bits - KURTOSIS_BITS : 0;
@@ -95,48 +51,14 @@ static int32_t kurtosis_log2(const axis_t *axis)
         return 0;
     }
     for (uint32_t i = 0; i < axis->n; i++) {
-        int32_t d = deviation(axis, i);
+        int32_t d = whir_axis_deviation(axis, i);
         uint32_t size = (uint32_t)(d < 0 ? -d : d);
         size = ((size << up) + rounding) >> down;
         size *= size;
         second += size;
         fourth += (uint64_t)size * size;
     }
-    return at_least(whir_log2_q16(fourth) + log2_of(axis->n) - 2 * whir_log2_q16(second), 0);
-}
-
-/* Left shift that brings the axis's deviations to 30 bits. */
-static uint32_t headroom(const axis_t *axis)
-{
-    return whir_clz64(axis->peak) - 34;
-}
-
-/*
- * Hann window and FFT of one axis. Block scaling: the largest sample uses all the bits that the FFT has room for, so that
- * precision does not depend on the level. The result is scaled by 2^scale against the deviations' own spectrum.
- */
-static int32_t axis_spectrum(const axis_t *axis, int32_t *z)
-{
-    whir_fft_input_t input = {axis->samples, axis->n, axis->stride, axis->sum, headroom(axis),
-                              /* the window sums to n / 2: sum(|x|) stays under 2^28 */
-                              (uint32_t)(log2_of(axis->n) >> 16) - 1};
-
-    whir_fft_run(&input, z);
-    return (int32_t)input.up - 2 - (int32_t)input.down;
-}
-
-/*
- * What log2 of a mean square in counts^2 is above that of sum(|2X|^2) over one-sided bins. Hann loses 3/8 of the power, hence
- * P = 2 |X|^2 / (n * 3n/8) with X in counts, and X here is n * 2^scale times that.
- */
-static int32_t power_unit(uint32_t n, int32_t scale)
-{
-    return (2 << 16) - LOG2_3_Q16 - 4 * log2_of(n) - scale * (2 << 16);
-}
-
-static int32_t power_log2(uint64_t sum, int32_t unit)
-{
-    return sum == 0 ? POWER_FLOOR_Q16 : at_least(whir_log2_q16(sum) + unit, POWER_FLOOR_Q16);
+    return at_least(whir_log2_q16(fourth) + whir_log2_q16(axis->n) - 2 * whir_log2_q16(second), 0);
 }
 
 /* Bands of one axis in Q16; returns the sum over all of them. */
@@ -148,7 +70,7 @@ static uint64_t axis_bands(const whir_params_t *params, const int32_t *z, int32_
     for (uint32_t band = 0; band < params->bands_per_axis; band++) {
         uint32_t to = whir_le16(params->band_edges_bins + 2 * (band + 1));
         uint64_t sum = whir_fft_power(z, params->window_samples, from, to);
-        out[band] = power_log2(sum, unit);
+        out[band] = whir_axis_power_log2(sum, unit);
         total += sum;
         from = to;
     }
@@ -159,12 +81,12 @@ static uint64_t axis_bands(const whir_params_t *params, const int32_t *z, int32_
 static void axis_orders(const whir_params_t *params, uint64_t bins_q24, const int32_t *z, int32_t unit, int32_t *out)
 {
     for (uint32_t band = 0; band < params->orders_per_axis; band++) {
-        out[band] = power_log2(whir_orders_power(params, bins_q24, z, band), unit);
+        out[band] = whir_axis_power_log2(whir_orders_power(params, bins_q24, z, band), unit);
     }
 }
 
 /* Statistics of one axis in Q8, after `level_q16` is taken from the absolute ones; returns how many. */
-static uint32_t axis_stats(const whir_params_t *params, const axis_t *axis, int32_t level_q16, int32_t *out)
+static uint32_t axis_stats(const whir_params_t *params, const whir_axis_t *axis, int32_t level_q16, int32_t *out)
 {
     int32_t rms = rms_log2(axis->square, axis->n);
     int32_t peak = peak_log2(axis);
@@ -185,7 +107,7 @@ static uint32_t axis_stats(const whir_params_t *params, const axis_t *axis, int3
     return count;
 }
 
-static uint64_t total_square(const axis_t *axes, uint32_t channels)
+static uint64_t total_square(const whir_axis_t *axes, uint32_t channels)
 {
     uint64_t total = 0;
 
@@ -195,7 +117,8 @@ static uint64_t total_square(const axis_t *axes, uint32_t channels)
     return total;
 }
 
-static void extract_bands(const whir_params_t *params, const axis_t *axes, uint32_t shaft_mhz, int32_t *scratch, int32_t *out)
+static void extract_bands(const whir_params_t *params, const whir_axis_t *axes, uint32_t shaft_mhz, int32_t *scratch,
+                          int32_t *out)
 {
     uint32_t channels = params->channels;
     uint32_t n = params->window_samples;
@@ -214,11 +137,11 @@ static void extract_bands(const whir_params_t *params, const axis_t *axes, uint3
         int32_t scale, unit;
         if (axes[c].peak == 0) {
             for (uint32_t i = 0; i < bands_and_orders; i++) {
-                bands[i] = POWER_FLOOR_Q16;
+                bands[i] = WHIR_AXIS_POWER_FLOOR_Q16;
             }
         } else {
-            scale = axis_spectrum(&axes[c], scratch);
-            unit = power_unit(n, scale);
+            scale = whir_axis_spectrum(&axes[c], scratch);
+            unit = whir_axis_power_unit(n, scale);
             sum = axis_bands(params, scratch, unit, bands);
             axis_orders(params, bins_q24, scratch, unit, bands + params->bands_per_axis);
             /* bring both to the louder one's scale before adding */
@@ -231,7 +154,7 @@ static void extract_bands(const whir_params_t *params, const axis_t *axes, uint3
         axis_stats(params, &axes[c], level, bands + bands_and_orders);
     }
     if (relative) {
-        power = power_log2(total, power_unit(n, loudest));
+        power = whir_axis_power_log2(total, whir_axis_power_unit(n, loudest));
     }
     for (uint32_t c = 0; c < channels; c++) {
         for (uint32_t i = 0; i < bands_and_orders; i++) {
@@ -241,19 +164,19 @@ static void extract_bands(const whir_params_t *params, const axis_t *axes, uint3
     }
 }
 
-static void extract_raw_absolute(const axis_t *axes, uint32_t channels, int32_t *out)
+static void extract_raw_absolute(const whir_axis_t *axes, uint32_t channels, int32_t *out)
 {
     for (uint32_t c = 0; c < channels; c++) {
         int32_t n = (int32_t)axes[c].n;
-        uint32_t bits = (uint32_t)(log2_of(axes[c].n) >> 16);
+        uint32_t bits = (uint32_t)(whir_log2_q16(axes[c].n) >> 16);
         for (uint32_t i = 0; i < axes[c].n; i++) {
-            out[i * channels + c] = (deviation(&axes[c], i) + n / 2) >> bits;
+            out[i * channels + c] = (whir_axis_deviation(&axes[c], i) + n / 2) >> bits;
         }
     }
 }
 
 /* deviation / (n * RMS) in Q10, by one reciprocal: a 64-bit division per sample would cost a hundred times more. */
-static void extract_raw_relative(const axis_t *axes, uint32_t channels, int32_t *out)
+static void extract_raw_relative(const whir_axis_t *axes, uint32_t channels, int32_t *out)
 {
     uint64_t square = total_square(axes, channels);
     uint32_t up, root, shift;
@@ -271,7 +194,7 @@ static void extract_raw_relative(const axis_t *axes, uint32_t channels, int32_t 
     shift = 61 - RELATIVE_Q - up / 2;
     for (uint32_t c = 0; c < channels; c++) {
         for (uint32_t i = 0; i < axes[c].n; i++) {
-            int64_t scaled = deviation(&axes[c], i) * reciprocal;
+            int64_t scaled = whir_axis_deviation(&axes[c], i) * reciprocal;
             out[i * channels + c] = (int32_t)((scaled + ((int64_t)1 << (shift - 1))) >> shift);
         }
     }
@@ -285,10 +208,10 @@ int whir_features_defined(const whir_params_t *params, uint32_t shaft_mhz)
 void whir_features_extract(const whir_params_t *params, const int16_t *window, uint32_t shaft_mhz, int32_t *scratch,
                            int32_t *out)
 {
-    axis_t axes[WHIR_WINDOW_CHANNELS_MAX];
+    whir_axis_t axes[WHIR_WINDOW_CHANNELS_MAX];
 
     for (uint32_t c = 0; c < params->channels; c++) {
-        axis_measure(&axes[c], params, window, c);
+        whir_axis_measure(&axes[c], window + c, params->window_samples, params->channels);
     }
     if (params->kind == WHIR_FEATURE_KIND_BANDS) {
         extract_bands(params, axes, shaft_mhz, scratch, out);
@@ -333,10 +256,10 @@ void whir_features_quantize(const whir_params_t *params, const int32_t *features
 
 uint32_t whir_features_rms(const whir_params_t *params, const int16_t *window)
 {
-    axis_t axes[WHIR_WINDOW_CHANNELS_MAX];
+    whir_axis_t axes[WHIR_WINDOW_CHANNELS_MAX];
 
     for (uint32_t c = 0; c < params->channels; c++) {
-        axis_measure(&axes[c], params, window, c);
+        whir_axis_measure(&axes[c], window + c, params->window_samples, params->channels);
     }
     return whir_isqrt64(total_square(axes, params->channels)) / params->window_samples;
 }

@@ -109,7 +109,8 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     node->verdict.novelty = WHIR_NOVELTY_NONE;
     node->deadline_s = WHIR_BUNDLE_TRIAL_DEADLINE_MS_DEFAULT / 1000;
     start_decide(node);
-    node->shaft_mhz = config->machine.shaft_mhz;
+    (void)whir_speed_init(&node->speed, &config->sensor); /* a sensor too slow for it: somebody must tell the speed */
+    whir_node_speed(node, config->machine.shaft_mhz);
     (void)whir_velocity_init(&node->velocity, &config->sensor); /* a sensor that gives none: the zone's reason says so */
     node->zone_reason = whir_zone_limits_find(&config->machine, &config->sensor, node->velocity.band_hz, &node->limits);
     node->slow_since_ms = now_ms;
@@ -132,7 +133,21 @@ void whir_node_gap(whir_node_t *node)
 
 void whir_node_speed(whir_node_t *node, uint32_t shaft_mhz)
 {
-    node->shaft_mhz = shaft_mhz;
+    if (shaft_mhz == 0 && node->shaft_told) {
+        whir_speed_reset(&node->speed);
+    }
+    if (shaft_mhz != 0 || node->shaft_told) {
+        node->shaft_mhz = shaft_mhz;
+    }
+    node->shaft_told = shaft_mhz != 0;
+}
+
+/* Models by orders need a speed; one that is told is not looked for. */
+static void look_for_speed(whir_node_t *node, const int16_t *sample)
+{
+    if (node->bundle.params.orders_per_axis != 0 && !node->shaft_told && whir_speed_push(&node->speed, sample, node->scratch)) {
+        node->shaft_mhz = node->speed.shaft_mhz;
+    }
 }
 
 static void skip_gap(whir_node_t *node)
@@ -145,6 +160,7 @@ static void skip_gap(whir_node_t *node)
     if (!node->serving) {
         return;
     }
+    whir_speed_reset(&node->speed);
     whir_condition_reset(&node->condition);
     whir_window_gap(&node->window);
     whir_mean_reset(&node->mean);
@@ -171,6 +187,7 @@ int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
     if (!node->serving) {
         return 0;
     }
+    look_for_speed(node, sample);
     kind = whir_condition_push(&node->condition, sample, conditioned);
     if (kind == 0) {
         return 0;

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "seams.h"
 #include "whir/condition.h"
 #include "whir/features.h"
 #include "whir/window.h"
@@ -81,19 +82,24 @@ int32_t host_features_rms(const uint8_t *tlv, uint32_t bytes, const int16_t *win
     return 0;
 }
 
+whir_sensor_info_t host_sensor_info(const host_sensor_t *sensor)
+{
+    return (whir_sensor_info_t){.name = "host",
+                                .rate_mhz = sensor->rate_mhz,
+                                .bandwidth_hz = sensor->bandwidth_hz,
+                                .range_milli = sensor->range_milli,
+                                .noise_ug_rthz = sensor->noise_ug_rthz,
+                                .lsb_nano = sensor->lsb_nano,
+                                .unit = sensor->unit,
+                                .channels = sensor->channels};
+}
+
 int32_t host_condition(const uint8_t *tlv, uint32_t bytes, const host_sensor_t *sensor, const int16_t *samples, uint32_t count,
                        int16_t *out, uint8_t *marks)
 {
     whir_condition_t condition;
     whir_params_t params;
-    whir_sensor_info_t info = {.name = "host",
-                               .rate_mhz = sensor->rate_mhz,
-                               .bandwidth_hz = sensor->bandwidth_hz,
-                               .range_milli = sensor->range_milli,
-                               .noise_ug_rthz = sensor->noise_ug_rthz,
-                               .lsb_nano = sensor->lsb_nano,
-                               .unit = sensor->unit,
-                               .channels = sensor->channels};
+    whir_sensor_info_t info = host_sensor_info(sensor);
     int32_t made = 0;
     int err = whir_params_parse(&params, tlv, bytes);
 

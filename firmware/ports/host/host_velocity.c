@@ -2,28 +2,14 @@
 
 #include <string.h>
 
-#include "host_signal.h"
+#include "seams.h"
 #include "whir/velocity.h"
 #include "whir/zone.h"
-
-static whir_sensor_info_t info_of(const host_sensor_t *sensor)
-{
-    whir_sensor_info_t info = {.name = "host",
-                               .rate_mhz = sensor->rate_mhz,
-                               .bandwidth_hz = sensor->bandwidth_hz,
-                               .range_milli = sensor->range_milli,
-                               .noise_ug_rthz = sensor->noise_ug_rthz,
-                               .lsb_nano = sensor->lsb_nano,
-                               .unit = sensor->unit,
-                               .channels = sensor->channels};
-
-    return info;
-}
 
 int32_t host_velocity(const host_sensor_t *sensor, const int16_t *samples, uint32_t count, uint32_t *um_s, uint32_t max,
                       uint32_t *band_hz)
 {
-    whir_sensor_info_t info = info_of(sensor);
+    whir_sensor_info_t info = host_sensor_info(sensor);
     whir_velocity_t velocity;
     uint32_t seconds = 0;
     int err = whir_velocity_init(&velocity, &info);
@@ -50,7 +36,7 @@ uint8_t host_zone(const host_machine_t *machine, const host_sensor_t *sensor, ui
                   uint32_t *limits)
 {
     whir_machine_t core = {machine->power_w, machine->group, machine->foundation, machine->calibrated, 0};
-    whir_sensor_info_t info = info_of(sensor);
+    whir_sensor_info_t info = host_sensor_info(sensor);
     whir_zone_limits_t found;
     uint8_t reason = whir_zone_limits_find(&core, &info, (uint16_t)band_hz, &found);
 

@@ -7,7 +7,10 @@
 #include "host_crypto.h"
 #include "host_flash.h"
 #include "host_node.h"
+#include "host_signal.h"
 #include "whir/whir.h"
+
+whir_sensor_info_t host_sensor_info(const host_sensor_t *sensor);
 
 /* The core's view of the objects that Python holds. */
 whir_crypto_t *host_crypto_seam(host_crypto_t *crypto);

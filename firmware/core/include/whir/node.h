@@ -90,8 +90,8 @@ int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms);
 void whir_node_gap(whir_node_t *node);
 /* Everything periodic: status, telemetry, resends, replay of the spool, one step of an update. Call at least every 50 ms. */
 void whir_node_step(whir_node_t *node, uint64_t now_ms);
-/* The shaft turns at this speed from now on, 1e-3 turns a second; 0 = nobody knows. Until it is called, the machine's nominal
- * speed holds. */
+/* The shaft turns at this speed from now on, 1e-3 turns a second; 0 = nobody knows, then the node looks for it in the spectrum
+ * (whir/speed.h). Until it is called, the machine's nominal speed holds. */
 void whir_node_speed(whir_node_t *node, uint32_t shaft_mhz);
 /* The wall clock is known: ms since 1970 at this now_ms. */
 void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms);

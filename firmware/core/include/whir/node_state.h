@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "whir/messages.h"
+#include "whir/speed.h"
 
 #define WHIR_NODE_ANSWERS 8
 /* Largest window, in words (samples * channels), that this node takes: 9 bytes of RAM each. A port that is short of RAM
@@ -50,6 +51,7 @@ struct whir_node {
     whir_zone_limits_t limits;
     uint8_t zone_reason; /* why there are no limits */
     uint32_t shaft_mhz;  /* speed of the shaft, 1e-3 turns a second; 0 = unknown */
+    uint8_t shaft_told;  /* else it is looked for in the spectrum */
 
     whir_baseline_t baseline; /* of the machine, on flash */
     uint8_t known;            /* it is one of the features of the model in service */
@@ -108,6 +110,7 @@ struct whir_node {
     whir_node_answer_t answers[WHIR_NODE_ANSWERS];
     uint8_t next_answer;
 
+    whir_speed_t speed;
     int16_t ring[WHIR_NODE_FRAME_WORDS];
     int32_t features[WHIR_NODE_FRAME_WORDS];
     int32_t scratch[WHIR_FEATURES_SCRATCH_WORDS];

@@ -48,6 +48,7 @@
 #include "whir/port/store.h"
 #include "whir/settings.h"
 #include "whir/slots.h"
+#include "whir/speed.h"
 #include "whir/spool.h"
 #include "whir/update.h"
 #include "whir/velocity.h"

@@ -33,7 +33,7 @@ CONDITION_SAMPLES = 256  # of a run
 CONDITION_RUNS = 12
 Samples = np.ndarray[Any, np.dtype[np.int16]]
 PIPELINE_SOURCES = (
-    "condition", "window", "features", "orders", "fft", "fixed", "tables", "params", "novelty", "permille",
+    "condition", "window", "features", "orders", "axis", "fft", "fixed", "tables", "params", "novelty", "permille",
 )  # fmt: skip
 SHAFT_HZ = 29.2  # of the rotor
 
