@@ -24,8 +24,7 @@ from whir_fleet import devices
 from whir_fleet.auth import Role
 from whir_fleet.clock import now_ms
 from whir_fleet.console.pages import PATH
-from whir_fleet.db import insert_rows
-from whir_fleet.models import Command, Node, table
+from whir_fleet.models import Command
 from whir_fleet.service import FleetService
 from whir_node.mqtt import BrokerAddress
 from whir_node.node import NodeConfig
@@ -377,25 +376,3 @@ def test_a_command_that_disturbs_asks_first_and_says_what_will_happen(
     with service.database.read() as session:
         sent = session.scalars(select(Command).where(Command.c == "thresholds")).one()
     assert sent.args == {"raise_permille": 900, "clear_permille": 625}
-
-
-@pytest.mark.long
-def test_the_first_view_of_ten_thousand_nodes_is_small(
-    browser: Browser, tmp_path: Path, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with start(tmp_path / "data") as service:
-        now = now_ms()
-        columns = ("id", "site", "name", "first_seen_ms", "last_seen_ms", "boot", "conn", "state", "next_s", "model", "counter")
-        rows = [(n, f"plant-{n % 20}", f"n{n}", now, now, 1, 1, "ok", 3600, "plant", 3) for n in range(1, 10_001)]
-        with service.database.write() as session:
-            insert_rows(session, table(Node), columns, rows)
-        with Visit(browser, service, Role.VIEWER) as visit:
-            expect(visit.page.get_by_text("10000 machines, 10000 nodes")).to_be_visible()
-            asked = visit.page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
-            files = [visit.page.url, *(name for name in asked if not name.endswith("/stream"))]
-            size = sum(len(visit.context.request.get(name).body()) for name in files)
-            timing = visit.page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
-        record_property("first_view_ms", timing)
-        with capsys.disabled():
-            print(f"\n    first view with 10,000 nodes: {size:,} bytes, {timing:.0f} ms (goal 300,000 and 1,000)")
-        assert 100_000 < size < BYTES_MAX

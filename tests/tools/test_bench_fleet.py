@@ -21,7 +21,7 @@ from rig import bundle
 
 from whir_fleet.messages import Inbound, parse, receipts
 from whir_fleet.rollout_plans import cut
-from whir_tools.bench.fleet import command, drain, load, provisioning, queries, rollout
+from whir_tools.bench.fleet import command, console, drain, load, provisioning, queries, rollout
 from whir_tools.bench.fleet.errors import TooLongError
 from whir_tools.bench.fleet.node import RESEND_S, Outgoing, ProtocolNode
 
@@ -123,6 +123,19 @@ def test_queries_return_rows_of_every_table_size(tmp_path: Path, nothing_is_left
     assert all(one["ms"] > 0 for one in result)
 
 
+def test_the_consoles_views_are_drawn_in_chromium_and_small(
+    tmp_path: Path, nothing_is_left: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = console.measure(tmp_path, 10_000, silent)
+    assert [(view["view"], view["rows"] >= 10_000) for view in result] == [("overview", True), ("a machine's year", True)]
+    with capsys.disabled():
+        for view in result:
+            print(f"\n    {view} (goal 300,000 bytes, 1,000 ms)", end="")
+    for view in result:
+        assert 50_000 < view["bytes"] < 300_000
+        assert 0 < view["server_ms"] <= view["browser_ms"]
+
+
 @pytest.mark.long  # waits for the silent one's deadline, which no busy node must miss
 def test_a_rollout_with_refusing_and_silent_nodes_finishes_as_the_rules_say(tmp_path: Path, nothing_is_left: None) -> None:
     result = rollout.measure(tmp_path, 30, 20, silent)
@@ -161,17 +174,18 @@ def _result(**parts: Any) -> dict[str, Any]:
         "provisioning": {"baud": 921_600, "image_bytes": 1_234_567, "board_s": 12.34, "write_s": 12.34, "read_back_s": 12.34}
         | {"selftest_s": 12.34, "rest_s": 12.34, "boards": 8, "together_s": 123.45, "times_the_rate": 7.89, "runs": 3}
         | {"plan_rows": 500, "plan_s": 12.34},
+        "console": [{"view": "a machine's year", "rows": 18_671, "bytes": 174_762, "server_ms": 1234, "browser_ms": 12_345}],
         "reason": {},
     }
     return {name: value | parts.get(name, {}) if isinstance(value, dict) else value for name, value in whole.items()}
 
 
 def test_tables_of_large_figures_fit_80_columns() -> None:
-    console = Console(width=80, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    terminal = Console(width=80, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
     for table in command.tables(_result()):
-        assert console.measure(table).minimum <= 80
-        console.print(table)
-    text = console.export_text()
+        assert terminal.measure(table).minimum <= 80
+        terminal.print(table)
+    text = terminal.export_text()
     for figure in ("123,456", "1,234.5", "600,000", "12,345.6", "10,000,000", "finished", "123.45", "7.89"):
         assert figure in text
     assert "…" not in text

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from whir_contracts import contract
-from whir_fleet import retention
 from whir_fleet.console.units import Units
-from whir_fleet.models import Machine, Telemetry
+from whir_fleet.models import Machine, Telemetry, TelemetryHour
 from whir_fleet.retention import DAY_MS, HOUR_MS
 
 MINUTE_MS: Final = 60_000
@@ -55,10 +54,10 @@ class _Level:
     count: int = 0
     highest: int | None = None
 
-    def add(self, more: _Level) -> None:
-        self.sum += more.sum
-        self.count += more.count
-        self.highest = _higher(self.highest, more.highest)
+    def add(self, sum: int | None, count: int, highest: int | None) -> None:
+        self.sum += int(sum or 0)  # PostgreSQL adds up to numeric
+        self.count += int(count)
+        self.highest = _higher(self.highest, highest)
 
     @property
     def mean(self) -> float | None:
@@ -72,11 +71,12 @@ class _Bin:
     velocity: _Level = field(default_factory=_Level)
     novelty_max: int | None = None
 
-    def add(self, verdict: str, windows: int, rms: _Level, velocity: _Level, novelty: int | None) -> None:
-        self.verdicts[verdict] += windows
-        self.rms.add(rms)
-        self.velocity.add(velocity)
-        self.novelty_max = _higher(self.novelty_max, novelty)
+    def add(self, row: Any) -> None:
+        """Of `_RAW` or `_HOURS`: what one verdict adds."""
+        self.verdicts[row.verdict] += int(row.windows)
+        self.rms.add(row.rms_sum, row.rms_count, row.rms_max)
+        self.velocity.add(row.velocity_sum, row.velocity_count, row.velocity_max)
+        self.novelty_max = _higher(self.novelty_max, row.novelty_max)
 
 
 def _higher(a: int | None, b: int | None) -> int | None:
@@ -175,7 +175,7 @@ def limits_of(machine: Machine | None) -> Limits | None:
 
 
 def load(session: Session, periods: list[Period], span: Range, now_ms: int) -> History:
-    """The bins end with the one that `now_ms` is in."""
+    """The bins end with the one that `now_ms` is in. The database adds up: a year is no more rows than it has bins."""
     until_ms = (now_ms // span.bin_ms + 1) * span.bin_ms
     since_ms = until_ms - span.span_ms
     bins: list[_Bin | None] = [None] * (span.span_ms // span.bin_ms)
@@ -183,31 +183,40 @@ def load(session: Session, periods: list[Period], span: Range, now_ms: int) -> H
         start, end = max(since_ms, period.from_ms), min(until_ms, period.until_ms)
         if start >= end:
             continue
-        for at_ms, said in (_raw if span.raw else _hours)(session, period.node_id, start, end):
-            place = (at_ms - since_ms) // span.bin_ms
-            if 0 <= place < len(bins):
-                found = bins[place] = bins[place] or _Bin()
-                found.add(*said)
+        for query, at in ((_RAW, Telemetry.at_ms), *(() if span.raw else ((_HOURS, TelemetryHour.hour_ms),))):
+            place = ((at - since_ms) // span.bin_ms).label("place")
+            first = start if at is Telemetry.at_ms else start // HOUR_MS * HOUR_MS  # of an hour only the whole is known
+            asked = query.add_columns(place).where(query.selected_columns[0] == period.node_id, at >= first, at < end)
+            for row in session.execute(asked.group_by("node_id", "verdict", "place")):
+                found = bins[row.place] = bins[row.place] or _Bin()
+                found.add(row)
     return History(since_ms, span.bin_ms, bins)
 
 
-_Said = tuple[str, int, _Level, _Level, int | None]
+def _sums(of: Any, **given: Any) -> Select[*tuple[Any, ...]]:
+    return select(of.node_id, of.verdict, *(column.label(name) for name, column in given.items()))
 
 
-def _raw(session: Session, node_id: int, since_ms: int, until_ms: int) -> Iterator[tuple[int, _Said]]:
-    t = Telemetry
-    query = select(t.at_ms, t.verdict, t.windows, t.rms, t.velocity, t.novelty)
-    for at_ms, verdict, windows, rms, velocity, novelty in session.execute(
-        query.where(t.node_id == node_id, t.at_ms >= since_ms, t.at_ms < until_ms)
-    ):
-        yield at_ms, (verdict, windows, _one(rms), _one(velocity), novelty)
-
-
-def _one(value: int | None) -> _Level:
-    return _Level(value or 0, value is not None, value)
-
-
-def _hours(session: Session, node_id: int, since_ms: int, until_ms: int) -> Iterator[tuple[int, _Said]]:
-    for hour in retention.hourly(session, node_id, since_ms // HOUR_MS * HOUR_MS, until_ms):
-        rms, velocity = (_Level(*(hour[f"{name}_{of}"] for of in ("sum", "count", "max"))) for name in ("rms", "velocity"))
-        yield max(hour["hour_ms"], since_ms), (hour["verdict"], hour["windows"], rms, velocity, hour["novelty_max"])
+_t, _h = Telemetry, TelemetryHour
+_RAW: Final = _sums(
+    _t,
+    windows=func.sum(_t.windows),
+    rms_sum=func.sum(_t.rms),
+    rms_count=func.count(_t.rms),
+    rms_max=func.max(_t.rms),
+    velocity_sum=func.sum(_t.velocity),
+    velocity_count=func.count(_t.velocity),
+    velocity_max=func.max(_t.velocity),
+    novelty_max=func.max(_t.novelty),
+)
+_HOURS: Final = _sums(
+    _h,
+    windows=func.sum(_h.windows),
+    rms_sum=func.sum(_h.rms_sum),
+    rms_count=func.sum(_h.rms_count),
+    rms_max=func.max(_h.rms_max),
+    velocity_sum=func.sum(_h.velocity_sum),
+    velocity_count=func.sum(_h.velocity_count),
+    velocity_max=func.max(_h.velocity_max),
+    novelty_max=func.max(_h.novelty_max),
+)

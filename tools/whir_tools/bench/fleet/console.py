@@ -27,15 +27,17 @@ _ARGS: Final = ["--no-sandbox", "--disable-gpu", "--disable-background-networkin
 _SEEN: Final = """() => {
     const [paint] = performance.getEntriesByName("first-contentful-paint");
     const drawn = [...document.querySelectorAll(".chart")].every((chart) => chart.querySelector("canvas"));
-    return paint && drawn && document.readyState === "complete" ? Math.max(paint.startTime, window.seen ??= performance.now()) : null;
+    if (!paint || !drawn || document.readyState !== "complete") return null;
+    return Math.max(paint.startTime, window.seen ??= performance.now());
 }"""
-_SERVER: Final = (
-    "(({ requestStart, responseEnd }) => responseEnd - requestStart)(performance.getEntriesByType('navigation')[0])"
-)
+_SERVER: Final = """() => {
+    const [page] = performance.getEntriesByType("navigation");
+    return page.responseEnd - page.requestStart;
+}"""
 
 
 def measure(folder: Path, nodes: int, say: Say) -> list[dict[str, Any]]:
-    """For each view: bytes of the first visit, and the medians of five more in ms: the server's answer, and until it is seen."""
+    """For each view the bytes of a first visit, and medians of five more, ms: the server's answer, and until it is seen."""
     path = shutil.which("chromium")
     if path is None:
         raise ChromiumMissingError
@@ -95,8 +97,9 @@ def _raw(now: int) -> Iterator[dict[str, Any]]:
     for place in range(RAW_DAYS * DAY_MS // MINUTE_MS):
         at = now - place * MINUTE_MS
         yield {
-            "node_id": 1, "boot": 1, "seq": place, "at_ms": at, "received_ms": at, "ts": at, "synced": True, "verdict": "normal",
-            "p": 940, "windows": 468, "novelty": 200 + place % 90, "velocity": 900 + place % 300, "velocity_hz": 1000,
+            "node_id": 1, "boot": 1, "seq": place, "at_ms": at, "received_ms": at, "ts": at, "synced": True,
+            "verdict": "normal", "p": 940, "windows": 468,
+            "novelty": 200 + place % 90, "velocity": 900 + place % 300, "velocity_hz": 1000,
             "rms": 31 + place % 7, "unit": "g", "classes": '{"normal":940,"bearing":60}', "model": "bench", "counter": 1,
         }  # fmt: skip
 
