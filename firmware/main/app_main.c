@@ -58,11 +58,15 @@ static void measure_rate(void)
 static int start_sensor(const whir_accel_settings_t *wanted)
 {
     const whir_accel_part_t *part = whir_accel_find(WHIR_BOARD_SENSOR);
+    uint32_t kept_mhz;
     int err = part == NULL ? WHIR_ERR_SENSOR_IDENTITY : whir_esp32_bus_init(&bus, (uint8_t)settings.own.address);
 
     config.sensor.name = WHIR_BOARD_SENSOR;
+    config.memory = whir_esp32_memory(&kept_mhz);
     err = err < 0 ? err : whir_accel_open(&accel, part, &bus, wanted);
-    if (err == 0) {
+    if (config.memory != NULL) {
+        accel.measured_mhz = kept_mhz;
+    } else if (err == 0) {
         measure_rate();
     }
     if (accel.part != NULL) {
@@ -92,6 +96,8 @@ static void start_node(void)
     config.reset_reason = whir_esp32_reset_reason();
     config.crash = whir_esp32_crash();
     config.trial = settings.trial;
+    config.power_mode = (uint8_t)settings.own.power;
+    config.every_ms = settings.own.every_s * 1000u;
     config.machine.shaft_mhz = settings.own.rpm * 1000u / 60u;
     start_engine();
     whir_esp32_firmware_init(&ports.firmware);
@@ -101,7 +107,7 @@ static void start_node(void)
     ports.control.health = health;
     ESP_ERROR_CHECK(whir_esp32_fetch_init(&settings));
     ESP_ERROR_CHECK(whir_esp32_link_start(&ports.link, &settings));
-    ESP_ERROR_CHECK(whir_node_init(&node, &config, &seams, (uint64_t)esp_timer_get_time() / 1000u));
+    ESP_ERROR_CHECK(whir_node_init(&node, &config, &seams, whir_esp32_now_ms()));
     whir_esp32_crash_told(); /* it is in the spool now */
 }
 

@@ -1,18 +1,12 @@
 #include "esp_task_wdt.h"
-#include "esp_timer.h"
 #include "tasks.h"
 
 #define STEP_MS 20
 #define STEP_SAMPLES 4 /* blocks between two steps */
 
-static uint64_t now_ms(void)
-{
-    return (uint64_t)esp_timer_get_time() / 1000u;
-}
-
 static void push(whir_node_t *node, whir_factory_t *factory, const whir_block_t *block)
 {
-    uint64_t now = now_ms();
+    uint64_t now = whir_esp32_now_ms();
 
     if (block->gap) {
         whir_node_gap(node);
@@ -33,7 +27,7 @@ static void serve_link(whir_node_t *node)
     uint32_t bytes;
 
     if (unix_ms != 0) {
-        whir_node_clock(node, unix_ms, now_ms());
+        whir_node_clock(node, unix_ms, whir_esp32_now_ms());
     }
     if (whir_esp32_link_wants_will()) {
         int length = whir_node_will(node, json, sizeof json);
@@ -41,11 +35,11 @@ static void serve_link(whir_node_t *node)
     }
     if (connected != was_connected) {
         was_connected = connected;
-        whir_node_connected(node, connected, now_ms());
+        whir_node_connected(node, connected, whir_esp32_now_ms());
     }
     bytes = whir_esp32_link_command(command, sizeof command);
     if (bytes > 0) {
-        (void)whir_node_command(node, command, bytes, now_ms()); /* the answer is sent */
+        (void)whir_node_command(node, command, bytes, whir_esp32_now_ms()); /* the answer is sent */
     }
 }
 
@@ -57,8 +51,8 @@ static void serve_fetch(whir_node_t *node)
     if (!whir_esp32_fetch_piece(&piece)) {
         return;
     }
-    err = piece.bytes > 0 ? whir_node_bundle_data(node, piece.data, piece.bytes, now_ms())
-                          : whir_node_bundle_end(node, piece.error, now_ms());
+    err = piece.bytes > 0 ? whir_node_bundle_data(node, piece.data, piece.bytes, whir_esp32_now_ms())
+                          : whir_node_bundle_end(node, piece.error, whir_esp32_now_ms());
     if (err != WHIR_ERR_BUSY) { /* then the same piece again after the next step */
         whir_esp32_fetch_answer(err);
     }
@@ -69,9 +63,27 @@ void whir_console_serve(whir_factory_t *factory)
     char line[WHIR_ESP32_QUESTION_BYTES];
 
     if (whir_esp32_console_question(line) > 0) {
-        (void)whir_factory_ask(factory, line, now_ms());
+        (void)whir_factory_ask(factory, line, whir_esp32_now_ms());
     }
-    (void)whir_factory_step(factory, now_ms());
+    (void)whir_factory_step(factory, whir_esp32_now_ms());
+}
+
+/* Sensor, radio and sleep as the node wants them now. The link takes its leave before the radio goes. */
+static void serve_power(const whir_node_t *node)
+{
+    static whir_node_use_t was = {1, 1, 0};
+    whir_node_use_t use;
+
+    whir_node_use(node, &use, whir_esp32_now_ms());
+    whir_sample_want(use.sensor);
+    whir_esp32_link_want(use.radio);
+    if (use.radio != was.radio && (use.radio || !whir_esp32_link_connected())) {
+        whir_esp32_wifi_radio(use.radio);
+        was.radio = use.radio;
+    }
+    if (use.sleep_ms > 0 && !was.radio && whir_sample_rests()) {
+        whir_esp32_sleep(node, use.sleep_ms);
+    }
 }
 
 void whir_node_run(whir_node_t *node, whir_factory_t *factory, QueueHandle_t blocks)
@@ -86,7 +98,8 @@ void whir_node_run(whir_node_t *node, whir_factory_t *factory, QueueHandle_t blo
         serve_link(node);
         serve_fetch(node);
         whir_console_serve(factory);
-        whir_node_step(node, now_ms());
+        whir_node_step(node, whir_esp32_now_ms());
+        serve_power(node);
         (void)esp_task_wdt_reset();
     }
 }

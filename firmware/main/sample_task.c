@@ -5,22 +5,36 @@
 
 #define STACK_BYTES 4096
 #define REOPEN_MS 1000
+#define REST_MS 50
 
 static struct {
     whir_accel_t *accel;
     whir_accel_settings_t settings;
     QueueHandle_t blocks;
     volatile uint32_t overruns, reopens;
+    volatile uint8_t unwanted, rests;
 } own;
 
 /* Until it works again; the core says meanwhile that there is no sensor. */
 static void reopen(void)
 {
-    own.reopens = own.reopens + 1;
     while (whir_accel_open(own.accel, own.accel->part, own.accel->bus, &own.settings) < 0) {
         (void)esp_task_wdt_reset();
         vTaskDelay(pdMS_TO_TICKS(REOPEN_MS));
     }
+}
+
+/* Stands by as long as nobody wants samples. */
+static void rest(void)
+{
+    (void)whir_accel_stop(own.accel);
+    own.rests = 1;
+    while (own.unwanted) {
+        (void)esp_task_wdt_reset();
+        vTaskDelay(pdMS_TO_TICKS(REST_MS));
+    }
+    own.rests = 0;
+    reopen();
 }
 
 static void run(void *argument)
@@ -29,6 +43,9 @@ static void run(void *argument)
 
     (void)esp_task_wdt_add(NULL);
     for (;;) {
+        if (own.unwanted) {
+            rest();
+        }
         int count = whir_accel_read(own.accel, block.samples[0], WHIR_ACCEL_BURST, (uint64_t)esp_timer_get_time());
         (void)esp_task_wdt_reset();
         if (count > 0) {
@@ -40,6 +57,7 @@ static void run(void *argument)
             if (count == WHIR_ERR_SENSOR_OVERRUN) {
                 own.overruns = own.overruns + 1;
             } else {
+                own.reopens = own.reopens + 1;
                 reopen();
             }
         }
@@ -67,4 +85,14 @@ void whir_sample_health(whir_health_t *health)
 {
     health->overruns = own.overruns;
     health->reopens = own.reopens;
+}
+
+void whir_sample_want(int samples)
+{
+    own.unwanted = !samples;
+}
+
+int whir_sample_rests(void)
+{
+    return own.rests || own.blocks == NULL; /* or there is no sensor */
 }

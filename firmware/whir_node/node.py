@@ -32,6 +32,7 @@ from whir_contracts.contract import (
     MESSAGE_TELEMETRY_INTERVAL_MS_DEFAULT,
     ErrorCode,
     NodeState,
+    PowerMode,
     Profile,
     Quality,
     Severity,
@@ -93,7 +94,7 @@ class NodeConfig:
     """Who the node is, what it hears, how often it talks. Intervals in ms of the node's clock.
 
     An erase (`flash_erase_ms` a sector) stops a node; what goes by beyond `sensor_fifo_ms` is lost. `capture_slots` is how many
-    captures the flash has room for until they are delivered, 0 to 2.
+    captures the flash has room for until they are delivered, 0 to 2. `every_s` is from one measurement to the next, where it rests.
     """
 
     site: str
@@ -109,6 +110,8 @@ class NodeConfig:
     flash_write_bytes: int = 16
     flash_erase_ms: int = 45
     sensor_fifo_ms: int = 100
+    power: PowerMode = PowerMode.CONTINUOUS
+    every_s: int = 600
     capture_slots: int = 2
     engine: str = "whir_nn"
 
@@ -131,6 +134,15 @@ class Verdict:
     zone: Zone
     zone_reason: ZoneReason
     velocity_um_s: int | None
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a node wants to be on; `sleep_ms` not 0: nothing, for so long."""
+
+    sensor: bool
+    radio: bool
+    sleep_ms: int
 
 
 @dataclass(frozen=True)
@@ -260,6 +272,21 @@ class VirtualNode:
         lib.host_flash_reboot(self._flash)
         self._boot(reason, crash)
 
+    @property
+    def use(self) -> Use:
+        """What it wants to be on now."""
+        sleep_ms: Any = ffi.new("uint32_t *")
+        on = lib.host_node_use(self._running(), self.now_ms, sleep_ms)
+        return Use(bool(on & 1), bool(on & 2), sleep_ms[0])
+
+    def sleep(self, ms: int) -> None:
+        """All but what it keeps in memory is off for so long; then it wakes up, and its clock has gone on."""
+        memory = ffi.gc(lib.host_memory_new(), lib.host_memory_free)
+        lib.host_node_sleep(self._running(), memory)
+        self._halt()
+        lib.host_flash_reboot(self._flash)
+        self._boot("wake-up", memory=memory, now_us=self._now_us + ms * 1000)
+
     def close(self) -> None:
         """Frees the node; what it wrote stays in its flash file."""
         self._halt()
@@ -278,7 +305,7 @@ class VirtualNode:
             lib.host_node_free(self._core)
             self._core = None
 
-    def _boot(self, reason: str, crash: str | None = None) -> None:
+    def _boot(self, reason: str, crash: str | None = None, memory: Any = ffi.NULL, now_us: int = 0) -> None:
         config, sensor = self.config, self.config.sensor
         names = (config.site, config.name, config.hardware_class, self.firmware.start(), reason, sensor.name)
         texts = [ffi.new("char[]", text.encode()) for text in names]
@@ -291,17 +318,18 @@ class VirtualNode:
             "host_node_setup_t *",
             [
                 *(*texts, *numbers, *intervals, config.arena_bytes, *machine, config.capture_slots),
+                *(int(config.power), config.every_s * 1000),
                 ffi.NULL if crash is None else ffi.from_buffer(note),
                 config.sensor_fifo_ms,
             ],
         )
         calls = ffi.new("host_node_calls_t *", self._callbacks)
         error: Any = ffi.new("int32_t *")
-        core = lib.host_node_boot(self._flash, self._crypto.handle, setup, calls, error)
+        core = lib.host_node_boot(self._flash, self._crypto.handle, setup, calls, memory, now_us // 1000, error)
         if core == ffi.NULL:
             raise BootError(f"{config.site}/{config.name}: {CoreError(error[0])}")
         self._core = core
-        self._now_us = 0
+        self._now_us = now_us
         self.restart_asked = False
 
     @property

@@ -310,3 +310,12 @@ uint8_t whir_decide_severity(const whir_decide_t *d)
     }
     return highest;
 }
+
+void whir_decide_rest(whir_decide_t *d, uint64_t now_ms)
+{
+    for (int i = 0; i < WHIR_DECIDE_ALERTS; i++) {
+        d->alert[i].since_ms += now_ms - d->last_ms;
+    }
+    d->last_ms = now_ms;
+    d->good = 0;
+}

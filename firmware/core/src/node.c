@@ -21,9 +21,12 @@ static int mount(whir_node_t *node)
     if (err < 0) {
         return err;
     }
-    node->slots.state.boot++;
-    count_reset(&node->slots.state, node->config.reset_reason);
-    err = whir_slots_commit(&node->slots);
+    node->woken = (uint8_t)whir_node_remembers(node->config.memory, node->slots.state.boot);
+    if (!node->woken) {
+        node->slots.state.boot++;
+        count_reset(&node->slots.state, node->config.reset_reason);
+        err = whir_slots_commit(&node->slots);
+    }
     if (err == 0 && layout->baseline_sectors != 0) {
         err = whir_baseline_mount(&node->baseline, flash, layout->baseline_base);
     }
@@ -93,6 +96,8 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     default_intervals(&node->config);
     node->ports = *ports;
     node->now_ms = now_ms;
+    node->begun_ms = now_ms;
+    whir_power_init(&node->power, config->power_mode, config->every_ms, now_ms);
     err = mount(node);
     if (err < 0) {
         return err;
@@ -120,6 +125,10 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     int opened = whir_node_open(node);
     node->told_state = whir_node_state(node);
     ports->output->set(ports->output, WHIR_SEVERITY_NONE);
+    if (node->woken) {
+        whir_node_wake(node, config->memory, now_ms);
+        return 0;
+    }
     tell_boot(node, opened, was_trial, now_ms);
     whir_node_firmware_boot(node, now_ms);
     whir_node_settings_boot(node, now_ms);
@@ -203,13 +212,16 @@ int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
 void whir_node_step(whir_node_t *node, uint64_t now_ms)
 {
     node->now_ms = now_ms;
-    whir_node_watch_sensor(node, now_ms);
+    if (whir_node_listens(node)) {
+        whir_node_watch_sensor(node, now_ms);
+    }
     whir_node_update_step(node, now_ms);
     whir_node_firmware_step(node, now_ms);
     whir_node_settings_step(node, now_ms);
     whir_node_link_step(node, now_ms);
     whir_node_capture_step(node, now_ms);
     whir_node_restart_step(node, now_ms);
+    whir_node_power_step(node, now_ms);
 }
 
 void whir_node_clock(whir_node_t *node, uint64_t unix_ms, uint64_t now_ms)

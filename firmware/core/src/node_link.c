@@ -163,7 +163,8 @@ static void status_step(whir_node_t *node, uint64_t now_ms)
                               (state != node->told_state && since_ms >= STATE_INTERVAL_MS))) {
         return;
     }
-    if (whir_node_send_status(node, state, seconds(node->config.status_interval_ms), now_ms) == 0) {
+    if (whir_node_send_status(node, state, seconds(whir_power_silence_ms(&node->power, node->config.status_interval_ms)),
+                              now_ms) == 0) {
         node->status_due = 0;
         node->status_ms = now_ms;
         node->told_state = state;
@@ -201,12 +202,13 @@ static void telemetry_step(whir_node_t *node, uint64_t now_ms)
     whir_service_t service = whir_node_service(node);
     int bytes;
 
-    if (!node->telemetry_due && now_ms - node->telemetry_ms < node->config.telemetry_interval_ms) {
+    if (!node->telemetry_due &&
+        (node->power.phase != WHIR_POWER_AWAKE || now_ms - node->telemetry_ms < node->config.telemetry_interval_ms)) {
         return;
     }
     whir_node_grade(node, &node->verdict); /* without a model there is no verdict that brings it */
-    bytes = whir_message_telemetry(&stamp, seconds(node->config.telemetry_interval_ms), &node->verdict, &node->tally, &service,
-                                   node->message, sizeof node->message);
+    bytes = whir_message_telemetry(&stamp, seconds(whir_power_silence_ms(&node->power, node->config.telemetry_interval_ms)),
+                                   &node->verdict, &node->tally, &service, node->message, sizeof node->message);
     node->telemetry_due = 0;
     node->telemetry_ms = now_ms;
     memset(&node->tally, 0, sizeof node->tally);
@@ -255,6 +257,7 @@ void whir_node_connected(whir_node_t *node, int connected, uint64_t now_ms)
 {
     node->now_ms = now_ms;
     node->connected = connected != 0;
+    node->connected_ms = now_ms;
     node->status_due = 1;
     node->sent_any = 0; /* a clean session: the broker has forgotten what was under way */
     node->pass_ms = now_ms;

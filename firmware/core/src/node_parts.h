@@ -50,6 +50,12 @@ whir_service_t whir_node_service(const whir_node_t *node);
 void whir_node_restart_ask(whir_node_t *node, int forget_settings, uint64_t now_ms);
 void whir_node_restart_step(whir_node_t *node, uint64_t now_ms);
 
+/* node_power.c */
+void whir_node_power_step(whir_node_t *node, uint64_t now_ms);
+int whir_node_listens(const whir_node_t *node);
+int whir_node_remembers(const whir_node_memory_t *memory, uint32_t boot);
+void whir_node_wake(whir_node_t *node, const whir_node_memory_t *memory, uint64_t now_ms);
+
 /* node_settings.c: settings of the board, and the trial of those of the link. */
 int whir_node_setting(whir_node_t *node, const whir_command_t *command);
 void whir_node_settings_boot(whir_node_t *node, uint64_t now_ms);

@@ -28,7 +28,7 @@ void whir_node_settings_step(whir_node_t *node, uint64_t now_ms)
     if (node->config.trial != WHIR_TRIAL_RUNNING) {
         return;
     }
-    node->config.trial = whir_settings_judge(node->ports.store, now_ms, node->receipted);
+    node->config.trial = whir_settings_judge(node->ports.store, now_ms - node->begun_ms, node->receipted);
     if (node->config.trial == WHIR_TRIAL_KEPT) {
         tell(node, WHIR_TRIAL_KEPT, now_ms);
     } else if (node->config.trial == WHIR_TRIAL_REVERTED) { /* the next start takes them back, and tells */

@@ -16,8 +16,8 @@ static const struct setting {
     uint32_t max;
     int link;
 } SETTINGS[] = {
-    LINK(wifi_ssid), LINK(wifi_password),      LINK(broker),         LINK(ntp),
-    TEXT(axes),      NUMBER(range_mg, 400000), NUMBER(address, 127), NUMBER(rpm, 100000),
+    LINK(wifi_ssid),          LINK(wifi_password),  LINK(broker),        LINK(ntp),        TEXT(axes),
+    NUMBER(range_mg, 400000), NUMBER(address, 127), NUMBER(rpm, 100000), NUMBER(power, 2), NUMBER(every_s, 86400),
 };
 
 #define COUNT (sizeof SETTINGS / sizeof SETTINGS[0])

@@ -29,7 +29,7 @@ static esp_mqtt_client_handle_t client;
 static char base[TOPIC_BYTES], client_id[2 * WHIR_NAME_NAME_MAX_BYTES + 2], will_topic[TOPIC_BYTES], command_topic[TOPIC_BYTES];
 static char will[WHIR_MESSAGE_MESSAGE_MAX_BYTES];
 static uint32_t will_bytes;
-static atomic_int connected, wants_will, lost;
+static atomic_int connected, wants_will, lost, unwanted;
 static const char *volatile why; /* it is not connected */
 static SemaphoreHandle_t will_given;
 static MessageBufferHandle_t outbox, commands;
@@ -137,7 +137,10 @@ static void run(void *argument)
         send();
         failures = connected ? 0 : failures;
         wait_ms -= wait_ms > 0 ? 200 : 0;
-        if (lost && whir_esp32_wifi_up() && wait_ms <= 0) {
+        if (unwanted && connected) {
+            (void)esp_mqtt_client_disconnect(client);
+        }
+        if (lost && !unwanted && whir_esp32_wifi_up() && wait_ms <= 0) {
             wait_ms = (int)whir_backoff_ms(++failures, esp_random());
             connect();
         }
@@ -191,6 +194,11 @@ int whir_esp32_link_connected(void)
 const char *whir_esp32_link_state(whir_board_t *board)
 {
     return connected ? "ok" : why;
+}
+
+void whir_esp32_link_want(int connection)
+{
+    unwanted = !connection;
 }
 
 int whir_esp32_link_wants_will(void)

@@ -60,6 +60,11 @@ const char *whir_esp32_crash(void);
 void whir_esp32_crash_told(void);
 void whir_esp32_health(whir_health_t *health);
 
+/* power.c: the clock since the cold boot; what a sleep before this start has kept, or NULL; and that sleep. */
+uint64_t whir_esp32_now_ms(void);
+const whir_node_memory_t *whir_esp32_memory(uint32_t *measured_mhz);
+void whir_esp32_sleep(const whir_node_t *node, uint32_t ms);
+
 /* inference_tflm.cc */
 void whir_esp32_tflm_init(whir_inference_t *engine);
 
@@ -67,6 +72,7 @@ void whir_esp32_tflm_init(whir_inference_t *engine);
 int whir_esp32_wifi_start(const whir_esp32_settings_t *s);
 int whir_esp32_wifi_up(void);
 const char *whir_esp32_wifi_state(whir_board_t *board, int32_t *rssi_dbm);
+void whir_esp32_wifi_radio(int on);
 /* ms since 1970 when the clock was set since the last call, else 0. */
 uint64_t whir_esp32_clock_set(void);
 
@@ -74,6 +80,8 @@ uint64_t whir_esp32_clock_set(void);
 int whir_esp32_link_start(whir_link_t *link, const whir_esp32_settings_t *s);
 int whir_esp32_link_connected(void);
 const char *whir_esp32_link_state(whir_board_t *board);
+/* 0: takes leave of the broker, so that its silence is no loss, and makes no connection until 1. */
+void whir_esp32_link_want(int connection);
 /* The link is about to connect and wants a last will; answer with its text. */
 int whir_esp32_link_wants_will(void);
 void whir_esp32_link_will(const char *json, uint32_t bytes);

@@ -14,7 +14,7 @@
 #define FALLBACK_NTP "pool.ntp.org" /* where DHCP names no server */
 
 static volatile int up;
-static volatile int clock_set;
+static volatile int clock_set, off;
 static volatile int reason; /* of the last refusal, wifi_err_reason_t */
 static uint32_t failures;
 static esp_timer_handle_t again;
@@ -35,7 +35,9 @@ static void on_event(void *argument, esp_event_base_t base, int32_t id, void *da
         up = 0;
         reason = ((const wifi_event_sta_disconnected_t *)data)->reason;
         (void)esp_timer_stop(again);
-        (void)esp_timer_start_once(again, 1000ull * whir_backoff_ms(++failures, esp_random()));
+        if (!off) {
+            (void)esp_timer_start_once(again, 1000ull * whir_backoff_ms(++failures, esp_random()));
+        }
     }
 }
 
@@ -95,6 +97,12 @@ const char *whir_esp32_wifi_state(whir_board_t *board, int32_t *rssi_dbm)
     }
     (void)snprintf(why, sizeof why, "not joined, reason %d", reason);
     return why;
+}
+
+void whir_esp32_wifi_radio(int on)
+{
+    off = !on;
+    (void)(on ? esp_wifi_start() : esp_wifi_stop());
 }
 
 uint64_t whir_esp32_clock_set(void)

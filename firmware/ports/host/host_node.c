@@ -46,6 +46,10 @@ struct host_node {
     int16_t *capture_ring;
 };
 
+struct host_memory {
+    whir_node_memory_t kept;
+};
+
 /* Nothing leaves a node without power, whatever its code still does before it is stopped. */
 static int has_power(const host_node_t *node)
 {
@@ -273,12 +277,15 @@ static void configure(host_node_t *node, const host_node_setup_t *setup, whir_no
     config->profile = setup->profile;
     config->crash = setup->crash == NULL ? NULL : keep(node, 6, setup->crash);
     config->layout = layout(setup->capture_slots);
+    config->power_mode = setup->power_mode;
+    config->every_ms = setup->every_ms;
     config->telemetry_interval_ms = setup->telemetry_interval_ms;
     config->status_interval_ms = setup->status_interval_ms;
     config->resend_interval_ms = setup->resend_interval_ms;
 }
 
-static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_setup_t *setup)
+static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_setup_t *setup, const host_memory_t *memory,
+                uint64_t now_ms)
 {
     whir_node_config_t config;
     whir_node_ports_t ports;
@@ -332,11 +339,13 @@ static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_s
     }
     ports.arena = node->arena + (-(uintptr_t)node->arena & 15);
     ports.arena_bytes = setup->arena_bytes;
-    return whir_node_init(&node->core, &config, &ports, 0);
+    config.memory = memory == NULL ? NULL : &memory->kept;
+    node->stepped_us = now_ms * 1000;
+    return whir_node_init(&node->core, &config, &ports, now_ms);
 }
 
 host_node_t *host_node_boot(struct host_flash *flash, struct host_crypto *crypto, const host_node_setup_t *setup,
-                            const host_node_calls_t *calls, int32_t *error)
+                            const host_node_calls_t *calls, const host_memory_t *memory, uint64_t now_ms, int32_t *error)
 {
     host_node_t *node = calloc(1, sizeof *node);
 
@@ -346,7 +355,7 @@ host_node_t *host_node_boot(struct host_flash *flash, struct host_crypto *crypto
     }
     node->flash = flash;
     node->calls = *calls;
-    *error = boot(node, crypto, setup);
+    *error = boot(node, crypto, setup, memory, now_ms);
     if (*error < 0) {
         host_node_free(node);
         return NULL;
@@ -436,6 +445,30 @@ int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, ui
         }
     }
     return (int)count;
+}
+
+host_memory_t *host_memory_new(void)
+{
+    return calloc(1, sizeof(host_memory_t));
+}
+
+void host_memory_free(host_memory_t *memory)
+{
+    free(memory);
+}
+
+int host_node_use(const host_node_t *node, uint64_t now_ms, uint32_t *sleep_ms)
+{
+    whir_node_use_t use;
+
+    whir_node_use(&node->core, &use, now_ms);
+    *sleep_ms = use.sleep_ms;
+    return use.sensor | use.radio << 1;
+}
+
+void host_node_sleep(const host_node_t *node, host_memory_t *memory)
+{
+    whir_node_sleep(&node->core, &memory->kept);
 }
 
 void host_node_speed(host_node_t *node, uint32_t shaft_mhz)

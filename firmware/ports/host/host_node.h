@@ -23,6 +23,8 @@ typedef struct host_node_setup {
     uint32_t shaft_mhz; /* nominal speed; 0 = not known */
     uint8_t profile;
     uint8_t capture_slots;
+    uint8_t power_mode;
+    uint32_t every_ms;
     const char *crash; /* NULL: none */
     uint32_t fifo_ms;  /* how long the sensor keeps samples while an erase stops everything */
 } host_node_setup_t;
@@ -78,14 +80,20 @@ typedef struct host_node_view {
     char model[32], model_version[16];
 } host_node_view_t;
 
+/* What a node keeps while it sleeps. */
+typedef struct host_memory host_memory_t;
+host_memory_t *host_memory_new(void);
+void host_memory_free(host_memory_t *memory);
+
 /* Bytes of flash that a node takes, for sectors of 4096 bytes. */
 uint32_t host_node_flash_bytes(void);
 /* What the factory does: the bundle into slot a, in service. WHIR_ERR_STATE when a slot is in service already. */
 int host_node_factory(struct host_flash *flash, const uint8_t *bundle, uint32_t bytes, uint32_t security_counter);
 
-/* Boots at now_ms = 0. NULL when it cannot, with the code in *error. Flash and crypto must outlive the node. */
+/* Boots; now_ms is 0 but where it wakes up with a memory. NULL when it cannot, with the code in *error. Flash and crypto must
+ * outlive the node. */
 host_node_t *host_node_boot(struct host_flash *flash, struct host_crypto *crypto, const host_node_setup_t *setup,
-                            const host_node_calls_t *calls, int32_t *error);
+                            const host_node_calls_t *calls, const host_memory_t *memory, uint64_t now_ms, int32_t *error);
 void host_node_free(host_node_t *node);
 
 /*
@@ -95,6 +103,9 @@ void host_node_free(host_node_t *node);
  */
 int host_node_run(host_node_t *node, const int16_t *samples, uint32_t frames, uint64_t start_us, host_verdict_t *verdicts,
                   uint32_t max);
+/* What may be off now: bit 0 the sensor is wanted, bit 1 the radio; *sleep_ms how long it may sleep. */
+int host_node_use(const host_node_t *node, uint64_t now_ms, uint32_t *sleep_ms);
+void host_node_sleep(const host_node_t *node, host_memory_t *memory);
 void host_node_gap(host_node_t *node);
 void host_node_speed(host_node_t *node, uint32_t shaft_mhz);
 void host_node_clock(host_node_t *node, uint64_t unix_ms, uint64_t now_ms);

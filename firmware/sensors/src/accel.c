@@ -479,3 +479,8 @@ int whir_accel_mounting(whir_accel_t *a, int8_t up, int16_t mean_mg[3])
                ? 0
                : WHIR_ERR_SENSOR_MOUNTING;
 }
+
+int whir_accel_stop(whir_accel_t *a)
+{
+    return run(a, a->part->reset); /* every part stands by after its reset */
+}

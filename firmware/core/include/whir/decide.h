@@ -113,6 +113,9 @@ void whir_decide_init(whir_decide_t *d, const whir_decide_config_t *config, uint
  */
 int whir_decide_step(whir_decide_t *d, const whir_verdict_t *verdict, uint64_t now_ms, whir_decision_t *out);
 
+/* Nobody has looked since the last verdict: that time counts neither as running nor towards a higher severity. */
+void whir_decide_rest(whir_decide_t *d, uint64_t now_ms);
+
 /*
  * One second of velocity in, with its zone (WHIR_ZONE_NONE: no limits, a standstill, a bad sensor: nothing is watched), and
  * whether it has changed from the baseline. Needs no verdict. Fills at most two decisions and returns how many.

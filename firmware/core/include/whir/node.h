@@ -20,6 +20,7 @@
 #include "whir/port/output.h"
 #include "whir/port/sensor.h"
 #include "whir/port/store.h"
+#include "whir/power.h"
 #include "whir/settings.h"
 #include "whir/slots.h"
 #include "whir/spool.h"
@@ -50,8 +51,10 @@ typedef struct whir_node_config {
     whir_trial_t trial;       /* of the link's settings, at boot */
     whir_sensor_info_t sensor;
     whir_machine_t machine;
-    uint8_t profile;    /* WHIR_PROFILE_… of the decide stage */
-    uint8_t power_mode; /* WHIR_POWER_MODE_… */
+    uint8_t profile;                       /* WHIR_PROFILE_… of the decide stage */
+    uint8_t power_mode;                    /* WHIR_POWER_MODE_… */
+    uint32_t every_ms;                     /* where it rests: from one measurement to the next */
+    const struct whir_node_memory *memory; /* what whir_node_sleep left in memory that this start kept; NULL: a cold boot */
     whir_node_layout_t layout;
     uint32_t telemetry_interval_ms; /* of the intervals: 0 = the contract's default */
     uint32_t status_interval_ms;
@@ -110,6 +113,14 @@ int whir_node_bundle_end(whir_node_t *node, int error, uint64_t now_ms);
 /* Runs the golden vectors of the model in service: how many; WHIR_ERR_BUNDLE_GOLDEN with the first that failed; without a model
  * why there is none; or another error. Takes as long as they do. */
 int whir_node_prove(whir_node_t *node, whir_golden_mismatch_t *mismatch);
+/* What the board may switch off now. */
+typedef struct whir_node_use {
+    uint8_t sensor, radio;
+    uint32_t sleep_ms; /* not 0: everything but `memory`; then whir_node_sleep, and a start after so long, or by motion */
+} whir_node_use_t;
+void whir_node_use(const whir_node_t *node, whir_node_use_t *use, uint64_t now_ms);
+/* What a node has to know when it wakes up. Its clock goes on meanwhile: now_ms counts from the cold boot. */
+void whir_node_sleep(const whir_node_t *node, whir_node_memory_t *memory);
 /* The node is about to be shut down in order: tells it, so that silence is not taken for loss. */
 int whir_node_stop(whir_node_t *node, uint64_t now_ms);
 

@@ -20,6 +20,17 @@ typedef struct whir_node_answer {
     int16_t code;
 } whir_node_answer_t;
 
+typedef struct whir_node_memory {
+    uint32_t magic;
+    uint32_t boot, seq, conn, lost, told_dropped, captures, captures_dropped;
+    uint8_t synced, daily;
+    uint64_t unix_at_boot_ms, daily_ms;
+    whir_power_t power;
+    uint32_t occurrence[WHIR_DECIDE_ALERTS];
+    whir_decide_t decide;
+    uint32_t crc; /* CRC-32 of all before it */
+} whir_node_memory_t;
+
 struct whir_node {
     whir_node_config_t config;
     whir_node_ports_t ports;
@@ -69,6 +80,12 @@ struct whir_node {
     uint8_t bad;   /* no good verdict since bad_since_ms */
     uint8_t fault; /* for so long that the sensor is a fault */
     uint64_t bad_since_ms;
+
+    whir_power_t power;
+    uint8_t woken;            /* by itself: no cold boot */
+    uint64_t begun_ms;        /* this start */
+    uint32_t listen_verdicts; /* verdicts when the measurement began */
+    uint64_t connected_ms;
 
     uint8_t connected;
     uint8_t receipted;   /* anything, since boot */

@@ -16,6 +16,8 @@ typedef struct whir_settings {
     uint32_t range_mg; /* 0: the smallest */
     uint32_t address;  /* of the sensor on I2C; 0: the board's */
     uint32_t rpm;      /* nominal speed of the machine, 0: not set */
+    uint32_t power;    /* WHIR_POWER_MODE_… */
+    uint32_t every_s;  /* where it rests: from one measurement to the next */
 } whir_settings_t;
 
 /* Keys in order, NULL behind the last. */
