@@ -3,6 +3,7 @@
 #include "esp_app_desc.h"
 #include "esp_log.h"
 #include "esp_timer.h"
+#include "inference_tflm.h"
 #include "sdkconfig.h"
 #include "tasks.h"
 #include "whir_board.h"
@@ -34,7 +35,7 @@ static whir_factory_t factory;
 static void start_engine(void)
 {
 #ifdef CONFIG_WHIR_ENGINE_TFLM
-    whir_esp32_tflm_init(&ports.engine);
+    whir_tflm_inference(&ports.engine);
 #elif defined(CONFIG_WHIR_ENGINE_WHIR_NN_PLANNED)
     whir_nn_inference_planned(&ports.nn, &ports.engine);
 #else

@@ -4,13 +4,7 @@
 #include "freertos/FreeRTOS.h"
 #include "freertos/queue.h"
 #include "port.h"
-
-/* What the sampling task hands to the node's task. */
-typedef struct whir_block {
-    uint8_t gap; /* samples were lost before these */
-    uint8_t count;
-    int16_t samples[WHIR_ACCEL_BURST][3];
-} whir_block_t;
+#include "whir/sampler.h"
 
 /* sample_task.c: reads the sensor, on the last core. */
 void whir_sample_start(whir_accel_t *accel, const whir_accel_settings_t *settings, QueueHandle_t blocks);

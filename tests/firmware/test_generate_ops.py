@@ -13,7 +13,7 @@ FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_ops", FIRMWARE / "ports" / "esp32" / "generate_ops.py")
+    spec = importlib.util.spec_from_file_location("generate_ops", FIRMWARE / "ports" / "tflm" / "generate_ops.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

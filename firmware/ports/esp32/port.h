@@ -65,9 +65,6 @@ uint64_t whir_esp32_now_ms(void);
 const whir_node_memory_t *whir_esp32_memory(uint32_t *measured_mhz);
 void whir_esp32_sleep(const whir_node_t *node, uint32_t ms);
 
-/* inference_tflm.cc */
-void whir_esp32_tflm_init(whir_inference_t *engine);
-
 /* wifi.c: connects and stays connected, sets the clock. */
 int whir_esp32_wifi_start(const whir_esp32_settings_t *s);
 int whir_esp32_wifi_up(void);

@@ -1,11 +1,13 @@
 #include "host_accel.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "whir/accel.h"
+#include "whir/sampler.h"
 
 struct host_accel {
     whir_accel_t accel;
+    whir_sampler_t sampler;
     whir_bus_t bus;
     const whir_accel_part_t *part;
     host_accel_transfer_t transfer;
@@ -57,7 +59,24 @@ int host_accel_open(host_accel_t *h, uint32_t rate_mhz, uint32_t bandwidth_hz, u
 {
     whir_accel_settings_t settings = {rate_mhz, bandwidth_hz, range_mg, {axes[0], axes[1], axes[2]}};
 
+    whir_sampler_init(&h->sampler, &h->accel, &settings);
     return whir_accel_open(&h->accel, h->part, &h->bus, &settings);
+}
+
+int host_accel_turn(host_accel_t *h, int wanted, int16_t *samples, uint8_t *gap, uint32_t *wait_ms, uint64_t now_us)
+{
+    whir_block_t block = {0};
+
+    *wait_ms = whir_sampler_turn(&h->sampler, wanted, &block, now_us);
+    *gap = block.gap;
+    memcpy(samples, block.samples, sizeof block.samples);
+    return block.count;
+}
+
+void host_accel_troubles(const host_accel_t *h, uint32_t *values)
+{
+    values[0] = h->sampler.overruns;
+    values[1] = h->sampler.reopens;
 }
 
 int host_accel_read(host_accel_t *h, int16_t *samples, uint32_t max, uint64_t now_us)

@@ -17,6 +17,10 @@ uint32_t host_accel_watermark_us(const host_accel_t *h);
 uint32_t host_accel_overrun_us(const host_accel_t *h);
 /* rate_mhz, bandwidth_hz, range_milli, noise_ug_rthz, lsb_nano, unit, channels */
 void host_accel_info(const host_accel_t *h, uint32_t *values);
+/* Reads by the sampler from now on; with open failing, until it works. Gives the count, and gap and what to wait. */
+int host_accel_turn(host_accel_t *h, int wanted, int16_t *samples, uint8_t *gap, uint32_t *wait_ms, uint64_t now_us);
+/* Overruns and times that it was opened anew. */
+void host_accel_troubles(const host_accel_t *h, uint32_t *values);
 int host_accel_temperature(host_accel_t *h, int16_t *cdeg);
 int host_accel_self_test(host_accel_t *h, int16_t *moved_mg);
 int host_accel_mounting(host_accel_t *h, int8_t up, int16_t *mean_mg);

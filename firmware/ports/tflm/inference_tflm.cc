@@ -1,9 +1,13 @@
+#include <cstring>
 #include <new>
 
 extern "C" {
-#include "port.h"
+#include "inference_tflm.h"
+#include "whir/contract.h"
 }
+#ifdef ESP_PLATFORM
 #include "sdkconfig.h"
+#endif
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
@@ -98,7 +102,7 @@ int Invoke(whir_inference_t *engine, const int8_t *input, int8_t *output)
 
 } // namespace
 
-void whir_esp32_tflm_init(whir_inference_t *engine)
+void whir_tflm_inference(whir_inference_t *engine)
 {
     *engine = whir_inference_t{};
     engine->name = "tflm";
