@@ -94,7 +94,7 @@ class NodeConfig:
     """Who the node is, what it hears, how often it talks. Intervals in ms of the node's clock.
 
     An erase (`flash_erase_ms` a sector) stops a node; what goes by beyond `sensor_fifo_ms` is lost. `capture_slots` is how many
-    captures the flash has room for until they are delivered, 0 to 2. `every_s` is from one measurement to the next, where it rests.
+    captures the flash has room for until they are delivered, 0 to 2. `every_s`: from one measurement to the next, if it rests.
     """
 
     site: str
