@@ -71,6 +71,7 @@ def gathered(kept: dict[str, Figures], build: Path) -> dict[str, Figures]:
                     "float": row["balanced_accuracy_float"],
                     "int8": row["balanced_accuracy_int8"],
                     "window": row["single_window_int8"],
+                    "goal": row.get("goal"),
                     "ci95": row["ci95"],
                     "wrong": [len(row["wrong_recordings"]), sum(row["recordings"].values())],
                     "rivals": {name: rival["verdict"] for name, rival in row["rivals"].items()},
@@ -120,10 +121,11 @@ def text(figures: dict[str, Figures]) -> str:
             "By `whir bench quality`, nested validation, five seeds:",
             "",
             *_table(
-                ("Row", "Float", "int8", "95 %", "Window, int8", "Best rival", "Wrong"),
+                ("Row", "Float", "int8", "Goal", "95 %", "Window, int8", "Best rival", "Wrong"),
                 (
                     (
-                        name, _percent(r["float"]), _percent(r["int8"]), _span(r["ci95"]), _percent(r["window"]),
+                        name, _percent(r["float"]), _percent(r["int8"]), "" if r["goal"] is None else _percent(r["goal"]),
+                        _span(r["ci95"]), _percent(r["window"]),
                         _best(r["rivals"]),
                         f"{r['wrong'][0]} of {r['wrong'][1]}",
                     )

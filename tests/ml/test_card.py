@@ -17,7 +17,7 @@ def row(seeds: int) -> dict[str, object]:
     return {
         "dataset": "rig", "rate_hz": 1000, "split": "by_recording", "variant": "plain", "seeds": seeds,
         "balanced_accuracy_float": 0.9, "balanced_accuracy_int8": 0.8, "single_window_int8": 0.7, "ci95": [0.6, 0.95],
-        "wrong_recordings": [{}], "recordings": {"a": 3, "b": 4},
+        "goal": 0.85, "wrong_recordings": [{}], "recordings": {"a": 3, "b": 4},
         "rivals": {"lr": {"verdict": 0.5}, "rf": {"verdict": 0.75}},
     }  # fmt: skip
 
@@ -31,7 +31,7 @@ def test_tables_take_the_place_of_what_was_between_the_marks(tmp_path: Path) -> 
     (tmp_path / "bench/quality.json").write_text(json.dumps([row(5)]))
     page = card.rendered(PAGE, card.gathered({}, tmp_path))
     assert page.startswith("# Card\n\nProse.\n") and page.endswith("\n\nMore prose.\n") and "STALE" not in page
-    assert "| rig 1000 Hz, by_recording, plain | 90.0 % | 80.0 % | 60.0–95.0 | 70.0 % | RF 75.0 % | 1 of 7 |" in page
+    assert "| rig 1000 Hz, by_recording, plain | 90.0 % | 80.0 % | 85.0 % | 60.0–95.0 | 70.0 % | RF 75.0 % | 1 of 7 |" in page
     assert card.rendered(page, card.gathered({}, tmp_path)) == page
 
 
