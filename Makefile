@@ -1,6 +1,9 @@
 # Every target sets up what it needs. `make help` lists them.
 BIN := .venv/bin
 export WHIR_BUILD := $(CURDIR)/build
+# Compiled modules are kept, also where the environment says not to: each of hundreds of processes would compile them anew.
+export PYTHONPYCACHEPREFIX := $(WHIR_BUILD)/pycache
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-long bench check format generate core amalgamation coverage firmware-typecheck web
 help: ## list the targets

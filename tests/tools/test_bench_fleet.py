@@ -93,6 +93,7 @@ def test_a_loss_at_one_node_is_not_hidden_by_a_duplicate_at_another() -> None:
     assert load.balance(sent, {"by_node": {"b": 10}, "by_topic": {"telemetry": 8, "alert": 1}}) == (10, 0)
 
 
+@pytest.mark.long  # five ways of draining, each with a broker and a database of its own
 def test_ingest_and_the_null_subscriber_both_drain_the_same_queue(tmp_path: Path, nothing_is_left: None) -> None:
     result = drain.measure(tmp_path, 2000, 1, silent)
     assert result["messages"] == 2000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import socket
 import threading
 import time
@@ -77,7 +78,8 @@ def _console(board: Board, connection: socket.socket) -> None:
     """Questions and answers until the station hangs up."""
 
     def say(line: bytes) -> None:
-        connection.sendall(line + b"\r\n")
+        with contextlib.suppress(OSError):  # nobody listens any more: a board goes on all the same
+            connection.sendall(line + b"\r\n")
 
     say(b"ESP-ROM:practice\r\nI (31) boot: whir")
     for line in connection.makefile("r", encoding="utf-8", errors="replace"):
