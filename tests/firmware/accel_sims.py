@@ -44,6 +44,12 @@ class Part:
     depth = 32
     kinds: ClassVar[tuple[int, ...]] = (SPI, I2C)
     test_mg: ClassVar[Vector] = (500.0, 500.0, 800.0)
+    # what the contract's tests have to know of a part
+    identity_reg: ClassVar[int] = 0x0F
+    stuck: ClassVar[tuple[int, int]] = (0x0A, 0xFF)  # a register that is set up, and bits of it whose loss must be told
+    range_max_mg: ClassVar[int] = 16000
+    has_self_test: ClassVar[bool] = True
+    has_degrees: ClassVar[bool] = True  # its temperature
 
     def __post_init__(self) -> None:
         self.reset()
@@ -133,6 +139,7 @@ class Part:
 
 class Adxl345(Part):
     depth = 32
+    identity_reg, stuck, has_degrees = 0x00, (0x31, 0xF7), False
     test_mg = (500.0, -500.0, 800.0)
     popped: tuple[int, int, int] = (0, 0, 0)
 
@@ -193,6 +200,7 @@ class Adxl345(Part):
 
 class Lis3dh(Part):
     depth = 32
+    stuck, has_degrees = (0x23, 0xFF), False
     test_mg = (300.0, 300.0, 300.0)
     sensitivity_mg = (4, 8, 16, 48)  # normal mode, 10 bits
 
@@ -343,8 +351,67 @@ class Iis3dwb(StFifo):
         return 26667.0 if self.regs.get(0x10, 0) >> 5 == 5 and self.batch() in (0, 10) else 0.0
 
 
+class Kx134(Part):
+    """Its settings are taken while it stands by (CNTL1.PC1 = 0) only; the buffer counts bytes."""
+
+    depth = 86
+    identity_reg, stuck, range_max_mg, has_self_test, has_degrees = 0x13, (0x5E, 0xFF), 64000, False, False
+
+    def reset(self) -> None:
+        super().reset()
+        self.regs = {0x12: 0x55, 0x13: 0x46, 0x21: 0x06, 0x22: 0x10}
+        self.rest: deque[int] = deque()  # bytes of a sample that has been begun
+
+    def address(self, byte: int) -> tuple[int, bool, bool]:
+        return (byte & 0x7F, bool(byte & 0x80), True) if self.kind == SPI else (byte, True, True)
+
+    def next_reg(self, reg: int, multi: bool) -> int:
+        return reg if reg == 0x63 else reg + 1
+
+    def rate_hz(self) -> float:
+        return 25600 / 2 ** (15 - (self.regs[0x21] & 0x0F)) if self.regs.get(0x1B, 0) & 0x80 else 0.0
+
+    def counts_per_g(self) -> float:
+        assert self.regs[0x1B] & 0x40, "16 bits only in high performance"
+        return 4096 >> (self.regs[0x1B] >> 3 & 3)
+
+    def bursting_watermark(self) -> int:
+        return self.regs.get(0x5E, 0)
+
+    def push(self, counts: tuple[int, int, int]) -> None:
+        if self.regs.get(0x5F, 0) & 0xC3 == 0xC1:
+            super().push(counts)
+
+    def write(self, reg: int, value: int) -> None:
+        if reg == 0x1C and value & 0x80:
+            self.reset()
+        elif reg == 0x62:
+            self.fifo.clear()
+            self.rest.clear()
+            self.overrun = False
+        elif reg == 0x1B and self.regs.get(0x1B, 0) & value & 0x80:
+            return
+        elif reg == 0x1B or not self.regs.get(0x1B, 0) & 0x80:
+            super().write(reg, value)
+
+    def read(self, reg: int) -> int:
+        if reg in (0x60, 0x61):
+            return 6 * len(self.fifo) >> 8 * (reg - 0x60) & 0xFF
+        if reg == 0x17:
+            return 0x40 * (self.overrun and bool(self.regs.get(0x5F, 0) & 0x20)) | 0x20 * self.interrupt()
+        if reg == 0x63:
+            if not self.rest:
+                if not self.fifo:
+                    return 0
+                for count in self.fifo.popleft():
+                    self.rest.extend((count & 0xFF, count >> 8 & 0xFF))
+            return self.rest.popleft()
+        return super().read(reg)
+
+
 class Mpu6050(Part):
     depth = 170
+    identity_reg, stuck, has_self_test = 0x75, (0x23, 0xFF), False
     kinds = (I2C,)
 
     def reset(self) -> None:
@@ -402,6 +469,7 @@ class Mpu6050(Part):
 
 class Adxl355(Part):
     depth = 32
+    identity_reg, stuck, range_max_mg = 0x00, (0x29, 0xFF), 8192
     test_mg = (300.0, 300.0, 1500.0)
 
     def reset(self) -> None:
@@ -473,6 +541,7 @@ PARTS: dict[str, type[Part]] = {
     "adxl345": Adxl345,
     "adxl355": Adxl355,
     "iis3dwb": Iis3dwb,
+    "kx134": Kx134,
     "lis2dh12": Lis3dh,
     "lis3dh": Lis3dh,
     "lsm6dsox": Lsm6dsox,
