@@ -11,10 +11,13 @@ import sys
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir, extract_from_file
 from babel.messages.pofile import write_po
 
+from whir_contracts import contract
+
 CONSOLE = Path(__file__).resolve().parents[1] / "fleet/whir_fleet/console"
+EVIDENCE = CONSOLE.parent / "evidence.py"
 CATALOGUE = CONSOLE / "locale/console.pot"
 METHODS = [("**.html", "jinja2"), ("**.py", "python")]
 OPTIONS = {"**.html": {"extensions": "jinja2.ext.i18n", "newstyle_gettext": "true", "silent": "false"}}
@@ -26,6 +29,10 @@ def texts() -> bytes:
     found = extract_from_dir(CONSOLE, METHODS, OPTIONS, keywords=DEFAULT_KEYWORDS | {"N_": None})
     for file, _, text, _, _ in sorted(found, key=lambda one: (one[0], one[1])):
         catalogue.add(text, locations=[(file, 0)])
+    for _, text, _, _ in extract_from_file("python", EVIDENCE, keywords={"Said": None}):
+        catalogue.add(text, locations=[(f"../{EVIDENCE.name}", 0)])
+    for text in contract.ERROR_TEXT.values():
+        catalogue.add(text, locations=[("contracts/errors.toml", 0)])
     out = io.BytesIO()
     write_po(out, catalogue, include_lineno=False, omit_header=True, sort_output=False)
     return out.getvalue()

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from whir_fleet import captures, vibration
 from whir_fleet.errors import ConflictError
 from whir_fleet.models import Alert, Capture, Machine, Point
+from whir_fleet.said import Said
 from whir_fleet.vibration import Speed
 from whir_ml.bearings import BEARINGS
 
@@ -59,7 +60,7 @@ class BearingTone:
 @dataclass(frozen=True)
 class Finding:
     side: Side
-    text: str
+    text: Said
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Evidence:
     levels: list[Level]
     tones: list[BearingTone]
     findings: list[Finding] = field(default_factory=list)
-    next: list[str] = field(default_factory=list)
+    next: list[Said] = field(default_factory=list)
 
     def level(self, what: str) -> Level | None:
         """The strongest of all axes."""
@@ -251,26 +252,23 @@ def _tones(now: _Measured, before: list[_Measured], axes: list[str], usable: boo
 
 def _findings(e: Evidence, bearing_known: bool) -> Iterator[Finding]:
     if e.rpm_confidence < vibration.UNSURE:
-        yield Finding(
-            "open", f"the speed of {e.rpm:.0f} rpm is not sure ({e.rpm_confidence:.0%}); everything by order hangs on it"
-        )
+        sure = {"rpm": f"{e.rpm:.0f}", "confidence": f"{e.rpm_confidence:.0%}"}
+        text = Said("the speed of %(rpm)s rpm is not sure (%(confidence)s); everything by order hangs on it", **sure)
+        yield Finding("open", text)
     rules = _RULES.get(e.verdict)
     if rules is not None:
         yield from rules(e, bearing_known)
     if e.verdict != "bearing":
         yield from _bearing_besides(e)
     if e.baseline_captures == 0:
-        yield Finding("open", "no capture of this point from before the alert: nothing to compare with")
-
-
-def _shown(level: Level) -> str:
-    past = f", {level.ratio:g} times its baseline" if level.ratio is not None else ""
-    return f"{level.what} is {level.mm_s:.2f} mm/s along {level.axis}{past}"
+        yield Finding("open", Said("no capture of this point from before the alert: nothing to compare with"))
 
 
 def _growth(level: Level) -> Iterator[Finding]:
     if level.ratio is not None:
-        yield Finding("for" if level.ratio >= GROWN else "against", _shown(level))
+        seen = {"what": level.what, "mm_s": f"{level.mm_s:.2f}", "axis": level.axis, "ratio": f"{level.ratio:g}"}
+        text = Said("%(what)s is %(mm_s)s mm/s along %(axis)s, %(ratio)s times its baseline", **seen)
+        yield Finding("for" if level.ratio >= GROWN else "against", text)
 
 
 def _imbalance(e: Evidence, _: bool) -> Iterator[Finding]:
@@ -279,9 +277,11 @@ def _imbalance(e: Evidence, _: bool) -> Iterator[Finding]:
         return
     yield from _growth(one)
     if one.mm_s >= 3 * two.mm_s:
-        yield Finding("for", f"1x rules with {one.mm_s:.2f} mm/s; 2x is only {two.mm_s:.2f} mm/s")
+        seen = {"one": f"{one.mm_s:.2f}", "two": f"{two.mm_s:.2f}"}
+        yield Finding("for", Said("1x rules with %(one)s mm/s; 2x is only %(two)s mm/s", **seen))
     else:
-        yield Finding("against", f"2x reaches {two.mm_s / one.mm_s:.0%} of 1x, which imbalance alone does not make")
+        share = f"{two.mm_s / one.mm_s:.0%}"
+        yield Finding("against", Said("2x reaches %(share)s of 1x, which imbalance alone does not make", share=share))
     yield from _axial(e, "1x", wanted=False)
 
 
@@ -291,12 +291,16 @@ def _misalignment(e: Evidence, _: bool) -> Iterator[Finding]:
         return
     yield from _growth(two)
     share = two.mm_s / max(one.mm_s, 1e-9)
-    yield Finding("for" if share >= 0.5 else "against", f"2x reaches {share:.0%} of 1x")
+    yield Finding("for" if share >= 0.5 else "against", Said("2x reaches %(share)s of 1x", share=f"{share:.0%}"))
     yield from _axial(e, "2x", wanted=True)
     if e.twice_line_hz is None:
-        yield Finding("open", f"in {e.seconds:g} s twice the line frequency cannot be told from a harmonic of the shaft")
+        text = Said(
+            "in %(seconds)s s twice the line frequency cannot be told from a harmonic of the shaft", seconds=f"{e.seconds:g}"
+        )
+        yield Finding("open", text)
     elif (line := e.level("2 x line")) is not None and line.mm_s > two.mm_s:
-        yield Finding("against", f"{e.twice_line_hz:g} Hz, twice the line frequency, is stronger than 2x: look at the winding")
+        text = Said("%(hz)s Hz, twice the line frequency, is stronger than 2x: look at the winding", hz=f"{e.twice_line_hz:g}")
+        yield Finding("against", text)
 
 
 def _axial(e: Evidence, what: str, wanted: bool) -> Iterator[Finding]:
@@ -305,7 +309,8 @@ def _axial(e: Evidence, what: str, wanted: bool) -> Iterator[Finding]:
     if axial and radial:
         strong = max(axial) >= 0.5 * max(radial)
         side: Side = "for" if strong == wanted else "against"
-        yield Finding(side, f"{what} along the shaft is {max(axial) / max(max(radial), 1e-9):.0%} of that across it")
+        share = f"{max(axial) / max(max(radial), 1e-9):.0%}"
+        yield Finding(side, Said("%(what)s along the shaft is %(share)s of that across it", what=what, share=share))
 
 
 def _looseness(e: Evidence, _: bool) -> Iterator[Finding]:
@@ -313,34 +318,50 @@ def _looseness(e: Evidence, _: bool) -> Iterator[Finding]:
     if one is not None and three is not None:
         yield from _growth(three)
         share = three.mm_s / max(one.mm_s, 1e-9)
-        yield Finding("for" if share >= 0.2 else "against", f"3x reaches {share:.0%} of 1x")
+        yield Finding("for" if share >= 0.2 else "against", Said("3x reaches %(share)s of 1x", share=f"{share:.0%}"))
 
 
 def _bearing(e: Evidence, known: bool) -> Iterator[Finding]:
     if not known:
-        yield Finding("open", "no bearing is known of this machine, so its orders cannot be looked for")
+        yield Finding("open", Said("no bearing is known of this machine, so its orders cannot be looked for"))
         return
     out = [tone for tone in e.tones if tone.stands_out]
     for tone in sorted(out, key=lambda tone: -tone.strength):
         yield Finding("for", _told(tone))
     if not out:
-        yield Finding("against", "none of the bearing's orders stands out of the envelope")
+        yield Finding("against", Said("none of the bearing's orders stands out of the envelope"))
 
 
 def _bearing_besides(e: Evidence) -> Iterator[Finding]:
     side: Side = "against" if e.verdict in _RULES or e.verdict == "normal" else "open"
     for tone in e.tones:
         if tone.stands_out:
-            yield Finding(side, f"a bearing tone besides: {_told(tone)}")
+            yield Finding(side, Said("a bearing tone besides: %(tone)s", tone=_told(tone)))
 
 
-_STRIKES: Final = {"BPFO": "outer race", "BPFI": "inner race", "2 x BSF": "rolling element", "FTF": "cage"}
+_STRIKES: Final = {
+    "BPFO": Said("outer race"),
+    "BPFI": Said("inner race"),
+    "2 x BSF": Said("rolling element"),
+    "FTF": Said("cage"),
+}
 
 
-def _told(tone: BearingTone) -> str:
-    past = f", {tone.baseline_strength:g} in the baseline" if tone.baseline_strength is not None else ""
-    where = f"{tone.name} ({_STRIKES[tone.name]}) at {tone.found_hz:.1f} Hz, {tone.deviation_percent:+.1f} %"
-    return f"{tone.bearing}: {where} from its order {tone.order:g}, {tone.strength:.0f} times its surroundings{past}"
+def _told(tone: BearingTone) -> Said:
+    told = Said(
+        "%(bearing)s: %(name)s (%(part)s) at %(hz)s Hz, %(deviation)s %% from its order %(order)s, "
+        "%(strength)s times its surroundings",
+        bearing=tone.bearing,
+        name=tone.name,
+        part=_STRIKES[tone.name],
+        hz=f"{tone.found_hz:.1f}",
+        deviation=f"{tone.deviation_percent:+.1f}",
+        order=f"{tone.order:g}",
+        strength=f"{tone.strength:.0f}",
+    )
+    if tone.baseline_strength is None:
+        return told
+    return Said("%(tone)s, %(strength)s in the baseline", tone=told, strength=f"{tone.baseline_strength:g}")
 
 
 _RULES: Final[dict[str, Callable[[Evidence, bool], Iterator[Finding]]]] = {
@@ -351,21 +372,23 @@ _RULES: Final[dict[str, Callable[[Evidence, bool], Iterator[Finding]]]] = {
 }
 
 _CHECKS: Final = {
-    "imbalance": "phase of 1x horizontally and vertically: about 90 degrees apart speaks for imbalance",
-    "misalignment": "phase of 2x across the coupling, axially: about 180 degrees apart speaks for misalignment",
-    "looseness": "phase of 1x across each joint of the foundation, and the bolts' torque",
-    "bearing": "a capture again within a week: bearing tones that grow, or gain harmonics, are damage that spreads",
+    "imbalance": Said("phase of 1x horizontally and vertically: about 90 degrees apart speaks for imbalance"),
+    "misalignment": Said("phase of 2x across the coupling, axially: about 180 degrees apart speaks for misalignment"),
+    "looseness": Said("phase of 1x across each joint of the foundation, and the bolts' torque"),
+    "bearing": Said("a capture again within a week: bearing tones that grow, or gain harmonics, are damage that spreads"),
 }
 
 
-def _next(e: Evidence, bearing_known: bool) -> Iterator[str]:
+def _next(e: Evidence, bearing_known: bool) -> Iterator[Said]:
     if e.verdict in _CHECKS:
         yield _CHECKS[e.verdict]
     if e.rpm_confidence < vibration.UNSURE:
-        yield "the speed, by tachometer or strobe" + ("" if e.rated_rpm else "; enter rated_rpm with the machine")
+        yield Said("the speed, by tachometer or strobe")
+        if not e.rated_rpm:
+            yield Said("the rated speed on the plate: enter it with the machine")
     if not bearing_known:
-        yield "which bearings it has: enter their designation or orders with the machine"
+        yield Said("which bearings it has: enter their designation or orders with the machine")
     if e.twice_line_hz is None:
-        yield "the run-down after switching off: what falls at once at 100 or 120 Hz is electrical"
+        yield Said("the run-down after switching off: what falls at once at 100 or 120 Hz is electrical")
     if e.baseline_captures == 0:
-        yield "captures of the healthy machine after the repair, as its baseline"
+        yield Said("captures of the healthy machine after the repair, as its baseline")

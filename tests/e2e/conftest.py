@@ -1,13 +1,17 @@
-"""One browser for all tests that need one: starting it takes longer than most of them."""
+"""One browser for all tests that need one, and one furnished plant: starting them takes longer than most of the tests."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 
+import console_fleet
 import pytest
-from console_visit import CHROMIUM
+from console_visit import CHROMIUM, start
 from playwright.sync_api import Browser, sync_playwright
+
+from whir_fleet.clock import now_ms
+from whir_fleet.service import FleetService
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +23,9 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FleetService, dict[str, str]]]:
+    with start(tmp_path_factory.mktemp("console") / "data") as service:
+        yield service, console_fleet.furnish(service, now_ms())

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import console_fleet
 import numpy as np
 import pytest
 import rig
@@ -22,7 +21,6 @@ from whir_contracts.contract import Profile
 from whir_contracts.recording import Recording
 from whir_fleet import devices
 from whir_fleet.auth import Role
-from whir_fleet.clock import now_ms
 from whir_fleet.console.pages import PATH
 from whir_fleet.models import Command
 from whir_fleet.service import FleetService
@@ -179,12 +177,6 @@ def test_the_whole_story(browser: Browser, plant: tuple[FleetService, Callable[.
 
 
 # --- every page, every role ---
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FleetService, dict[str, str]]]:
-    with start(tmp_path_factory.mktemp("console") / "data") as service:
-        yield service, console_fleet.furnish(service, now_ms())
 
 
 LOOKS = {

@@ -42,6 +42,7 @@ def _environment(language: str) -> Environment:
     translations = gettext.translation("console", LOCALE, [language], fallback=True)
     env.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     env.globals |= {"path": PATH, "words": words, "Role": Role, "unit_choices": units.CHOICES}
+    env.filters["said"] = lambda text: text.translated(translations.gettext)
     env.filters |= {"when": when, "ago": ago, "number": number, "size": size}
     return env
 

@@ -191,6 +191,7 @@ iso_group: Final = {
     "group2": N_("ISO 20816-3, group 2"),
     "class1": N_("ISO 10816-1, class I"),
 }
+split: Final = {"by_recording": N_("by recording")}  # how an evaluation kept its data apart
 zone: Final = {
     "A": N_("as newly commissioned"),
     "B": N_("fit for long-term operation"),
