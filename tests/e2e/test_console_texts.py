@@ -20,8 +20,8 @@ from whir_fleet.service import FleetService
 
 # What is the same in every language: units, file formats, and what people, nodes and the service have written.
 SAME: Final = {
-    "whir", "rms", "utc", "sha", "hz", "rpm", "kw", "kb", "mb", "mm", "in", "s²", "wav", "csv", "pdf", "iso", "bpfo", "bpfi", "bsf",
-    "ftf", "de", "nde", "power",
+    "whir", "rms", "utc", "sha", "hz", "rpm", "kw", "kb", "mb", "mm", "in", "s²", "wav", "csv", "pdf", "iso", "bpfo", "bpfi",
+    "bsf", "ftf", "de", "nde", "power",
 }  # fmt: skip
 GIVEN: Final = {
     "anna", "ben", "ci", "admin", "plant", "on-call", "axial", "horizontal", "vertical", "New coupling",
