@@ -98,6 +98,65 @@ def run(
         _fail(error)
 
 
+@app.command()
+def swarm(
+    site: Annotated[str, typer.Option(help="Site name of all; the nodes are n00000, n00001, ...")],
+    broker: Annotated[str, typer.Option(help="mqtt://user@host:port")],
+    nodes: Annotated[int, typer.Option(min=1, max=100_000, help="How many; each holds a connection, so a file.")],
+    telemetry: Annotated[float, typer.Option(min=0, help="Seconds between a node's telemetry; 0 = none.")] = 10.0,
+    alert: Annotated[float, typer.Option(min=0, help="Seconds between a node's alerts, raised and cleared; 0 = none.")] = 0.0,
+    seconds: Annotated[float | None, typer.Option(min=0, help="For so long; else until Ctrl-C.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Model in service; with it they carry out updates, on the real core.")
+    ] = None,
+    keys: Annotated[Path | None, typer.Option(help="Folder of public keys, <key_id>.pem; with --bundle.")] = None,
+    failing: Annotated[float, typer.Option(min=0, max=100, help="Percent whose line spoils each download.")] = 0,
+    silent: Annotated[float, typer.Option(min=0, max=100, help="Percent that never answer an update.")] = 0,
+    password_file: Annotated[Path | None, typer.Option(help=f"Broker password; else ${PASSWORD_VARIABLE}.")] = None,
+) -> None:
+    """Thousands of nodes on one event loop, true to the protocol: last will, numbers, receipts, resending, updates.
+
+    Prints one line of JSON when all are connected and one at the end: what was sent, by node and by topic.
+
+    Example: whir node swarm --site load --broker mqtt://nodes@127.0.0.1:1883 --nodes 1000 --seconds 60
+    """
+    import asyncio
+
+    import httpx
+
+    from whir_node.bundle import inspect
+    from whir_node.crypto import KeyFileError
+    from whir_node.errors import CoreError
+    from whir_node.mqtt import BrokerAddress, BrokerError
+    from whir_node.swarm import SwarmError, SwarmSettings, raise_file_limit, run
+    from whir_node.swarm_update import Factory
+
+    try:
+        _check_names(("--site", site))
+        raise_file_limit(nodes)
+        factory = None
+        if bundle is not None:
+            if keys is None:
+                raise ValueError("--bundle needs --keys")
+            public = _read_keys(keys)
+            factory = Factory(bundle.read_bytes(), inspect(bundle.read_bytes(), public), public)
+        settings = SwarmSettings(
+            BrokerAddress.parse(broker), _password(password_file), site, nodes, telemetry, alert, failing, silent, factory
+        )
+        sent = asyncio.run(run(settings, seconds, lambda: print(json.dumps({"connected": nodes}), flush=True)))
+        print(json.dumps(sent), flush=True)
+    except TimeoutError:
+        _fail("not every node was let in by the broker")
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+    except (SwarmError, BrokerError, KeyFileError, CoreError, httpx.HTTPError, ValueError) as error:
+        _fail(error)
+
+
+def _password(file: Path | None) -> str | None:
+    return file.read_text().strip() if file is not None else os.environ.get(PASSWORD_VARIABLE)
+
+
 def _runner(
     site: str,
     name: str,
@@ -114,18 +173,14 @@ def _runner(
     password_file: Path | None,
     as_json: bool,
 ) -> Any:
-    import re
-
-    from whir_contracts.contract import HARDWARE, NAME_SITE_NODE_PATTERN, Profile
+    from whir_contracts.contract import HARDWARE, Profile
     from whir_node.mqtt import BrokerAddress
     from whir_node.node import ENGINES, NodeConfig
     from whir_node.replay import Replay, parse_segment
     from whir_node.runner import NodeRunner
     from whir_node.velocity import Machine
 
-    for option, text in (("--site", site), ("--name", name)):
-        if re.fullmatch(NAME_SITE_NODE_PATTERN, text) is None:
-            raise ValueError(f"{option} {text!r}: a name matches {NAME_SITE_NODE_PATTERN}")
+    _check_names(("--site", site), ("--name", name))
     if hardware not in HARDWARE:
         raise ValueError(f"--hardware {hardware}: one of {', '.join(HARDWARE)}")
     if engine not in ENGINES:
@@ -137,7 +192,6 @@ def _runner(
         raise ValueError(f"--speed {speed}: must be positive")
     address = BrokerAddress.parse(broker)
     played = Replay([parse_segment(text) for text in replay])
-    password = password_file.read_text().strip() if password_file is not None else os.environ.get(PASSWORD_VARIABLE)
     return NodeRunner(
         NodeConfig(
             site=site,
@@ -150,13 +204,23 @@ def _runner(
         ),
         played,
         address,
-        password,
+        _password(password_file),
         public_keys=_read_keys(keys),
         flash=flash,
         first_bundle=None if bundle is None else bundle.read_bytes(),
         speed=speed,
         observer=_printer(as_json),
     )
+
+
+def _check_names(*options: tuple[str, str]) -> None:
+    import re
+
+    from whir_contracts.contract import NAME_SITE_NODE_PATTERN
+
+    for option, text in options:
+        if re.fullmatch(NAME_SITE_NODE_PATTERN, text) is None:
+            raise ValueError(f"{option} {text!r}: a name matches {NAME_SITE_NODE_PATTERN}")
 
 
 def _read_keys(folder: Path) -> dict[int, Any]:

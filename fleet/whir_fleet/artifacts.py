@@ -77,6 +77,12 @@ def public_keys(folder: Path) -> dict[int, ec.EllipticCurvePublicKey]:
     return keys
 
 
+def require_trusted(artifact: Artifact, folder: Path) -> None:
+    """ConflictError: the key that signed it was taken out of the allow-list after the upload."""
+    if not (folder / f"{artifact.key_id}.pem").is_file():
+        raise ConflictError(f"bundle {artifact.sha256[:12]} is signed by key {artifact.key_id}, which is trusted no more")
+
+
 def upload(
     session: Session, store: BundleStore, keys: dict[int, ec.EllipticCurvePublicKey], data: bytes, who: str, now_ms: int
 ) -> Artifact:

@@ -17,6 +17,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from ulid import ULID
 
+from whir_fleet import known_secrets
 from whir_fleet.errors import CredentialError, ForbiddenError, NotFoundError
 from whir_fleet.models import Token
 
@@ -155,10 +156,10 @@ def _hash(secret: str) -> str:
 
 
 def secret_file(path: Path) -> str:
-    """A random secret that is made once and readable by its owner only."""
+    """A random secret that is made once and readable by its owner only. SettingsError: there is one that everybody knows."""
     if not path.exists():
         write_private(path, secrets.token_urlsafe(32))
-    return path.read_text().strip()
+    return known_secrets.refuse(str(path), path.read_text().strip())
 
 
 def write_private(path: Path, text: str) -> None:

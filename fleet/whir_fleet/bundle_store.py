@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from whir_fleet import known_secrets
 from whir_fleet.errors import ArtifactStoreError, NotFoundError, SettingsError
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def _s3(url: str) -> S3Store:
         from obstore.store import S3Store
     except ImportError as error:
         raise SettingsError("artifact_store: the package obstore is not installed: pip install 'whir[s3]'") from error
+    if (key := os.environ.get("AWS_SECRET_ACCESS_KEY")) is not None:
+        known_secrets.refuse("AWS_SECRET_ACCESS_KEY", key, os.environ.get("AWS_ACCESS_KEY_ID", ""))
     options: ClientConfig = {"allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")}
     retries: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
     folder = parts.path.strip("/") or None

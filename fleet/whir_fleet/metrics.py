@@ -20,6 +20,7 @@ from whir_fleet.settings import Settings
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LAG_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_PRESENCE = ("boot", "conn", "lost_boot", "lost_conn", "state", "next_s", "last_seen_ms")
 _BATCH = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
 
 
@@ -75,8 +76,9 @@ class _Fleet(Collector):
                 return GaugeMetricFamily(name, text, value=int(session.scalar(query) or 0))
 
             now, presence = now_ms(), dict.fromkeys(("online", "stopped", "lost", "silent", "unknown"), 0)
-            for node in session.scalars(select(Node)):
-                presence[devices.presence(node, now)] += 1
+            row: Any  # rows: thousands of whole nodes take half a second
+            for row in session.execute(select(*(getattr(Node, name) for name in _PRESENCE))):
+                presence[devices.presence(row, now)] += 1
             nodes = GaugeMetricFamily("whir_nodes", "Nodes by presence", labels=["presence"])
             for name, count in presence.items():
                 nodes.add_metric([name], count)

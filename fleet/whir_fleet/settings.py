@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from whir_fleet.errors import SettingsError
+from whir_fleet.known_secrets import refuse
 
 _PREFIX = "WHIR_FLEET_"
 _NOT_OF_THE_SERVICE = {_PREFIX + name for name in ("CONFIG", "TOKEN", "URL")}  # where the file is; and of the command line
@@ -73,6 +74,17 @@ class Settings(BaseSettings):
             raise ValueError("is `embedded` or mqtt://user@host:port")
         if parts.password:
             raise ValueError("must not hold the password; put it into broker_password_file or WHIR_FLEET_BROKER_PASSWORD")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if parts.password is not None:
+            try:
+                refuse("its password", parts.password, parts.username or "")
+            except SettingsError as error:
+                raise ValueError(str(error)) from error
         return value
 
     @field_validator("smtp")
@@ -154,11 +166,12 @@ class Settings(BaseSettings):
 
     @staticmethod
     def _secret(name: str, what: str, file: Path | None, password: SecretStr | None) -> str:
+        user = urlsplit(what).username or ""
         if file is not None:
             try:
-                return file.read_text().strip()
+                return refuse(f"{name}_password_file", file.read_text().strip(), user)
             except OSError as error:
                 raise SettingsError(f"{name}_password_file {file}: {error.strerror}") from error
         if password is not None:
-            return password.get_secret_value()
+            return refuse(f"{name}_password", password.get_secret_value(), user)
         raise SettingsError(f"{what} needs a password: set WHIR_FLEET_{name.upper()}_PASSWORD_FILE (or …_PASSWORD)")

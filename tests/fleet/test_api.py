@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import signed_bundle
+from cryptography.hazmat.primitives import serialization
 from pydantic import BaseModel
 
 from whir_fleet import auth
@@ -196,7 +197,7 @@ def test_a_bundle_is_uploaded_and_fetched_by_its_signed_url_whole_and_in_parts(
     assert http.get("/artifacts").json()["items"] == [artifact] == [http.get(f"/artifacts/{artifact['sha256'][:8]}").json()]
     url = service.url + "/api/v1" + f"/artifacts/{artifact['sha256']}/bundle"
     assert httpx.get(url).status_code == httpx.get(url, params={"token": "x"}).status_code == 401
-    secret = auth.secret_file(service.settings.data_dir / "secret")
+    secret = auth.auth.secret_file(service.settings.data_dir / "secret")
     signed = Signer(secret, service.url, 60).url(artifact["sha256"], "lab", "n1")
     assert "node=lab/n1&" in signed
     assert httpx.get(signed.replace("lab/n1", "lab/n2")).status_code == 401
@@ -236,6 +237,29 @@ def test_too_long_a_body_is_refused_also_without_a_stated_length(client: Callabl
         http.post("/rollouts", content=b" " * (JSON_MAX_BYTES + 1)),
     ):
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_a_bundle_whose_key_is_revoked_goes_nowhere_and_a_new_key_takes_over(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], make_bundle: MakeBundle, says: Says, keys: Path
+) -> None:
+    http = client(Role.OPERATOR)
+    sha256 = upload(http, make_bundle())["sha256"]
+    put(service, says("status", seq=1))
+    url = Signer(auth.secret_file(service.settings.data_dir / "secret"), service.url, 60).url(sha256, "lab", "n1")
+    request = {"name": "better", "sha256": sha256, "start": False}
+    made = http.post("/rollouts", json=request).json()
+    assert httpx.get(url).status_code == 200
+
+    (keys / f"{signed_bundle.KEY_ID}.pem").unlink()
+    for answer in (http.post("/rollouts", json=request), http.post(f"/rollouts/{made['id']}/start"), httpx.get(url)):
+        assert answer.status_code == 409
+        assert "trusted no more" in answer.json()["text"]
+    assert http.post("/artifacts", content=make_bundle(security_counter=3)).json()["code"] == "bundle_key"
+    other = signed_bundle.OTHER_KEY
+    pem = other.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (keys / "9.pem").write_bytes(pem)
+    again = upload(http, make_bundle(other, 9, security_counter=3))
+    assert http.post("/rollouts", json=request | {"sha256": again["sha256"]}).status_code == 201
 
 
 def test_a_rollout_by_http_and_what_is_wrong_with_one(

@@ -69,3 +69,16 @@ def test_a_variable_that_is_no_setting_is_an_error_and_those_of_the_command_line
     monkeypatch.setenv("WHIR_FLEET_API_PROT", "1")
     with pytest.raises(SettingsError, match="WHIR_FLEET_API_PROT, WHIR_FLEET_NONSENSE"):
         Settings.load()
+
+
+@pytest.mark.parametrize("password", ["changeme", "minioadmin", "Fleet", "short"])
+def test_a_secret_that_everybody_knows_is_refused_and_not_shown(tmp_path: Path, password: str) -> None:
+    broker = Settings.load(broker="mqtt://fleet@plant:1883", broker_password=password)
+    file = tmp_path / "smtp"
+    file.write_text(password + "\n")
+    mail = Settings.load(smtp="smtps://fleet@mail", smtp_password_file=file)
+    database = f"postgresql+psycopg://fleet:{password}@db/whir"
+    for load in (broker.external_password, mail.smtp_secret, lambda: Settings.load(database_url=database)):
+        with pytest.raises(SettingsError, match="openssl rand -hex 24") as caught:
+            load()
+        assert password not in str(caught.value)

@@ -14,7 +14,7 @@ from whir_fleet.retention import DAY_MS, prune
 from whir_fleet.settings import Settings
 from whir_fleet.size import BYTES, size
 from whir_fleet.store import store
-from whir_tools.bench.fleet.node import ProtocolNode
+from whir_node.swarm_node import ProtocolNode
 
 NODES, HOURS, PER_HOUR = 40, 40, 6
 T0 = 1_790_000_000_000 // DAY_MS * DAY_MS

@@ -17,15 +17,17 @@ from typing import Any
 import psutil
 import pytest
 from rich.console import Console
-from rig import bundle
+from rig import KEYS, bundle
 
 from whir_fleet.messages import Inbound, parse, receipts
 from whir_fleet.rollout_plans import cut
+from whir_node.swarm import bad_places
+from whir_node.swarm_node import RESEND_S, Outgoing, ProtocolNode
 from whir_tools.bench.fleet import command, console, drain, load, provisioning, queries, rollout
 from whir_tools.bench.fleet.errors import TooLongError
-from whir_tools.bench.fleet.node import RESEND_S, Outgoing, ProtocolNode
 
 NOW_S = 1_790_000_000.0
+ACK = {"id": "01J", "c": "update", "result": "accepted"}
 
 
 def silent(_what: str, _done: float, _total: float) -> None:
@@ -41,10 +43,14 @@ def nothing_is_left() -> Any:
 
 
 def _messages(node: ProtocolNode) -> list[Outgoing]:
-    update = {"id": "01J", "c": "update"}
     raised, occurrence = node.alert(NOW_S, "bearing")
     cleared, _ = node.alert(NOW_S, "bearing", occurrence)
-    said = [node.status(NOW_S), node.telemetry(NOW_S), node.event(NOW_S, "boot"), node.ack(NOW_S, update, "accepted")]
+    said = [
+        node.status(NOW_S),
+        node.telemetry(NOW_S),
+        node.relay("event", NOW_S, {"kind": "boot"})[0],
+        node.relay("ack", NOW_S, ACK)[0],
+    ]
     return [node.will(), *said, raised, cleared]
 
 
@@ -74,7 +80,7 @@ def test_an_alert_is_sent_again_unchanged_until_its_receipt() -> None:
 
 @pytest.mark.parametrize("nodes", [30, 200, 1000])
 def test_bad_nodes_are_spread_so_that_every_group_passes_its_gate(nodes: int) -> None:
-    failing, silent = rollout.bad_places(nodes)
+    failing, silent = bad_places(nodes, rollout.FAILING_PERCENT, rollout.SILENT_PERCENT)
     assert len(failing) == max(1, nodes * 3 // 100)
     assert len(silent) == max(1, nodes * 2 // 100)
     assert not set(failing) & set(silent)
@@ -108,20 +114,28 @@ def test_ingest_and_the_null_subscriber_both_drain_the_same_queue(tmp_path: Path
 def test_a_swarm_loses_nothing_and_its_alerts_reach_a_subscriber(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_is_left: None
 ) -> None:
-    monkeypatch.setattr(load, "ALERT_S", 1.0)
-    result = load.measure(tmp_path, 10, 3.0, silent)
+    monkeypatch.setattr(load, "TELEMETRY_S", 1.0)
+    result = load.measure(tmp_path, 10, 3.0, 1.0, silent)
     assert (result["lost"], result["lost_by_the_fleets_count"], result["duplicates"], result["unreceipted"]) == (0, 0, 0, 0)
     assert result["sent"] == result["stored"] >= 10 * (2 + 2)  # two statuses, and telemetry and alerts of two seconds
     assert result["alerts"] == result["alerts_seen"] > 0
+    assert 0 < result["stream_p50_ms"] <= result["stream_p99_ms"]
     assert 0 < result["alert_p50_ms"] <= result["alert_p99_ms"]
 
 
 def test_queries_return_rows_of_every_table_size(tmp_path: Path, nothing_is_left: None) -> None:
-    result = queries.measure(tmp_path, (1000, 3000), silent)
+    result = queries.measure(tmp_path, (1000, 3000), 2, silent)
     by_size = {size: {one["name"] for one in result if one["rows"] == size} for size in (1000, 3000)}
     assert by_size[1000] == by_size[3000]
-    assert len(by_size[1000]) == len(result) / 2
-    assert all(one["ms"] > 0 for one in result)
+    charts = [one for one in result if one["rows"] > 3000]
+    assert len(charts) == 3
+    assert len(result) == 2 * len(by_size[1000]) + len(charts)
+    assert all(one["ms"] > 0 and one["plan"] for one in result)
+
+
+def pair() -> rollout.Bundles:
+    first, second = (bundle(hardware_class="host", model_version=str(n), security_counter=n) for n in (1, 2))
+    return rollout.Bundles(first, second, KEYS[1], 1)
 
 
 def test_the_consoles_views_are_drawn_in_chromium_and_small(
@@ -139,14 +153,14 @@ def test_the_consoles_views_are_drawn_in_chromium_and_small(
 
 @pytest.mark.long  # waits for the silent one's deadline, which no busy node must miss
 def test_a_rollout_with_refusing_and_silent_nodes_finishes_as_the_rules_say(tmp_path: Path, nothing_is_left: None) -> None:
-    result = rollout.measure(tmp_path, 30, 20, silent)
+    result = rollout.measure(tmp_path, pair(), 30, 60, silent)
+    assert result["actions"] == {"succeeded": 28, "failed:bundle_part_hash": 1, "failed:silent": 1}
     assert (result["outcome"], result["as_expected"]) == ("finished", True)
-    assert result["actions"] == {"succeeded": 28, "failed:bundle_golden": 1, "failed:silent": 1}
     assert result["last_confirmed_s"] < result["seconds"]
 
 
 def test_a_rollout_that_halts_is_not_as_expected(tmp_path: Path, nothing_is_left: None) -> None:
-    result = rollout.measure(tmp_path, 12, 60, silent)  # one of the second group's four refuses: 75 % are too few
+    result = rollout.measure(tmp_path, pair(), 12, 60, silent)  # one of the second group's four refuses: 75 % are too few
     assert (result["outcome"], result["as_expected"]) == ("halted", False)
     assert result["reason"] == "group 1: 3 of 4 confirmed"
 
@@ -168,8 +182,15 @@ def _result(**parts: Any) -> dict[str, Any]:
     done = {"succeeded": 9500}
     whole = {
         "ingest": {**ingest, **beside, "runs": 5, "broker": "mosquitto 2.0.11", "database": "PostgreSQL 15.18"},
-        "swarm": {**swarm, "unreceipted": 0, "alert_p50_ms": 31.5, "alert_p99_ms": 12345.6},
-        "queries": [{"name": "telemetry of a node, 1,000 a page", "rows": 10_000_000, "ms": 12345.6}],
+        "swarm": {
+            **swarm,
+            "unreceipted": 0,
+            "alert_p50_ms": 31.5,
+            "alert_p99_ms": 12345.6,
+            "stream_p50_ms": 131.5,
+            "stream_p99_ms": 12345.6,
+        },
+        "queries": [{"name": "telemetry of a node, 1,000 a page", "rows": 10_000_000, "ms": 199.9}],
         "rollout": {"nodes": 10_000, "seconds": 123.4, "outcome": "finished", "as_expected": True, "actions": done}
         | {"expected": done, "last_confirmed_s": 100.1, "silence_s": 60},
         "provisioning": {"baud": 921_600, "image_bytes": 1_234_567, "board_s": 12.34, "write_s": 12.34, "read_back_s": 12.34}
@@ -205,9 +226,16 @@ def test_a_part_that_breaks_down_is_null_with_its_reason_and_the_others_go_on() 
         raise TooLongError("ingest stores the queue: not within 300 s")
 
     parts: dict[str, Callable[[Path], Any]] = {"ingest": broken, "swarm": lambda folder: None, "rollout": lambda folder: None}
-    parts |= {"queries": lambda folder: [folder.is_dir()], "provisioning": lambda folder: {"good": 1}}
+    parts |= {
+        "queries": lambda folder: [{"name": "q", "rows": 1, "ms": 1.0, "empty": not any(folder.iterdir())}],
+        "provisioning": lambda folder: {"good": 1},
+    }
     result = command.measure(parts)
-    assert (result["ingest"], result["queries"], result["provisioning"]) == (None, [True], {"good": 1})
+    assert (result["ingest"], result["queries"], result["provisioning"]) == (
+        None,
+        [{"name": "q", "rows": 1, "ms": 1.0, "empty": True}],
+        {"good": 1},
+    )
     assert result["reason"].keys() == {"ingest"}
     assert command.failures(result) == ["ingest: ingest stores the queue: not within 300 s"]
     json.dumps(result)

@@ -210,6 +210,7 @@ def bundle(
     """The bytes, whole or by `Range`, for the node that holds a URL signed for it: nodes have no API token."""
     ctx.signer.check(sha256, node, token)
     artifact = artifacts.find(session, sha256)
+    artifacts.require_trusted(artifact, ctx.settings.keys)
     return FileResponse(
         ctx.bundles.path(artifact.sha256),
         media_type="application/octet-stream",

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from whir_fleet import audit, rollout_plans, rollouts
-from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
+from whir_fleet import artifacts, audit, rollout_plans, rollouts
+from whir_fleet.api.context import Context, Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
-from whir_fleet.models import Action, Node, Rollout
+from whir_fleet.models import Action, Artifact, Node, Rollout
 from whir_fleet.rollout_plans import Plan
 
 router = APIRouter(prefix="/rollouts", tags=["rollouts"])
@@ -180,6 +180,12 @@ def _may(session: Session, who: Identity, rollout_id: str) -> None:
         who.at(*session.scalars(query))
 
 
+def _trusted(ctx: Context, session: Session, rollout_id: str) -> None:
+    """Not with a bundle whose key has been taken out of the allow-list since."""
+    artifact = session.get_one(Artifact, rollouts.find(session, rollout_id).sha256)
+    artifacts.require_trusted(artifact, ctx.settings.keys)
+
+
 @router.post("", status_code=201)
 def create(ctx: Ctx, session: Writing, who: Operator, request: RolloutRequest) -> RolloutDetail:
     """Which nodes, in which groups, and what decides. Starts at once unless `start` is false or somebody has to approve it."""
@@ -189,6 +195,7 @@ def create(ctx: Ctx, session: Writing, who: Operator, request: RolloutRequest) -
     state = "proposed" if ctx.settings.rollout_approval else "ready"
     rollout = rollout_plans.create(session, Plan(**values), who.label, now_ms(), state)
     _may(session, who, rollout.id)
+    _trusted(ctx, session, rollout.id)
     audit.note(session, object=rollout.id, **request.model_dump(exclude_defaults=True))
     if request.start and state == "ready":
         rollouts.start(session, rollout.id, now_ms())
@@ -224,6 +231,7 @@ def approve(session: Writing, who: Operator, rollout_id: str) -> RolloutDetail:
 def start(ctx: Ctx, session: Writing, who: Operator, rollout_id: str) -> RolloutDetail:
     """Older rollouts that have not got to its nodes leave them alone from now on."""
     _may(session, who, rollout_id)
+    _trusted(ctx, session, rollout_id)
     rollout = rollouts.start(session, rollout_id, now_ms())
     ctx.wake()
     return _detail(session, rollout)
@@ -242,6 +250,7 @@ def halt(ctx: Ctx, session: Writing, who: Operator, rollout_id: str) -> RolloutD
 def resume(ctx: Ctx, session: Writing, who: Operator, rollout_id: str) -> RolloutDetail:
     """Goes on; the failures so far are acknowledged by it."""
     _may(session, who, rollout_id)
+    _trusted(ctx, session, rollout_id)
     rollout = rollouts.resume(session, rollout_id)
     ctx.wake()
     return _detail(session, rollout)

@@ -21,6 +21,7 @@ from rich.table import Table
 from whir_tools.bench import common
 from whir_tools.bench.common import AsJson, Quick, store
 
+SLOW_MS = 200.0
 SLOW_QUERIES = 5  # in the table; the file has all
 
 
@@ -32,7 +33,9 @@ class Size:
     runs: int
     swarm_nodes: int
     swarm_s: float
+    alert_s: float
     rows: tuple[int, ...]
+    hours: int
     rollout_nodes: int
     silence_s: int
     boards: int
@@ -41,9 +44,10 @@ class Size:
     console_nodes: int
 
 
-FULL = Size(200_000, 5, 300, 60.0, (100_000, 1_000_000), 200, 60, 8, 1_200_000, 3, 10_000)
-QUICK = Size(20_000, 3, 50, 15.0, (100_000,), 30, 15, 2, 300_000, 1, 1_000)
-BOARD_MODEL = "synth12k-linear"  # what the boards are given; trained when it is not in the cache
+# 10 M rows and 30 days of roll-ups take 5 GB of disk; a year of roll-ups would take 17 GB.
+FULL = Size(200_000, 5, 10_000, 600.0, 600.0, (1_000_000, 10_000_000), 720, 10_000, 900, 8, 1_200_000, 3, 10_000)
+QUICK = Size(20_000, 3, 50, 15.0, 10.0, (100_000,), 24, 30, 15, 2, 300_000, 1, 1_000)
+MODEL = "synth12k-linear"  # what boards and nodes are given; trained when it is not in the cache
 
 
 def run_fleet(quick: Quick = False, as_json: AsJson = False) -> None:
@@ -85,20 +89,26 @@ def parts(size: Size, say: Callable[[str, float, float], None]) -> dict[str, Cal
     """What is measured, in this order; each is called with an empty folder."""
     from whir_tools.bench.fleet import console, drain, load, provisioning, queries, rollout
 
-    def line(folder: Path) -> dict[str, Any]:
+    def pair() -> rollout.Bundles:
         from cryptography.hazmat.primitives.asymmetric import ec
 
         from whir_ml.pipeline import build_bundle
 
-        say(f"provisioning: {BOARD_MODEL}", 0, 0)
-        made = build_bundle(BOARD_MODEL, key=ec.generate_private_key(ec.SECP256R1()), key_id=1, version="1.0.0", counter=1)
-        return provisioning.measure(folder, made.path.read_bytes(), size.boards, size.app_bytes, size.board_runs, say)
+        say(f"bundles of {MODEL}", 0, 0)
+        key = ec.generate_private_key(ec.SECP256R1())
+        first, second = (
+            build_bundle(MODEL, key=key, key_id=1, version=f"{n}.0.0", counter=n).path.read_bytes() for n in (1, 2)
+        )
+        return rollout.Bundles(first, second, key.public_key(), 1)
+
+    def line(folder: Path) -> dict[str, Any]:
+        return provisioning.measure(folder, pair().first, size.boards, size.app_bytes, size.board_runs, say)
 
     return {
         "ingest": lambda folder: drain.measure(folder, size.messages, size.runs, say),
-        "swarm": lambda folder: load.measure(folder, size.swarm_nodes, size.swarm_s, say),
-        "queries": lambda folder: queries.measure(folder, size.rows, say),
-        "rollout": lambda folder: rollout.measure(folder, size.rollout_nodes, size.silence_s, say),
+        "swarm": lambda folder: load.measure(folder, size.swarm_nodes, size.swarm_s, size.alert_s, say),
+        "queries": lambda folder: queries.measure(folder, size.rows, size.hours, say),
+        "rollout": lambda folder: rollout.measure(folder, pair(), size.rollout_nodes, size.silence_s, say),
         "provisioning": line,
         "console": lambda folder: console.measure(folder, size.console_nodes, say),
     }
@@ -107,6 +117,7 @@ def parts(size: Size, say: Callable[[str, float, float], None]) -> dict[str, Cal
 def measure(measured: dict[str, Callable[[Path], Any]]) -> dict[str, Any]:
     """The results by part. A part that fails is null, with why under `reason`."""
     from whir_fleet.errors import FleetError
+    from whir_node.swarm import SwarmError
     from whir_tools.bench.fleet.errors import FleetBenchError
 
     result: dict[str, Any] = {}
@@ -116,7 +127,7 @@ def measure(measured: dict[str, Callable[[Path], Any]]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="whir-bench-") as folder:
             try:
                 result[name] = part(Path(folder))
-            except (FleetBenchError, FleetError) as error:
+            except (FleetBenchError, FleetError, SwarmError) as error:
                 result[name], reason[name] = None, str(error)
     loads = [round(load_before, 1), round(os.getloadavg()[0], 1)]
     machine = {"cpus": os.cpu_count(), "load": loads, "seconds": round(time.monotonic() - begun)}
@@ -129,6 +140,9 @@ def failures(result: dict[str, Any]) -> list[str]:
     swarm, rollout = result["swarm"], result["rollout"]
     if swarm and (swarm["lost"] or swarm["duplicates"] or swarm["unreceipted"]):
         found.append(f"swarm: {swarm['lost']} lost, {swarm['duplicates']} twice, {swarm['unreceipted']} without a receipt")
+    for query in result["queries"] or ():
+        if query["ms"] > SLOW_MS:
+            found.append(f"queries: {query['name']} at {query['rows']:,} rows takes {query['ms']} ms, not {SLOW_MS:.0f}")
     if rollout and not rollout["as_expected"]:
         found.append(f"rollout: {rollout['outcome']} with {rollout['actions']}, not finished with {rollout['expected']}")
     return found
@@ -145,8 +159,10 @@ def tables(result: dict[str, Any]) -> Iterator[Table]:
         yield _one_row("messages/s beside it", {name: ingest[key] for name, key in beside.items()})
     if swarm:
         cells = {name: swarm[name] for name in ("nodes", "seconds", "sent", "stored", "lost", "duplicates")}
-        cells |= {"alert p50 ms": swarm["alert_p50_ms"], "p99 ms": swarm["alert_p99_ms"]}
         yield _one_row("swarm", cells)
+        ways = {"subscriber": "alert", "server-sent events": "stream"}
+        cells = {f"{way} p{p}": swarm[f"{name}_p{p}_ms"] for way, name in ways.items() for p in (50, 99)}
+        yield _one_row("an alert's way, ms", cells)
     if result["queries"]:
         slowest = Table("slowest queries", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         slowest.add_column("rows", justify="right")

@@ -18,8 +18,8 @@ from sqlalchemy import func, select, text
 from whir_fleet.broker import INFLIGHT_MAX
 from whir_fleet.db import Database
 from whir_fleet.models import BootCount
+from whir_node.swarm_node import ProtocolNode
 from whir_tools.bench.fleet.errors import ProcessEndedError, TooLongError
-from whir_tools.bench.fleet.node import ProtocolNode
 from whir_tools.bench.fleet.postgres import Postgres
 from whir_tools.bench.fleet.processes import Broker, FleetProcess, FloodProcess, Say, mosquitto_version
 from whir_tools.bench.fleet.wait import wait_until

@@ -15,8 +15,8 @@ import time
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from whir_node.swarm_node import Outgoing, ProtocolNode
 from whir_tools.bench.fleet.errors import TooLongError
-from whir_tools.bench.fleet.node import Outgoing, ProtocolNode
 
 SITE = "flood"
 UNACKED_MAX = 2000

@@ -31,10 +31,11 @@ def programs() -> Path:
 class Postgres:
     """`start()`, `stop()`, `kill()`; `url(name)` of a database, `create(name)` makes one.
 
-    `durable=False` leaves out the waiting for the disk: for tests that do not pull the plug.
+    `durable=False` leaves out the waiting for the disk: for tests that do not pull the plug. `explain` writes the plan of every
+    statement to the log.
     """
 
-    def __init__(self, *, durable: bool = True) -> None:
+    def __init__(self, *, durable: bool = True, explain: bool = False) -> None:
         self._programs = programs()
         self.folder = Path(tempfile.mkdtemp(prefix="whir-pg-"))  # short: the path of a socket holds 107 bytes
         self._process: subprocess.Popen[bytes] | None = None
@@ -47,6 +48,8 @@ class Postgres:
         if not durable:
             options |= {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
             options |= {"wal_level": "minimal", "max_wal_senders": "0", "checkpoint_timeout": "1d", "max_wal_size": "10GB"}
+        if explain:
+            options |= {"session_preload_libraries": "'auto_explain'", "auto_explain.log_min_duration": "0"}
         with (self._data / "postgresql.conf").open("a") as config:
             config.writelines(f"{name} = {value}\n" for name, value in options.items())
 
@@ -67,8 +70,12 @@ class Postgres:
         if self._popen(program, *arguments).wait() != 0:
             raise ProcessEndedError(f"{program}: {self._last_words()}")
 
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
     def _last_words(self) -> str:
-        return (self.folder / "log").read_text()[-500:].strip()
+        return self.log[-500:].strip()
 
     def start(self) -> None:
         """After a kill it waits for what the killed server's children still hold."""

@@ -22,7 +22,6 @@ from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
 from whir_fleet.remote import Remote
 from whir_tools.bench.fleet.errors import FleetBenchError, MosquittoMissingError, ProcessEndedError, TooLongError
-from whir_tools.bench.fleet.swarm import SwarmSettings, as_line
 from whir_tools.bench.fleet.wait import wait_until
 
 Say = Callable[[str, float, float], None]  # what is under way, done, total (0 = unknown)
@@ -87,6 +86,12 @@ class Broker:
         end(self._process)
         self._process = None
 
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
     def __enter__(self) -> Broker:
         self.start()
         return self
@@ -144,10 +149,10 @@ class FleetProcess:
 class Service(FleetProcess):
     """`whir fleet serve` with a way into its API."""
 
-    def __init__(self, folder: Path, broker: Broker) -> None:
+    def __init__(self, folder: Path, broker: Broker, **settings: str) -> None:
         port = free_port(HOST)
         self.url = f"http://{HOST}:{port}"
-        super().__init__("serve", folder, broker.port, broker.passwords["fleet"], "--port", str(port))
+        super().__init__("serve", folder, broker.port, broker.passwords["fleet"], "--port", str(port), **settings)
 
     def __enter__(self) -> Service:
         self.start()
@@ -158,8 +163,8 @@ class Service(FleetProcess):
             raise
         self.database = Database(self.database_url)
         with self.database.write() as session:
-            token = create(session, "bench", Role.ADMIN, now_ms())[1]
-        self.remote = Remote(self.url, token)
+            self.token = create(session, "bench", Role.ADMIN, now_ms())[1]
+        self.remote = Remote(self.url, self.token)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -216,25 +221,26 @@ class FloodProcess:
 
 
 class SwarmProcess:
-    """`swarm` as a process. It ends with this object, and with this process."""
+    """`whir node swarm` on a broker, or on a `port` that leads there, until `finish()`. It ends with this object."""
 
-    def __init__(self, settings: SwarmSettings) -> None:
-        self._settings = settings
+    def __init__(self, broker: Broker, site: str, nodes: int, *options: str, port: int | None = None) -> None:
+        address = f"mqtt://nodes@{HOST}:{port or broker.port}"
+        self._command = [sys.executable, "-m", "whir_tools.cli", "node", "swarm", "--broker", address]
+        self._command += ["--site", site, "--nodes", str(nodes), *options]
+        self._environment = os.environ | {"WHIR_BROKER_PASSWORD": broker.passwords["nodes"]}
 
     def __enter__(self) -> SwarmProcess:
-        command = [sys.executable, "-m", "whir_tools.bench.fleet.swarm"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(as_line(self._settings))
-        self._process.stdin.flush()
-        if self._process.stdout.readline() != "connected\n":
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True, env=self._environment)
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline().startswith('{"connected"'):
             raise ProcessEndedError("the swarm ended before all its nodes were connected")
         return self
 
     def finish(self) -> dict[str, Any]:
         """No more beats; waits for the receipts. What was sent."""
+        self._process.terminate()
         try:
-            said, _ = self._process.communicate(timeout=120)  # closes its stdin: that is the sign
+            said, _ = self._process.communicate(timeout=300)
         except subprocess.TimeoutExpired as error:
             raise TooLongError("the swarm does not come to an end") from error
         if self._process.returncode != 0:

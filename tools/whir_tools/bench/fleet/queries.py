@@ -1,102 +1,153 @@
-"""The API's lists on a table that has grown: rows put in directly, time taken over HTTP."""
+"""Lists and charts of the API on tables that have grown, on PostgreSQL: rows put in directly, times over HTTP.
+
+Ten thousand nodes are known; a tenth of them have said something every minute, as far back as the rows reach: 10 M are the
+seven days that raw telemetry is kept. All have roll-ups, the nodes that are asked for of a full year.
+"""
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy import text
+
 from whir_fleet.clock import now_ms
-from whir_fleet.db import insert_rows
-from whir_fleet.models import BootCount, Node, Telemetry, table
+from whir_fleet.retention import HOUR_MS
+from whir_tools.bench.fleet.postgres import Postgres
 from whir_tools.bench.fleet.processes import Broker, Say, Service
 
-SITES, NODES = 4, 100
+SITES, NODES, SPEAKING = 40, 10_000, 1000
+_ASKED: Final = 25  # the node whose lists and charts are taken, of site-25
 _INTERVAL_MS: Final = 60_000  # a node's telemetry by default
-_CHUNK = 10_000
+_YEAR_H: Final = 365 * 24
+_CHUNK = 200_000
 _REPEATS = 5
+_PLAN: Final = re.compile(r"duration: ([\d.]+) ms  plan:\n((?:\t.*\n)+)")
 
 Query = tuple[str, str, dict[str, object]]  # name, path, parameters
 
+_NODE_ROWS: Final = """
+INSERT INTO node (id, site, name, state, next_s, model, model_version, counter, hardware,
+                  first_seen_ms, last_seen_ms, boot, conn, status_seq, status_ms)
+SELECT n, 'site-' || mod(n, {sites}), 'n' || lpad(n::text, 5, '0'), 'ok', 60, 'bench', '1', 1, 'host',
+       {now}, {now}, 1, 1, 1, {now}
+FROM generate_series(1, {nodes}) n"""
+_COUNT_ROWS: Final = """
+INSERT INTO boot_count (node_id, boot, first_seq, last_seq, received, pruned_seq)
+SELECT n, 1, 1, 1, 1, -1 FROM generate_series(1, {nodes}) n"""
+_TELEMETRY_ROWS: Final = """
+INSERT INTO telemetry (node_id, boot, seq, at_ms, received_ms, ts, synced, verdict, p, windows, quality, rms, unit, model,
+                       counter, slot, classes, verdicts)
+SELECT 1 + mod(g, {speaking}), 1, 1 + g / {speaking}, at, at, at, true, 'normal', 940, 8, 0, 31, 'g', 'bench', 1, 'a',
+       '{{"normal":940,"imbalance":40,"bearing":20}}', '{{"normal":59,"unknown":1}}'
+FROM generate_series({first}::bigint, {last}) g,
+     LATERAL (SELECT {newest} - (g / {speaking}) * {interval} - mod(g, {speaking}) * {interval} / {speaking} AS at) t"""
+_HOUR_ROWS: Final = """
+INSERT INTO telemetry_hour (node_id, hour_ms, verdict, messages, windows, p_sum, rms_sum, rms_count, rms_max)
+SELECT n, {newest} - h * 3600000, 'normal', 60, 480, 56400, 1860, 60, 44
+FROM generate_series({first}::bigint, {last}) h, generate_series(1, {nodes}) n
+ON CONFLICT DO NOTHING"""
 
-def measure(folder: Path, sizes: Iterable[int], say: Say) -> list[dict[str, Any]]:
-    """For each table size each query: the median of five, in ms, the slowest first."""
+
+def measure(folder: Path, sizes: Iterable[int], hours: int, say: Say) -> list[dict[str, Any]]:
+    """For each size of the raw table, and then with `hours` of roll-ups of every node, each query: the median of five in ms,
+    the slowest first, with PostgreSQL's plan of its slowest statement."""
     found = []
-    with Broker(folder / "broker") as broker, Service(folder / "data", broker) as service:
-        newest_ms, rows = now_ms(), 0
-        for size in sizes:
-            _grow(service, newest_ms, rows, size, say)
-            rows = size
-            queries = _queries(newest_ms, rows)
-            timed = []
-            for place, (name, path, params) in enumerate(queries):
-                say(f"queries at {rows:,} rows", place, len(queries))
-                timed.append({"name": name, "rows": rows, "ms": round(_time_ms(service, path, params), 1)})
-            found += sorted(timed, key=lambda one: -float(str(one["ms"])))
+    with Postgres(explain=True) as server, Broker(folder / "broker") as broker:
+        url = server.create("queries")
+        with Service(folder / "data", broker, database_url=url) as service:
+            newest_ms, rows = now_ms(), 0
+            _grow(service, [_NODE_ROWS, _COUNT_ROWS], nodes=NODES, sites=SITES, now=newest_ms)
+            for size in sizes:
+                _telemetry(service, newest_ms, rows, size, say)
+                rows = size
+                found += _timed(server, service, _raw_queries(newest_ms, rows), rows, "rows", say)
+            _hours(service, newest_ms, hours, say)
+            found += _timed(server, service, _hour_queries(newest_ms), _hour_count(service), "roll-ups", say)
     return found
 
 
-def _queries(newest_ms: int, rows: int) -> list[Query]:
+def _raw_queries(newest_ms: int, rows: int) -> list[Query]:
     """What people and charts ask for, near the newest rows and far from them."""
-    middle_ms = newest_ms - rows // NODES * _INTERVAL_MS // 2
-    hour = {"since_ms": middle_ms - 3_600_000, "until_ms": middle_ms}
+    middle_ms = newest_ms - rows // SPEAKING * _INTERVAL_MS // 2
+    hour = {"since_ms": middle_ms - HOUR_MS, "until_ms": middle_ms}
+    site, node = f"site-{_ASKED % SITES}", f"n{_ASKED:05d}"
+    one: dict[str, object] = {"site": site, "node": node}
     return [
         ("telemetry, newest", "/telemetry", {}),
         ("telemetry, newest, 1,000 a page", "/telemetry", {"limit": 1000}),
         ("telemetry, back from the middle", "/telemetry", {"until_ms": middle_ms}),
-        ("telemetry of a site, newest", "/telemetry", {"site": "site-1"}),
-        ("telemetry of a site, one hour", "/telemetry", {"site": "site-1", **hour}),
-        ("telemetry of a node, newest", "/telemetry", {"site": "site-1", "node": "n001"}),
-        ("telemetry of a node, one hour", "/telemetry", {"site": "site-1", "node": "n001", **hour}),
-        ("telemetry of a node, 1,000 a page", "/telemetry", {"site": "site-1", "node": "n001", "limit": 1000}),
+        ("telemetry of a site, newest", "/telemetry", {"site": site}),
+        ("telemetry of a site, one hour", "/telemetry", {"site": site, **hour}),
+        ("telemetry of a silent node", "/telemetry", {"site": f"site-{NODES % SITES}", "node": f"n{NODES:05d}"}),
+        ("telemetry of a node, newest", "/telemetry", one),
+        ("telemetry of a node, one hour", "/telemetry", {**one, **hour}),
+        ("telemetry of a node, 1,000 a page", "/telemetry", {**one, "limit": 1000}),
+        ("a node's hours, a week of raw rows", f"/nodes/{site}/{node}/hours", {"since_ms": newest_ms - 7 * 24 * HOUR_MS}),
         ("nodes", "/nodes", {}),
-        ("one node", "/nodes/site-1/n001", {}),
+        ("nodes, 1,000 a page", "/nodes", {"limit": 1000}),
+        ("nodes of a site", "/nodes", {"site": site}),
+        ("one node", f"/nodes/{site}/{node}", {}),
+        ("alerts", "/alerts", {}),
+        ("events", "/events", {}),
     ]
 
 
-def _time_ms(service: Service, path: str, params: dict[str, object]) -> float:
-    taken = []
-    for _ in range(_REPEATS):
-        begun = time.monotonic()
-        service.remote.call("GET", path, params=params)
-        taken.append(time.monotonic() - begun)
-    return statistics.median(taken) * 1000
+def _hour_queries(newest_ms: int) -> list[Query]:
+    place = f"/nodes/site-{_ASKED % SITES}/n{_ASKED:05d}/hours"
+    spans = (("a day", 1), ("a month", 30), ("a year", 365))
+    return [(f"a node's hours, {name}", place, {"since_ms": newest_ms - days * 24 * HOUR_MS}) for name, days in spans]
 
 
-def _grow(service: Service, newest_ms: int, before: int, after: int, say: Say) -> None:
-    """Rows `before` to `after`, the newest first, so that a larger table reaches further back."""
+def _timed(server: Postgres, service: Service, queries: list[Query], rows: int, what: str, say: Say) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for done, (name, path, params) in enumerate(queries):
+        say(f"queries at {rows:,} {what}", done, len(queries))
+        taken, logged = [], len(server.log)
+        for _ in range(_REPEATS):
+            begun = time.monotonic()
+            service.remote.call("GET", path, params=params)
+            taken.append(time.monotonic() - begun)
+        statement_ms, plan = max(((float(ms), plan) for ms, plan in _PLAN.findall(server.log[logged:])), default=(0.0, ""))
+        found.append({"name": name, "rows": rows, "ms": round(statistics.median(taken) * 1000, 1)})
+        found[-1] |= {"statement_ms": round(statement_ms, 1), "plan": plan.splitlines()}
+    return sorted(found, key=lambda one: -float(one["ms"]))
+
+
+def _grow(service: Service, statements: Iterable[str], **values: int) -> None:
     with service.database.write() as session:
-        if before == 0:
-            session.execute(table(Node).insert(), [_node(number, newest_ms) for number in range(1, NODES + 1)])
-        for node_id in range(1, NODES + 1):
-            count = {
-                "node_id": node_id,
-                "boot": 1,
-                "first_seq": 1,
-                "last_seq": after // NODES,
-                "received": after // NODES,
-                "pruned_seq": -1,
-            }
-            session.merge(BootCount(**count))
-    for start in range(before, after, _CHUNK):
-        say(f"rows for the queries, {after:,}", start, after)
-        rows = [_telemetry(number, newest_ms) for number in range(start, min(start + _CHUNK, after))]
-        with service.database.write() as session:
-            insert_rows(session, table(Telemetry), tuple(_telemetry(0, 0)), [tuple(row.values()) for row in rows])
+        for statement in statements:
+            session.connection().exec_driver_sql(statement.format(**values))
 
 
-def _node(number: int, now: int) -> dict[str, object]:
-    name = f"n{number:03d}"
-    seen = {"first_seen_ms": now, "last_seen_ms": now, "boot": 1, "conn": 1, "status_seq": 1, "status_ms": now}
-    return {"id": number, "site": f"site-{number % SITES}", "name": name, "machine": name, "state": "ok", "next_s": 60, **seen}
+def _telemetry(service: Service, newest_ms: int, before: int, after: int, say: Say) -> None:
+    """Rows `before` to `after`, the newest first, so that a larger table reaches further back."""
+    for first in range(before, after, _CHUNK):
+        say(f"rows for the queries, {after:,}", first, after)
+        span = {"first": first, "last": min(first + _CHUNK, after) - 1}
+        _grow(service, [_TELEMETRY_ROWS], newest=newest_ms, interval=_INTERVAL_MS, speaking=SPEAKING, **span)
+    _analyze(service, "telemetry")
 
 
-def _telemetry(number: int, newest_ms: int) -> dict[str, object]:
-    place, node_id = divmod(number, NODES)
-    at_ms = newest_ms - place * _INTERVAL_MS - node_id * _INTERVAL_MS // NODES  # nodes do not speak at once
-    key = {"node_id": node_id + 1, "boot": 1, "seq": place + 1, "at_ms": at_ms, "received_ms": at_ms, "ts": at_ms}
-    levels = {"quality": 0, "novelty": None, "zone": None, "rms": 31, "unit": "g", "model": "bench", "counter": 1, "slot": "a"}
-    classes = {"classes": '{"normal":940,"imbalance":40,"bearing":20}', "verdicts": '{"normal":59,"unknown":1}'}
-    return {**key, "synced": True, "verdict": "normal", "p": 940, "windows": 8, **levels, **classes}
+def _hours(service: Service, newest_ms: int, hours: int, say: Say) -> None:
+    newest, step = newest_ms // HOUR_MS * HOUR_MS, max(1, _CHUNK // NODES)
+    for first in range(0, hours, step):
+        say("roll-ups for the queries", first, hours)
+        _grow(service, [_HOUR_ROWS], newest=newest, first=first, last=min(first + step, hours) - 1, nodes=NODES)
+    _grow(service, [_HOUR_ROWS], newest=newest, first=hours, last=_YEAR_H, nodes=2 * _ASKED)
+    _analyze(service, "telemetry_hour")
+
+
+def _hour_count(service: Service) -> int:
+    with service.database.read() as session:
+        return int(session.scalar(text("SELECT count(*) FROM telemetry_hour")) or 0)
+
+
+def _analyze(service: Service, name: str) -> None:
+    """What autovacuum does by itself in the long run."""
+    with service.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"VACUUM ANALYZE {name}"))

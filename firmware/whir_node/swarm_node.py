@@ -71,11 +71,14 @@ class ProtocolNode:
         fields = {"occurrence": occurrence, "state": state, "severity": "warning", "verdict": verdict, "p": 910}
         return self._say("alert", now_s, fields), occurrence
 
-    def event(self, now_s: float, kind: str, **fields: Any) -> Outgoing:
-        return self._say("event", now_s, {"kind": kind, **fields})
+    def keeps(self, seq: int) -> bool:
+        """It has had no receipt yet."""
+        return seq in self._kept
 
-    def ack(self, now_s: float, command: dict[str, Any], result: str) -> Outgoing:
-        return self._say("ack", now_s, {"id": command["id"], "c": command["c"], "result": result})
+    def relay(self, name: str, now_s: float, body: dict[str, Any]) -> tuple[Outgoing, int]:
+        """What another core said, as a message of this node with the next number; and that number."""
+        own = {key: value for key, value in body.items() if key not in ("v", "boot", "seq", "ts", "synced")}
+        return self._say(name, now_s, own), self.seq
 
     def receive(self, payload: bytes) -> dict[str, Any] | None:
         """A message on `cmd`. A receipt is taken in here; any other command is returned."""
