@@ -15,6 +15,7 @@ from whir_fleet import (
     captures,
     commands,
     desired,
+    drift,
     escalation,
     leases,
     messages,
@@ -41,6 +42,7 @@ _OUTBOX_BATCH = 200
 _PUBACK_S = 10.0
 _WATCH_MS = 1000
 _PRUNE_MS = 60_000
+_JUDGE_MS = 15 * 60_000
 
 
 class Worker:
@@ -57,6 +59,7 @@ class Worker:
         self._renewed_ms = 0
         self._since_ms = now_ms()
         self._watched_ms = 0
+        self._judged_ms = 0
         self._crl: CrlKeeper | None = None
         if settings.broker_dir is not None and settings.device_ca_dir is not None:
             generations = load_device_ca(settings.device_ca_dir, settings.device_ca_passphrase_file)
@@ -116,9 +119,22 @@ class Worker:
                 for rollout in rollout_steps.advance(session, now_ms()):
                     log.info("rollout %s (%s) is %s%s", rollout.id, rollout.name, rollout.state, _because(rollout.reason))
         self._watch()
+        self._watch_models()
         self._send_commands()
         self._publish_alerts()
         self._prune()
+
+    def _watch_models(self) -> None:
+        now = now_ms()
+        if now - self._judged_ms < _JUDGE_MS:
+            return
+        self._judged_ms = now
+        with self._database.read() as session:  # a long look back: nobody waits for it
+            found = drift.judge(session, now)
+        if found:
+            with self._database.write() as session:
+                leases.check(session, LEASE, self._fence or 0)
+                drift.tell(session, found, now)
 
     def _prune(self) -> None:
         """A slice of old telemetry; the next one follows at once while there is more."""

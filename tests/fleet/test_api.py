@@ -197,7 +197,7 @@ def test_a_bundle_is_uploaded_and_fetched_by_its_signed_url_whole_and_in_parts(
     assert http.get("/artifacts").json()["items"] == [artifact] == [http.get(f"/artifacts/{artifact['sha256'][:8]}").json()]
     url = service.url + "/api/v1" + f"/artifacts/{artifact['sha256']}/bundle"
     assert httpx.get(url).status_code == httpx.get(url, params={"token": "x"}).status_code == 401
-    secret = auth.auth.secret_file(service.settings.data_dir / "secret")
+    secret = auth.secret_file(service.settings.data_dir / "secret")
     signed = Signer(secret, service.url, 60).url(artifact["sha256"], "lab", "n1")
     assert "node=lab/n1&" in signed
     assert httpx.get(signed.replace("lab/n1", "lab/n2")).status_code == 401
@@ -254,7 +254,7 @@ def test_a_bundle_whose_key_is_revoked_goes_nowhere_and_a_new_key_takes_over(
     for answer in (http.post("/rollouts", json=request), http.post(f"/rollouts/{made['id']}/start"), httpx.get(url)):
         assert answer.status_code == 409
         assert "trusted no more" in answer.json()["text"]
-    assert http.post("/artifacts", content=make_bundle(security_counter=3)).json()["code"] == "bundle_key"
+    assert http.post("/artifacts", content=make_bundle(security_counter=3)).json()["code"] == "bundle_signature"
     other = signed_bundle.OTHER_KEY
     pem = other.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     (keys / "9.pem").write_bytes(pem)

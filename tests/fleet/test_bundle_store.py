@@ -33,7 +33,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def s3(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    account = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+    account = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "of-the-test-only", "AWS_REGION": "us-east-1"}
     for name, value in {**account, "AWS_ENDPOINT_URL": server}.items():
         monkeypatch.setenv(name, value)
     return URL

@@ -182,8 +182,10 @@ def test_what_is_missing_is_one_line_that_says_what_to_do(tmp_path: Path, free_p
 
 
 def test_a_wrong_broker_password_ends_ingest_with_one_line(tmp_path: Path, mosquitto: Callable[..., Any]) -> None:
-    broker = mosquitto(users={"fleet": "right"})
-    done = process("fleet", "ingest", "--data-dir", str(tmp_path), "--broker", broker.url, WHIR_FLEET_BROKER_PASSWORD="wrong")
+    broker = mosquitto(users={"fleet": "right-word"})
+    done = process(
+        "fleet", "ingest", "--data-dir", str(tmp_path), "--broker", broker.url, WHIR_FLEET_BROKER_PASSWORD="wrong-word"
+    )
     assert done.returncode == 1
     assert "check user name and password" in done.stderr.splitlines()[-1]
 

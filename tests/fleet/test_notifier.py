@@ -225,7 +225,7 @@ def test_the_password_goes_over_tls_only_and_a_wrong_one_is_a_failure_that_is_to
     def authenticate(_server: object, session: Session, _envelope: object, _mechanism: str, data: LoginPassword) -> AuthResult:
         assert session.ssl is not None
         tries.append(data.password)
-        return AuthResult(success=data == LoginPassword(b"whir", b"right"), handled=False)
+        return AuthResult(success=data == LoginPassword(b"whir", b"right-word"), handled=False)
 
     inbox = Inbox()
     options = {"tls_context": context, "require_starttls": True, "authenticator": authenticate, "auth_required": True}
@@ -235,7 +235,7 @@ def test_the_password_goes_over_tls_only_and_a_wrong_one_is_a_failure_that_is_to
     channel(database, "oncall@plant.example", "email")
     put(database, says("alert", seq=5))
     password = tmp_path / "password"
-    password.write_text("wrong\n")
+    password.write_text("wrong-word\n")
     try:
         mail = {"smtp": f"smtp+starttls://whir@127.0.0.1:{port}", "smtp_password_file": password}
         with running(database, **mail):
@@ -246,14 +246,14 @@ def test_the_password_goes_over_tls_only_and_a_wrong_one_is_a_failure_that_is_to
         again(database)
         with running(database, **mail):
             wait(lambda: "SMTPAuthenticationError" in errors(database)[0])
-        password.write_text("right\n")
+        password.write_text("right-word\n")
         again(database)
         with running(database, **mail):
             wait(lambda: states(database) == ["delivered"])
     finally:
         server.stop()
-    assert set(tries[:-1]) == {b"wrong"}
-    assert tries[-1] == b"right"
+    assert set(tries[:-1]) == {b"wrong-word"}
+    assert tries[-1] == b"right-word"
 
 
 @pytest.mark.parametrize(

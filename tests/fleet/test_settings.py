@@ -42,9 +42,9 @@ def test_a_broker_of_ones_own_needs_a_password_and_its_file_may_hold_it(tmp_path
     settings = Settings.load(broker="mqtt://fleet@plant:1883")
     with pytest.raises(SettingsError, match="WHIR_FLEET_BROKER_PASSWORD_FILE"):
         settings.external_password()
-    (tmp_path / "password").write_text("secret\n")
+    (tmp_path / "password").write_text("plant-secret\n")
     settings = Settings.load(broker="mqtt://fleet@plant:1883", broker_password_file=tmp_path / "password")
-    assert settings.external_password() == "secret"
+    assert settings.external_password() == "plant-secret"
     assert "hidden-word" not in repr(Settings.load(broker_password="hidden-word"))
 
 

@@ -328,6 +328,7 @@ def commands_of(
 
 
 def _history(
+    session: Session,
     who: Identity,
     table: type[Telemetry] | type[Event],
     site: str | None,
@@ -340,7 +341,9 @@ def _history(
     if site is not None:
         query = query.where(Node.site == site)
     if name is not None:
-        query = query.where(Node.name == name)
+        named = select(Node.id).where(Node.name == name, *([Node.site == site] if site is not None else []))
+        ids = session.scalars(named).all()  # told by number, the rows of a node come from the index in their order
+        query = query.where(table.node_id == ids[0] if len(ids) == 1 else table.node_id.in_(ids))
     if since is not None:
         query = query.where(table.at_ms >= since)
     if until is not None:
@@ -366,7 +369,9 @@ def telemetry(
 ) -> Page[TelemetryView]:
     """Telemetry, newest first."""
     keys = [Telemetry.at_ms, Telemetry.node_id, Telemetry.boot, Telemetry.seq]
-    rows, following = page(session, _history(who, Telemetry, site, node, since_ms, until_ms), keys, cursor, limit, newest=True)
+    rows, following = page(
+        session, _history(session, who, Telemetry, site, node, since_ms, until_ms), keys, cursor, limit, newest=True
+    )
     return Page(items=[TelemetryView(**_row(row, TelemetryView.model_fields)) for row in rows], next=following)
 
 
@@ -405,5 +410,7 @@ def events(
 ) -> Page[EventView]:
     """Update progress, resets and faults, newest first."""
     keys = [Event.at_ms, Event.node_id, Event.boot, Event.seq]
-    rows, following = page(session, _history(who, Event, site, node, since_ms, until_ms), keys, cursor, limit, newest=True)
+    rows, following = page(
+        session, _history(session, who, Event, site, node, since_ms, until_ms), keys, cursor, limit, newest=True
+    )
     return Page(items=[EventView(**_row(row, EventView.model_fields)) for row in rows], next=following)

@@ -93,6 +93,7 @@ verdict: Final = {
     "velocity": N_("Vibration above its limit"),
     "velocity_change": N_("Vibration has changed"),
     "sensor_lost": N_("Node not heard"),
+    "model_drift": N_("Model has drifted"),
 }
 command: Final = {
     "measure": N_("Measure now"),

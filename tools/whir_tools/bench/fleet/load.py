@@ -16,10 +16,10 @@ import paho.mqtt.client as mqtt
 from sqlalchemy import func, select
 
 from whir_contracts import contract
-from whir_fleet import devices
+from whir_fleet import alerts, devices
 from whir_fleet.db import Database
 from whir_fleet.link import BrokerAddress, client, connect
-from whir_fleet.models import AlertChange, BootCount, Node, Telemetry
+from whir_fleet.models import AlertChange, BootCount, Message, Node, Telemetry
 from whir_node.swarm import raise_file_limit
 from whir_tools.bench.fleet.errors import FleetBenchError
 from whir_tools.bench.fleet.postgres import Postgres
@@ -181,7 +181,8 @@ def settle(database: Database, seen: list[Ages], sent: int, alerts: int) -> None
 
 
 def count_stored(database: Database) -> dict[str, Any]:
-    """Messages by node and rows by topic; `lost` is the fleet's own count."""
+    """Messages by node, rows by topic (of alerts: what nodes changed), alerts in the ledger, and what the fleet counts lost."""
+    changes = select(func.count()).select_from(AlertChange)
     with database.read() as session:
         names = {node.id: node.name for node in session.scalars(select(Node))}
         rows = session.execute(select(BootCount.node_id, func.sum(BootCount.received)).group_by(BootCount.node_id))
@@ -189,7 +190,8 @@ def count_stored(database: Database) -> dict[str, Any]:
             "by_node": {names[node_id]: count for node_id, count in rows},
             "by_topic": {
                 "telemetry": session.scalar(select(func.count()).select_from(Telemetry)) or 0,
-                "alert": session.scalar(select(func.count()).select_from(AlertChange)) or 0,
+                "alert": session.scalar(changes.where(AlertChange.who != alerts.FLEET)) or 0,
             },
+            "alerts": session.scalar(select(func.count()).select_from(Message).where(Message.topic == "alert")) or 0,
             "lost": sum(count["lost"] for count in devices.counts(session, list(names)).values()),
         }
