@@ -75,12 +75,12 @@ def _hours(rows: Iterable[Any]) -> list[tuple[Any, ...]]:
 
 def hourly(session: Session, node_id: int, since_ms: int, until_ms: int) -> list[dict[str, Any]]:
     """By hour and verdict, oldest first: what has been rolled up, and the raw rows of younger hours."""
-    old = select(TelemetryHour).where(TelemetryHour.node_id == node_id)
+    old = select(*(getattr(TelemetryHour, name) for name in _COLUMNS)).where(TelemetryHour.node_id == node_id)
     old = old.where(TelemetryHour.hour_ms >= since_ms, TelemetryHour.hour_ms < until_ms)
     t = Telemetry
     raw = select(*(getattr(t, name) for name in _READ)).where(t.node_id == node_id)
     young = _hours(session.execute(raw.where(t.at_ms >= since_ms, t.at_ms < until_ms)))
-    rows = [tuple(getattr(hour, name) for name in _COLUMNS) for hour in session.scalars(old)] + young
+    rows = [*session.execute(old), *young]
     merged: dict[tuple[int, str], dict[str, Any]] = {}
     for found in rows:
         new = dict(zip(_COLUMNS[1:], found[1:], strict=True))

@@ -187,7 +187,7 @@ def count_stored(database: Database) -> dict[str, Any]:
         names = {node.id: node.name for node in session.scalars(select(Node))}
         rows = session.execute(select(BootCount.node_id, func.sum(BootCount.received)).group_by(BootCount.node_id))
         return {
-            "by_node": {names[node_id]: count for node_id, count in rows},
+            "by_node": {names[node_id]: int(count) for node_id, count in rows},
             "by_topic": {
                 "telemetry": session.scalar(select(func.count()).select_from(Telemetry)) or 0,
                 "alert": session.scalar(changes.where(AlertChange.who != alerts.FLEET)) or 0,
