@@ -348,3 +348,34 @@ def firmware(
     except (OSError, KeyFileError, ImageError) as error:
         _fail(error)
     typer.echo(f"{output}: {own.project} {own.version}, security counter {own.secure_version}")
+
+
+@app.command()
+def power(
+    chip: Annotated[str, typer.Option(help="esp32, esp32s3 or esp32c3.")] = "esp32",
+    sensor: Annotated[str, typer.Option(help="The accelerometer.")] = "lis3dh",
+    every_s: Annotated[float, typer.Option(help="From one measurement to the next, where the board rests.")] = 600,
+    battery_mah: Annotated[float, typer.Option(help="Nominal charge; 80 % of it count.")] = 3000,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """What each power mode takes from a battery, computed from data sheets (firmware/whir_node/power.toml), not measured.
+
+    Example: whir node power --chip esp32c3 --sensor kx134 --every-s 900 --battery-mah 6000
+    """
+    from whir_node.power import PowerFactsError, budgets
+
+    try:
+        found = budgets(chip, sensor, every_s)
+    except PowerFactsError as error:
+        _fail(error)
+    if as_json:
+        rows = [
+            {"mode": b.mode.name.lower(), "average_ma": b.average_ma, "days": b.days(battery_mah), "parts_ma": b.parts}
+            for b in found
+        ]
+        typer.echo(json.dumps({"chip": chip, "sensor": sensor, "every_s": every_s, "computed": True, "modes": rows}))
+        return
+    typer.echo(f"{chip} with {sensor}, every {every_s:g} s, {battery_mah:g} mAh; computed from data sheets, not measured")
+    for b in found:
+        parts = ", ".join(f"{name} {ma:.3g}" for name, ma in b.parts.items())
+        typer.echo(f"{b.mode.name.lower():<11} {b.average_ma:8.3f} mA  {b.days(battery_mah):7.1f} days   ({parts} mA)")
