@@ -97,6 +97,7 @@ static void start_node(void)
     config.reset_reason = whir_esp32_reset_reason();
     config.crash = whir_esp32_crash();
     config.trial = settings.trial;
+    config.up = whir_settings_axis(settings.own.up);
     config.power_mode = (uint8_t)settings.own.power;
     config.every_ms = settings.own.every_s * 1000u;
     config.machine.shaft_mhz = settings.own.rpm * 1000u / 60u;

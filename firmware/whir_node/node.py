@@ -95,6 +95,7 @@ class NodeConfig:
 
     An erase (`flash_erase_ms` a sector) stops a node; what goes by beyond `sensor_fifo_ms` is lost. `capture_slots` is how many
     captures the flash has room for until they are delivered, 0 to 2. `every_s`: from one measurement to the next, if it rests.
+    `up`: the machine axis that points up, 1 to 3, negative = down, 0 = not told; checked when the machine is learned.
     """
 
     site: str
@@ -112,6 +113,7 @@ class NodeConfig:
     sensor_fifo_ms: int = 100
     power: PowerMode = PowerMode.CONTINUOUS
     every_s: int = 600
+    up: int = 0
     capture_slots: int = 2
     engine: str = "whir_nn"
 
@@ -318,7 +320,7 @@ class VirtualNode:
             "host_node_setup_t *",
             [
                 *(*texts, *numbers, *intervals, config.arena_bytes, *machine, config.capture_slots),
-                *(int(config.power), config.every_s * 1000),
+                *(int(config.power), config.up, config.every_s * 1000),
                 ffi.NULL if crash is None else ffi.from_buffer(note),
                 config.sensor_fifo_ms,
             ],

@@ -24,7 +24,19 @@ def test_keys_are_listed_and_those_of_the_link_are_tried() -> None:
     keys = []
     while (key := lib.host_settings_key(len(keys))) != ffi.NULL:
         keys.append(ffi.string(key).decode())
-    assert keys == ["wifi_ssid", "wifi_password", "broker", "ntp", "axes", "range_mg", "address", "rpm", "power", "every_s"]
+    assert keys == [
+        "wifi_ssid",
+        "wifi_password",
+        "broker",
+        "ntp",
+        "axes",
+        "up",
+        "range_mg",
+        "address",
+        "rpm",
+        "power",
+        "every_s",
+    ]
     assert [key for key in keys if lib.host_settings_is_link(key.encode())] == keys[:4]
     assert not lib.host_settings_is_link(b"colour")
 

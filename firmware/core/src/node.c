@@ -189,6 +189,9 @@ int whir_node_push(whir_node_t *node, const int16_t *sample, uint64_t now_ms)
         skip_gap(node);
     }
     node->received++;
+    if (node->gravity_wanted != 0) {
+        whir_node_mounting_push(node, sample);
+    }
     whir_capture_push(&node->capture, sample);
     if (whir_velocity_push(&node->velocity, sample)) {
         whir_node_second(node, now_ms);

@@ -16,13 +16,18 @@ static void tell(whir_node_t *node, uint8_t kind, int code, uint64_t now_ms)
     whir_node_tell_event(node, &event, now_ms);
 }
 
+void whir_node_learning_failed(whir_node_t *node, int code)
+{
+    tell(node, WHIR_EVENT_KIND_BASELINE_FAILED, code, node->now_ms);
+}
+
 void whir_node_baseline_match(whir_node_t *node)
 {
     node->known = node->baseline.sequence != 0 && node->baseline.facts.count != 0 &&
                   node->baseline.facts.count == learned_features(node) &&
                   node->baseline.facts.extraction == whir_params_extraction(&node->bundle.params);
     if (node->learn.wanted != 0) { /* what was gathered is of other features, perhaps */
-        tell(node, WHIR_EVENT_KIND_BASELINE_FAILED, WHIR_ERR_STATE, node->now_ms);
+        whir_node_learning_failed(node, WHIR_ERR_STATE);
     }
 }
 
@@ -43,6 +48,7 @@ int whir_node_commission(whir_node_t *node, const whir_command_t *command)
     whir_novelty_begin(&node->learn, node->learn_words, learned_features(node),
                        (uint32_t)((uint64_t)seconds * params->rate_hz / params->hop_samples));
     memcpy(node->learn_action, command->id, sizeof node->learn_action);
+    whir_node_mounting_begin(node);
     return 0;
 }
 

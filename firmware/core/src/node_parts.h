@@ -50,6 +50,12 @@ whir_service_t whir_node_service(const whir_node_t *node);
 void whir_node_restart_ask(whir_node_t *node, int forget_settings, uint64_t now_ms);
 void whir_node_restart_step(whir_node_t *node, uint64_t now_ms);
 
+void whir_node_learning_failed(whir_node_t *node, int code);
+
+/* node_mounting.c: while the machine is learned gravity has to point where the installer said; else that has failed. */
+void whir_node_mounting_begin(whir_node_t *node);
+void whir_node_mounting_push(whir_node_t *node, const int16_t *sample);
+
 /* node_power.c */
 void whir_node_power_step(whir_node_t *node, uint64_t now_ms);
 int whir_node_listens(const whir_node_t *node);

@@ -16,8 +16,17 @@ static const struct setting {
     uint32_t max;
     int link;
 } SETTINGS[] = {
-    LINK(wifi_ssid),          LINK(wifi_password),  LINK(broker),        LINK(ntp),        TEXT(axes),
-    NUMBER(range_mg, 400000), NUMBER(address, 127), NUMBER(rpm, 100000), NUMBER(power, 2), NUMBER(every_s, 86400),
+    LINK(wifi_ssid),
+    LINK(wifi_password),
+    LINK(broker),
+    LINK(ntp),
+    TEXT(axes),
+    TEXT(up),
+    NUMBER(range_mg, 400000),
+    NUMBER(address, 127),
+    NUMBER(rpm, 100000),
+    NUMBER(power, 2),
+    NUMBER(every_s, 86400),
 };
 
 #define COUNT (sizeof SETTINGS / sizeof SETTINGS[0])
@@ -42,6 +51,13 @@ int whir_settings_is_link(const char *key)
     const struct setting *setting = setting_named(key);
 
     return setting != NULL && setting->link;
+}
+
+int8_t whir_settings_axis(const char *text)
+{
+    int8_t axis = (int8_t)((text[0] == '+' || text[0] == '-') && text[1] >= 'x' && text[1] <= 'z' ? text[1] - 'x' + 1 : 0);
+
+    return text[0] == '-' ? (int8_t)-axis : axis;
 }
 
 /* Decimal, or hexadecimal behind 0x. */

@@ -27,6 +27,11 @@ int host_settings_set(const char *key, const char *value, char *text, uint32_t *
     return err;
 }
 
+int host_settings_axis(const char *text)
+{
+    return whir_settings_axis(text);
+}
+
 const char *host_settings_key(unsigned index)
 {
     return whir_settings_key(index);

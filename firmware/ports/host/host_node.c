@@ -278,6 +278,7 @@ static void configure(host_node_t *node, const host_node_setup_t *setup, whir_no
     config->crash = setup->crash == NULL ? NULL : keep(node, 6, setup->crash);
     config->layout = layout(setup->capture_slots);
     config->power_mode = setup->power_mode;
+    config->up = setup->up;
     config->every_ms = setup->every_ms;
     config->telemetry_interval_ms = setup->telemetry_interval_ms;
     config->status_interval_ms = setup->status_interval_ms;

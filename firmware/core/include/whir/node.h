@@ -51,6 +51,7 @@ typedef struct whir_node_config {
     whir_trial_t trial;       /* of the link's settings, at boot */
     whir_sensor_info_t sensor;
     whir_machine_t machine;
+    int8_t up;                             /* the machine axis that points up, 1 to 3, negative: down; 0: nobody has said */
     uint8_t profile;                       /* WHIR_PROFILE_… of the decide stage */
     uint8_t power_mode;                    /* WHIR_POWER_MODE_… */
     uint32_t every_ms;                     /* where it rests: from one measurement to the next */

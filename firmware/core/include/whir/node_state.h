@@ -69,6 +69,9 @@ struct whir_node {
     whir_novelty_learn_t learn;
     char learn_action[WHIR_MESSAGE_COMMAND_ID_MAX_BYTES + 1]; /* command behind it */
 
+    int64_t gravity[3]; /* sum of so many samples; wanted 0: not asked */
+    uint32_t gravity_samples, gravity_wanted;
+
     uint64_t signal_samples; /* conditioned samples since boot: the signal's own time */
     whir_verdict_t verdict;  /* the latest */
     uint32_t verdicts;       /* given since boot */

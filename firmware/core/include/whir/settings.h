@@ -13,6 +13,7 @@ typedef struct whir_settings {
     char wifi_ssid[33], wifi_password[65], broker[128];
     char ntp[64];      /* time server, where DHCP names none; empty: a public one */
     char axes[12];     /* mounting, "+x-z+y" (whir_accel_axes) */
+    char up[3];        /* the machine axis that points up, "+z"; checked when the machine is learned, empty: not */
     uint32_t range_mg; /* 0: the smallest */
     uint32_t address;  /* of the sensor on I2C; 0: the board's */
     uint32_t rpm;      /* nominal speed of the machine, 0: not set */
@@ -24,6 +25,8 @@ typedef struct whir_settings {
 const char *whir_settings_key(unsigned index);
 /* 1: of the link, to be tried; 0: any other. */
 int whir_settings_is_link(const char *key);
+/* 1 to 3 for "+x" to "+z", negative for "-x" to "-z"; 0 for anything else. */
+int8_t whir_settings_axis(const char *text);
 /* 0, or WHIR_ERR_ARG: no such key, too long, not a number, too large. Nothing is changed then. */
 int whir_settings_set(whir_settings_t *s, const char *key, const char *value);
 
