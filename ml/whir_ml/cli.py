@@ -138,7 +138,7 @@ def evaluate(
     events: Annotated[Path | None, typer.Option(help="With --replay: CSV date,machine,fault of past repairs.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare float and int8 on held-out recordings; writes evaluation.json and evaluation.html.
+    """Compare float, int8 and emulated RV32 on held-out recordings; writes evaluation.json and evaluation.html.
 
     Example: whir evaluate adi4k
     Example: whir evaluate adi4k --replay plant/recordings-2026 --events events.csv
@@ -153,6 +153,8 @@ def evaluate(
         from whir_ml import evaluate as stage
         from whir_ml.export import export as run
         from whir_ml.train import Trained
+        from whir_node.features import quantize
+        from whir_tools.bench.engine import on_target
 
         trained = Trained.load(chosen, folder)
         shipped = Artifact.load(folder)
@@ -162,6 +164,8 @@ def evaluate(
         if exported.model != shipped.model:
             raise ArtifactError(f"{folder}: model.tflite is of another training: run `whir export {chosen.name}` again")
         figures = stage.evaluate(trained, exported, plain, held_out, progress=progress)
+        inputs = quantize(exported.params, held_out.features)
+        figures["on_target"] = on_target.compared(folder / "model.tflite", inputs, exported.run(held_out.features))
         figures["novelty"] = novelty.of_model(chosen, plain.recordings, held_out.recordings, others)
         if week:
             figures["week"] = alerting.in_service(
@@ -178,6 +182,9 @@ def evaluate(
         low, high = figures[kind]["ci95"]
         accuracy = f"balanced accuracy: windows {window:.3f}, verdicts {verdict:.3f} (95 %: {low:.3f} to {high:.3f})"
         lines.append(f"{chosen.name} {kind:5} {size:>15}, {accuracy}")
+    there = figures["on_target"]
+    differ = there.get("reason") or f"{there['different']} of {there['windows']} windows differ"
+    lines.append(f"on RV32IMC, emulated: {differ}")
     reliability = figures["reliability"]
     lines.append(
         f"temperature {reliability['temperature']:g}: calibration error of verdicts {reliability['before']['ece']:.3f} before, "

@@ -32,7 +32,10 @@ def test_from_config_to_signed_bundle(rig: Path, tmp_path: Path, whir) -> None: 
     figures = json.loads(whir("evaluate", config, *data).stdout)
     assert figures["training"]["seed"] == 5
     assert json.loads((folder / "evaluation.json").read_text()) == figures
-    assert "<svg" in (folder / "evaluation.html").read_text()
+    page = (folder / "evaluation.html").read_text()
+    assert "<svg" in page and "on RV32IMC, emulated" in page
+    there = figures["on_target"]
+    assert "reason" in there or (there["different"], there["windows"]) == (0, figures["int8"]["window"]["count"])
     assert whir("bundle", "new-key", tmp_path / "key.pem").exit_code == 0
     made = whir("bundle", "build", config, "--key", tmp_path / "key.pem", "--version", "2.0.0", "--counter", "4", "--json")
     file = Path(json.loads(made.stdout)["file"])
