@@ -21,11 +21,8 @@ int main(void)
 {
     static whir_nn_t nn;
     whir_model_info_t info;
-    int err = whir_nn_plan(&nn, MODEL, sizeof MODEL, &info); /* checks every offset; says what it needs */
+    int err = whir_nn_load(&nn, MODEL, sizeof MODEL, arena, sizeof arena, &info); /* checks every offset */
 
-    if (err == 0) {
-        err = whir_nn_bind(&nn, arena, sizeof arena);
-    }
     if (err < 0) {
         return -err; /* contracts/errors.toml */
     }

@@ -16,10 +16,19 @@ from whir_node.errors import EngineError, check
 from whir_node.library import ffi, lib
 
 ERRORS_AT_A_FILE_OFFSET = {ErrorCode.NN_SCHEMA}
+# Refusals of one operator's shapes, quantization or options, which TensorFlow Lite Micro may take.
+FORM_ERRORS = {ErrorCode.NN_SHAPE, ErrorCode.NN_QUANT, ErrorCode.NN_OPTION}
+# What the engine does take of an operator where models are known to have more.
+FORMS = {
+    (ErrorCode.NN_OPTION, "MEAN"): "MEAN over neighbouring axes only",
+    (ErrorCode.NN_SHAPE, "ADD"): "ADD of operands of which the shorter is repeated as a whole",
+    (ErrorCode.NN_SHAPE, "MUL"): "MUL of operands of which the shorter is repeated as a whole",
+}
 # What converters put in front of a reshape when they do not know how many inputs come at a time.
 SHAPE_ARITHMETIC = {"SHAPE", "STRIDED_SLICE", "PACK"}
 
 FIXED_BATCH = "convert it for one input at a time: keras.Input(shape, batch_size=1), or a shape of (1, ...)"
+TFLM = "TensorFlow Lite Micro"
 FULL_INT8 = (
     "whir_nn runs int8 throughout: convert with TFLITE_BUILTINS_INT8, a representative_dataset, "
     "and inference_input_type = inference_output_type = tf.int8"
@@ -81,13 +90,21 @@ def refusal(code: int, error_at: int, model: bytes) -> EngineError:
 
 def _hint(code: int, name: str, about: Outline) -> str:
     if about.inputs != 1 or about.outputs != 1:
-        return f"whir_nn takes one input and gives one output; this model has {about.inputs} and {about.outputs}"
-    if (code == ErrorCode.NN_SHAPE and about.batch != 1) or (code == ErrorCode.NN_OP and name in SHAPE_ARITHMETIC):
+        numbers = f"{about.inputs} and {about.outputs}"
+        return f"whir_nn takes one input and gives one output; this model has {numbers}: {TFLM} runs such models"
+    of_the_batch = name in SHAPE_ARITHMETIC and "SHAPE" in about.operators
+    if (code == ErrorCode.NN_SHAPE and about.batch != 1) or (code == ErrorCode.NN_OP and of_the_batch):
         return FIXED_BATCH
     if code == ErrorCode.NN_OP:
         missing = ", ".join(n for n in about.operator_set if not _has(n))
-        return f"whir_nn has no {missing}; run this model with TensorFlow Lite Micro"
-    return FULL_INT8 if code == ErrorCode.NN_TYPE else ""
+        return f"whir_nn has no {missing}; run this model with {TFLM}"
+    if code == ErrorCode.NN_TYPE:
+        return FULL_INT8
+    if code == ErrorCode.SPACE:
+        return f"whir_nn takes at most 128 operators and 65,535 output channels of all layers; {TFLM} takes more"
+    if code in FORM_ERRORS:
+        return f"whir_nn runs {FORMS.get((code, name), f'no {name} of this form')}; {TFLM} is the way out"
+    return ""
 
 
 def _has(name: str) -> bool:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tflite_nets import OPERATORS, RELU, SAME, Net, build_with_engine
+from tflite_nets import OPERATORS, RELU, SAME, Net, both_ways, build_with_engine
 
-from whir_node.engine import Engine
+from whir_node.engine import Engine, TflmEngine
 
 
 def test_the_seam_keeps_its_promises(tmp_path: Path) -> None:
@@ -81,6 +81,42 @@ def test_an_operator_that_may_work_in_place_does(operator: Callable[[Net], int])
         operator(net)
 
     assert tensors_at_a_time(twice) == 1
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        lambda net: net.depthwise(1, (1, 3), padding=SAME),
+        lambda net: net.pool(OPERATORS.AVERAGE_POOL_2D, (1, 3), (1, 1), SAME),
+        lambda net: net.pool(OPERATORS.MAX_POOL_2D, (1, 3), (1, 1), SAME),
+    ],
+)
+def test_a_window_per_channel_follows_its_input_through_the_memory(operator: Callable[[Net], int]) -> None:
+    """So far before it that nothing is overwritten that is still to be read: here one place, rounded up to a word."""
+
+    def twice(net: Net) -> None:
+        operator(net)
+        operator(net)
+
+    assert tensors_at_a_time(twice) == 1
+
+
+def test_a_depthwise_convolution_into_other_channels_has_memory_of_its_own() -> None:
+    assert tensors_at_a_time(lambda net: net.depthwise(2, (1, 3), padding=SAME)) == 3
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 5, 6, 8, 11])
+def test_windows_that_overwrite_their_input_give_tflm_bytes(channels: int) -> None:
+    """One behind the other, for every rest of channels that fills no block."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        net = Net(rng, (1, int(rng.integers(3, 8)), int(rng.integers(3, 12)), channels))
+        for _ in range(3):
+            window = {"kernel": (3, int(rng.integers(1, 6))), "padding": SAME, "dilation": (1, int(rng.integers(1, 3)))}
+            net.depthwise(1, stride=(1, int(rng.integers(1, 3))), **window)
+            net.pool(OPERATORS.AVERAGE_POOL_2D if seed % 2 else OPERATORS.MAX_POOL_2D, (2, 2), (1, 1), SAME)
+        model, inputs = net.build(), rng.integers(-128, 128, (20, int(np.prod(net.shape_of(net.input)))), dtype=np.int8)
+        assert (both_ways(model, inputs) == TflmEngine(model).run(inputs)).all()
 
 
 def test_an_operator_does_not_work_in_place_on_what_is_needed_later() -> None:

@@ -189,6 +189,17 @@ def test_a_constant_that_reaches_beyond_the_file_is_refused() -> None:
     assert refusal(model[:-16]).code == ErrorCode.NN_SCHEMA
 
 
+def test_an_offset_beyond_four_gigabytes_is_refused() -> None:
+    """Its low half is an offset that would do."""
+    net = small()
+    model = net.build(outside=True)
+    stored = bytes(net._buffers[net._tensors[net._operators[0].inputs[1]].buffer].data)
+    offset = model.index(stored)
+    moved = model.replace(offset.to_bytes(8, "little"), (offset + (1 << 32)).to_bytes(8, "little"))
+    assert moved != model
+    assert refusal(moved).code == ErrorCode.NN_SCHEMA
+
+
 def test_a_bias_that_is_not_aligned_is_refused() -> None:
     """As is one in a vector: small cores cannot load it."""
     net = small()

@@ -56,6 +56,10 @@ def test_random_nets_give_tflm_bytes_after_every_layer(seeds: range) -> None:
         check_random_net(seed)
 
 
+def test_a_net_whose_scales_grow_with_every_product_gives_tflm_bytes() -> None:
+    check_random_net(2402)  # two products, then a sum that is clamped to one
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_many_more_random_nets_give_tflm_bytes() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tflite_nets import OPERATORS, ROOT, Net, build_with_engine, pack, schema
+from tflite_nets import OPERATORS, OPTIONS, ROOT, Net, build_with_engine, pack, schema
 
 from whir_contracts.contract import ErrorCode
 from whir_node.engine import Engine, planned
@@ -74,6 +75,12 @@ def test_a_shape_computed_from_the_batch_says_how_to_fix_it() -> None:
     assert "batch_size=1" in refusal(dynamic).hint
 
 
+def test_a_slice_that_is_not_of_the_batch_is_an_operator_as_any_other() -> None:
+    sliced = Net(np.random.default_rng(1), (1, 8))
+    sliced.add_operator(OPERATORS.STRIDED_SLICE, [sliced.input], sliced.activation((1, 4)))
+    assert "no STRIDED_SLICE" in refusal(sliced).hint
+
+
 @pytest.mark.parametrize("batch", [-1, 2])
 def test_an_open_or_larger_batch_says_how_to_fix_it(batch: int) -> None:
     dynamic = net()
@@ -112,3 +119,50 @@ def test_a_config_header_compiles_in_these_operators_and_no_others(tmp_path: Pat
     assert subprocess.run([program, models[0]], check=False).returncode == 0
     done = subprocess.run([program, models[1]], capture_output=True, text=True, check=False)
     assert (done.returncode, f"error {int(ErrorCode.NN_OP)} at 2" in done.stderr) == (1, True)
+
+
+def mean_over_axes_with_others_between() -> Net:
+    apart = Net(np.random.default_rng(1), (1, 3, 4, 2))
+    apart.mean([1, 3], keep_dims=True)
+    return apart
+
+
+def sum_repeated_along_an_inner_axis() -> Net:
+    spatial = Net(np.random.default_rng(1), (1, 3, 4, 2))
+    spatial.add(spatial.constant(np.zeros((1, 3, 4, 1), np.int8), [0.1]))
+    return spatial
+
+
+def softmax_of_another_output_scale() -> Net:
+    steep = Net(np.random.default_rng(1), (1, 4))
+    steep.add_operator(
+        OPERATORS.SOFTMAX,
+        [steep.last],
+        steep.activation((1, 4), 1 / 128, -128),
+        OPTIONS.SoftmaxOptions,
+        schema.SoftmaxOptionsT(),
+    )
+    return steep
+
+
+def too_many_operators() -> Net:
+    long = Net(np.random.default_rng(1), (1, 4))
+    for _ in range(129):
+        long.unary(OPERATORS.RELU)
+    return long
+
+
+@pytest.mark.parametrize(
+    ("make", "place", "hint"),
+    [
+        (mean_over_axes_with_others_between, "operator 0, MEAN", "neighbouring axes only"),
+        (sum_repeated_along_an_inner_axis, "operator 0, ADD", "the shorter is repeated as a whole"),
+        (softmax_of_another_output_scale, "operator 0, SOFTMAX", "no SOFTMAX of this form"),
+        (too_many_operators, "operator 129", "at most 128 operators"),
+    ],
+)
+def test_an_operator_in_another_form_names_its_place_and_the_way_out(make: Callable[[], Net], place: str, hint: str) -> None:
+    error = refusal(make())
+    assert error.place == place
+    assert hint in error.hint
+    assert "TensorFlow Lite Micro" in error.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,3 +42,14 @@ def test_core_and_drivers_compile_without_a_warning(target: str, tmp_path: Path)
     assert len(objects) == len(SOURCES)
     if target == "rv32imc":
         check_needs(objects)
+
+
+def test_the_core_has_no_floating_point_type() -> None:
+    """Nor a constant of one: not even what a compiler would fold."""
+    comment = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+    floating = re.compile(r"\b(float|double|_Float\d+|_Complex)\b|\b\d+\.\d|\b\d+[eE][-+]?\d+\b")
+    found = []
+    for path in sorted((FIRMWARE / "core").rglob("*.[ch]")):
+        code = re.sub(r'"(\\.|[^"\\\n])*"', "", comment.sub("", path.read_text()))
+        found += [f"{path.name}: {match.group()}" for match in floating.finditer(code)]
+    assert found == []

@@ -373,6 +373,7 @@ class Net:
             scale *= float(np.exp2(self.rng.uniform(-8, 8)))
         scale = max(scale, 2**-28)  # TFLM refuses bounds of activations beyond 32 bits
         if activation == RELU_N1_TO_1:
-            return inputs, self.activation(out, min(scale, 1 / 40))
+            applicable = input_scale * max(scales) * 2.0**-30  # a larger factor cannot be applied, by TFLM either
+            return inputs, self.activation(out, max(min(scale, 1 / 40), applicable))
         zero_point = None if activation == NO_ACTIVATION or self._extreme() else int(self.rng.integers(-128, -90))
         return inputs, self.activation(out, scale, zero_point)

@@ -26,10 +26,15 @@ bool whir_nn_bounds_apart(const whir_nn_layer_t *layer, uint32_t in_bytes, uint3
     return layer->input + in_bytes <= layer->output || layer->output + out_bytes <= layer->input;
 }
 
-bool whir_nn_bounds_layer(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer, uint32_t in_bytes, uint32_t out_bytes)
+bool whir_nn_bounds_both(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer, uint32_t in_bytes, uint32_t out_bytes)
 {
     return whir_nn_bounds_inside(layer->input, in_bytes, bounds->tensor_bytes) &&
-           whir_nn_bounds_inside(layer->output, out_bytes, bounds->tensor_bytes) &&
+           whir_nn_bounds_inside(layer->output, out_bytes, bounds->tensor_bytes);
+}
+
+bool whir_nn_bounds_layer(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer, uint32_t in_bytes, uint32_t out_bytes)
+{
+    return whir_nn_bounds_both(bounds, layer, in_bytes, out_bytes) &&
            (layer->input == layer->output || whir_nn_bounds_apart(layer, in_bytes, out_bytes));
 }
 

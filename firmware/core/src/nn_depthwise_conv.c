@@ -106,6 +106,8 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     const whir_nn_conv_t *conv = &layer->as.conv;
     const whir_nn_window_t *win = &conv->window;
     uint32_t multiplier = win->out_c / win->in_c;
+    bool apart = whir_nn_bounds_apart(layer, (uint32_t)win->in_h * win->in_w * win->in_c,
+                                      (uint32_t)win->out_h * win->out_w * win->out_c);
     block_t block;
 
     block.layer = layer;
@@ -116,7 +118,11 @@ static void run(const whir_nn_t *nn, const whir_nn_layer_t *layer)
         int8_t *out = (int8_t *)(nn->arena + layer->output);
 
         if (c + block.count > win->out_c) {
-            c = win->out_c - block.count; /* the last block begins in the one before */
+            if (apart) {
+                c = win->out_c - block.count; /* the last block begins in the one before */
+            } else {
+                block.count = 1; /* whose input is used up */
+            }
         }
         block.w = (const int8_t *)(nn->model + conv->weights.data) + c;
         for (uint32_t r = 0; r < block.count; r++) {
@@ -147,5 +153,5 @@ bool whir_nn_check_depthwise_conv(const whir_nn_bounds_t *bounds, const whir_nn_
     return whir_nn_conv_check(bounds, layer, 1);
 }
 
-const whir_nn_reading_t whir_nn_reading_depthwise_conv = {4, OPTIONS, 1, read};
+const whir_nn_reading_t whir_nn_reading_depthwise_conv = {4, OPTIONS, 1 | WHIR_NN_SLIDES, read};
 const whir_nn_op_t whir_nn_op_depthwise_conv = {WHIR_NN_LAYER_BYTES(conv), RUN, FILL};

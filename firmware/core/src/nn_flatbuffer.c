@@ -66,8 +66,7 @@ whir_fb_table_t whir_fb_root(whir_fb_t *fb, uint32_t identifier)
     return follow_table(fb, 0);
 }
 
-/* Where the field is stored, or 0. */
-static uint32_t locate(const whir_fb_t *fb, whir_fb_table_t table, uint32_t field)
+uint32_t whir_fb_locate(const whir_fb_t *fb, whir_fb_table_t table, uint32_t field)
 {
     uint32_t entry = 4 + 2 * field, offset;
     const uint8_t *vtable;
@@ -85,7 +84,7 @@ static uint32_t locate(const whir_fb_t *fb, whir_fb_table_t table, uint32_t fiel
 
 uint8_t whir_fb_get_u8(whir_fb_t *fb, whir_fb_table_t table, uint32_t field)
 {
-    uint32_t at = locate(fb, table, field);
+    uint32_t at = whir_fb_locate(fb, table, field);
 
     if (at >= fb->bytes) {
         whir_fb_fail(fb, at);
@@ -96,14 +95,14 @@ uint8_t whir_fb_get_u8(whir_fb_t *fb, whir_fb_table_t table, uint32_t field)
 
 uint32_t whir_fb_get_u32(whir_fb_t *fb, whir_fb_table_t table, uint32_t field, uint32_t absent)
 {
-    uint32_t at = locate(fb, table, field);
+    uint32_t at = whir_fb_locate(fb, table, field);
 
     return at != 0 ? whir_fb_u32(fb, at) : absent;
 }
 
 whir_fb_table_t whir_fb_get_table(whir_fb_t *fb, whir_fb_table_t table, uint32_t field)
 {
-    uint32_t at = locate(fb, table, field);
+    uint32_t at = whir_fb_locate(fb, table, field);
 
     return at != 0 ? follow_table(fb, at) : 0;
 }
@@ -111,7 +110,7 @@ whir_fb_table_t whir_fb_get_table(whir_fb_t *fb, whir_fb_table_t table, uint32_t
 whir_fb_vector_t whir_fb_get_vector(whir_fb_t *fb, whir_fb_table_t table, uint32_t field, uint32_t element_bytes)
 {
     whir_fb_vector_t vector = {0, 0};
-    uint32_t at = locate(fb, table, field);
+    uint32_t at = whir_fb_locate(fb, table, field);
 
     if (at != 0) {
         at = follow(fb, at);

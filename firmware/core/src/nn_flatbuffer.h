@@ -45,7 +45,10 @@ uint32_t whir_fb_u32(whir_fb_t *fb, uint32_t at);
 /* The root table when the file identifier is `identifier` (4 characters as a little-endian word). */
 whir_fb_table_t whir_fb_root(whir_fb_t *fb, uint32_t identifier);
 
-/* Fields by their number in the schema; an absent byte is 0. */
+/* Where a field is stored, by its number in the schema, or 0. */
+uint32_t whir_fb_locate(const whir_fb_t *fb, whir_fb_table_t table, uint32_t field);
+
+/* Fields; an absent byte is 0. */
 uint8_t whir_fb_get_u8(whir_fb_t *fb, whir_fb_table_t table, uint32_t field);
 uint32_t whir_fb_get_u32(whir_fb_t *fb, whir_fb_table_t table, uint32_t field, uint32_t absent);
 whir_fb_table_t whir_fb_get_table(whir_fb_t *fb, whir_fb_table_t table, uint32_t field);

@@ -111,6 +111,9 @@ typedef struct whir_nn_layer {
 
 #define WHIR_NN_IN_MODEL 0x80000000u
 
+/* A window over the input, with as.window: place by place or channel by channel, and what a place has read is needed no more
+ * by those behind it. The output may follow it through the input's memory. */
+#define WHIR_NN_SLIDES 0x20u
 /* The output may take the memory of an input as long as it, when nobody needs that input any more. */
 #define WHIR_NN_IN_PLACE 0x40u
 /* All inputs are alike, and each gives a layer of its own. */

@@ -4,6 +4,7 @@
 #include "nn_planned.h"
 
 #define UNPLACED UINT32_MAX
+#define SAME_PLACE UINT16_MAX
 
 /* What is left out of its caller for flash: 80 bytes less at -Os on RV32. */
 #ifdef __GNUC__
@@ -17,9 +18,10 @@ typedef struct value {
     uint32_t bytes;
     uint32_t at;     /* offset behind nn->arena */
     uint16_t tensor; /* index in the model */
-    uint16_t root;   /* the value whose memory this one shares (itself, unless it is only another shape of the root) */
-    uint16_t over;   /* the root whose memory this one may take over (itself: none) */
-    uint16_t last;   /* value of the last operator that uses the memory; set on roots */
+    uint16_t gap;    /* how far before the root that it may take over it must begin, or SAME_PLACE */
+    uint8_t root;    /* the value whose memory this one shares (itself, unless it is only another shape of the root) */
+    uint8_t over;    /* the root whose memory this one may take over (itself: none) */
+    uint8_t last;    /* value of the last operator that uses the memory; set on roots */
 } value_t;
 
 typedef struct plan {
@@ -82,7 +84,7 @@ static int connect(plan_t *plan, const whir_nn_reading_t *op, uint32_t k, uint32
 
     if (value >= 0) {
         *place = plan->values[value].root;
-        plan->values[*place].last = (uint16_t)plan->count;
+        plan->values[*place].last = (uint8_t)plan->count;
     } else if ((*place & WHIR_NN_IN_MODEL) == 0 || (op->inputs & (2u | WHIR_NN_EACH_INPUT)) == 0) {
         whir_fb_fail(&reader->fb, reader->inputs.at + 4 * k);
         return WHIR_ERR_NN_SCHEMA; /* used before anything gives it, or a constant where none makes sense */
@@ -130,7 +132,7 @@ static int add_value(plan_t *plan)
     value->bytes = tensor->elements;
     value->at = UNPLACED;
     value->tensor = (uint16_t)plan->latest_index;
-    value->root = value->over = value->last = (uint16_t)plan->count;
+    value->root = value->over = value->last = (uint8_t)plan->count;
     plan->count++;
     return 0;
 }
@@ -141,19 +143,31 @@ static void share(plan_t *plan, const whir_nn_reading_t *op, const whir_nn_layer
     value_t *value = &plan->values[plan->count - 1];
     uint32_t over = layer->input;
 
+    value->gap = SAME_PLACE;
     if (whir_nn_ops[layer->op]->run == NULL) {
-        value->root = (uint16_t)over;
+        value->root = (uint8_t)over;
+    } else if ((op->inputs & WHIR_NN_SLIDES) != 0) {
+        const whir_nn_window_t *win = &layer->as.window;
+        uint32_t gap = ((uint32_t)win->pad_h * win->in_w + win->pad_w) * win->in_c; /* from what is written to what is read */
+
+        if (win->in_c == win->out_c && gap < SAME_PLACE) {
+            value->over = (uint8_t)over;
+            value->gap = (uint16_t)gap;
+        }
     } else if ((op->inputs & WHIR_NN_IN_PLACE) != 0) {
         if ((op->inputs & 2u) != 0 && ((over & WHIR_NN_IN_MODEL) != 0 || plan->values[over].bytes != value->bytes)) {
             over = layer->as.pair.second;
         }
         if ((over & WHIR_NN_IN_MODEL) == 0) {
-            value->over = (uint16_t)over;
+            value->over = (uint8_t)over;
         }
     }
 }
 
-/* The lowest offset at which `value` overlaps nothing placed that is in use at the same time. */
+/*
+ * The lowest offset at which `value` overlaps nothing placed that is in use at the same time, but for what it follows through
+ * the memory, or what follows it: that one begins at a fixed distance.
+ */
 static uint32_t lowest_offset(const plan_t *plan, const value_t *value)
 {
     uint32_t first = (uint32_t)(value - plan->values);
@@ -161,11 +175,20 @@ static uint32_t lowest_offset(const plan_t *plan, const value_t *value)
 
     for (uint32_t i = 0; i < plan->count; i++) {
         const value_t *other = &plan->values[i];
-        uint32_t other_end = other->at + other->bytes;
+        uint32_t end = other->at + other->bytes;
 
-        if (other->at != UNPLACED && i <= value->last && other->last >= first && at < other_end &&
-            other->at < at + value->bytes) {
-            at = (other_end + 3) & ~3u;
+        if (other->at != UNPLACED && i <= value->last && other->last >= first && at < end && other->at < at + value->bytes) {
+            uint32_t sliding = UNPLACED;
+
+            if (other->over == first) {
+                sliding = other->at + other->gap;
+            } else if (value->over == i) {
+                sliding = other->at - value->gap; /* a large number when there is no room before it */
+            }
+            if (at == sliding) {
+                continue;
+            }
+            at = at < sliding && sliding < end ? sliding : (end + 3) & ~3u;
             i = UINT32_MAX; /* look again from there */
         }
     }
@@ -177,9 +200,13 @@ static void take_over(plan_t *plan)
 {
     for (uint32_t i = 0; i < plan->count; i++) {
         value_t *value = &plan->values[i];
-        uint16_t root = plan->values[value->over].root;
+        uint8_t root = plan->values[value->over].root;
 
-        if (value->over != i && plan->values[root].last == i && plan->values[root].bytes == value->bytes) {
+        if (plan->values[root].last != i) {
+            value->over = (uint8_t)i;
+        } else if (value->gap != SAME_PLACE) {
+            value->over = root;
+        } else {
             plan->values[root].last = value->last;
             value->root = root;
         }
@@ -187,7 +214,8 @@ static void take_over(plan_t *plan)
     }
 }
 
-/* Lays the values over each other, the largest first, and returns the bytes needed. */
+/* Lays the values over each other, the largest first, and returns the bytes needed. Of equal ones, what follows another through
+ * its memory is laid before that. */
 static uint32_t lay_out(plan_t *plan)
 {
     uint32_t end = 0;
@@ -199,7 +227,8 @@ static uint32_t lay_out(plan_t *plan)
         for (uint32_t i = 0; i < plan->count; i++) {
             value_t *value = &plan->values[i];
 
-            if (value->root == i && value->at == UNPLACED && (largest == NULL || value->bytes > largest->bytes)) {
+            if (value->root == i && value->at == UNPLACED &&
+                (largest == NULL || value->bytes + (value->over != i) > largest->bytes)) {
                 largest = value;
             }
         }
@@ -318,7 +347,7 @@ static APART int walk(plan_t *plan)
     planned->output_bytes = values[value].bytes;
     planned->channels = (uint16_t)reader->channels;
     value = values[value].root;
-    values[value].last = (uint16_t)plan->count;
+    values[value].last = (uint8_t)plan->count;
     planned->tensor_bytes = lay_out(plan);
     planned->input_at = values[0].at;
     planned->output_at = values[value].at;

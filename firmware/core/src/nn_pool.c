@@ -119,7 +119,7 @@ static void run_max(const whir_nn_t *nn, const whir_nn_layer_t *layer)
     run(nn, layer, largest);
 }
 
-const whir_nn_reading_t whir_nn_reading_average_pool = {1, OPTIONS, 1, read};
-const whir_nn_reading_t whir_nn_reading_max_pool = {17, OPTIONS, 1, read};
+const whir_nn_reading_t whir_nn_reading_average_pool = {1, OPTIONS, 1 | WHIR_NN_SLIDES, read};
+const whir_nn_reading_t whir_nn_reading_max_pool = {17, OPTIONS, 1 | WHIR_NN_SLIDES, read};
 const whir_nn_op_t whir_nn_op_average_pool = {WHIR_NN_LAYER_BYTES(window), run_average, NULL};
 const whir_nn_op_t whir_nn_op_max_pool = {WHIR_NN_LAYER_BYTES(window), run_max, NULL};

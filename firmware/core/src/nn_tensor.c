@@ -57,12 +57,13 @@ static whir_fb_vector_t read_buffer(whir_nn_reader_t *reader, uint32_t index)
     whir_fb_t *fb = &reader->fb;
     whir_fb_table_t buffer = whir_fb_element(fb, reader->buffers, index);
     whir_fb_vector_t data = whir_fb_get_vector(fb, buffer, BUFFER_DATA, 1);
-    uint32_t offset = whir_fb_get_u32(fb, buffer, BUFFER_OFFSET, 0); /* low half of a 64-bit field */
+    uint32_t at = whir_fb_locate(fb, buffer, BUFFER_OFFSET); /* of 64 bits, as the size */
+    uint32_t offset = at != 0 ? whir_fb_u32(fb, at) : 0;
 
     if (offset > 1) {
         data.at = offset;
         data.count = whir_fb_get_u32(fb, buffer, BUFFER_SIZE, 0);
-        if (offset > fb->bytes || data.count > fb->bytes - offset) {
+        if (whir_fb_u32(fb, at + 4) != 0 || offset > fb->bytes || data.count > fb->bytes - offset) {
             whir_fb_fail(fb, buffer);
         }
     }

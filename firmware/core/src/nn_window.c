@@ -56,8 +56,9 @@ static bool axis_is_valid(uint32_t in, uint32_t out, uint32_t kernel, uint32_t s
 
 bool whir_nn_window_check(const whir_nn_bounds_t *bounds, const whir_nn_layer_t *layer, const whir_nn_window_t *window)
 {
-    return whir_nn_bounds_layer(bounds, layer, whir_nn_bounds_product(window->in_h, window->in_w, window->in_c),
-                                whir_nn_bounds_product(window->out_h, window->out_w, window->out_c)) &&
+    /* they may overlap: see WHIR_NN_SLIDES */
+    return whir_nn_bounds_both(bounds, layer, whir_nn_bounds_product(window->in_h, window->in_w, window->in_c),
+                               whir_nn_bounds_product(window->out_h, window->out_w, window->out_c)) &&
            axis_is_valid(window->in_h, window->out_h, window->k_h, window->stride_h, window->dilation_h, window->pad_h) &&
            axis_is_valid(window->in_w, window->out_w, window->k_w, window->stride_w, window->dilation_w, window->pad_w);
 }
