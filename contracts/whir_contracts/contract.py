@@ -86,7 +86,7 @@ ERROR_TEXT: Final[dict[str, str]] = {
     "bundle_sensor": "the node's sensor hears less than the bundle needs",
     "bundle_golden": "a golden vector gave another byte on this node",
     "bundle_kernels": "not proven for this node's inference engine",
-    "nn_schema": "not a TFLite FlatBuffer, or an offset or length points outside it",
+    "nn_schema": "not a TFLite FlatBuffer with one input and one output, or an offset or length points outside it",
     "nn_op": "an operator that this build does not have; TensorFlow Lite Micro is the way out",
     "nn_type": "a tensor type other than int8 (int32 for biases and shapes)",
     "nn_shape": "tensor shapes that do not fit together, or a dynamic dimension",

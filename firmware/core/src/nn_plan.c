@@ -1,10 +1,8 @@
 #include <string.h>
 
 #include "nn_layer.h"
+#include "nn_places.h"
 #include "nn_planned.h"
-
-#define UNPLACED UINT32_MAX
-#define SAME_PLACE UINT16_MAX
 
 /* What is left out of its caller for flash: 80 bytes less at -Os on RV32. */
 #ifdef __GNUC__
@@ -13,23 +11,12 @@
 #define APART
 #endif
 
-/* A tensor that lives in the arena: the model's input (0), or the output of operator i (i + 1). */
-typedef struct value {
-    uint32_t bytes;
-    uint32_t at;     /* offset behind nn->arena */
-    uint16_t tensor; /* index in the model */
-    uint16_t gap;    /* how far before the root that it may take over it must begin, or SAME_PLACE */
-    uint8_t root;    /* the value whose memory this one shares (itself, unless it is only another shape of the root) */
-    uint8_t over;    /* the root whose memory this one may take over (itself: none) */
-    uint8_t last;    /* value of the last operator that uses the memory; set on roots */
-} value_t;
-
 typedef struct plan {
     whir_nn_reader_t reader;
     uint32_t count;
     whir_nn_tensor_t latest; /* the operator's output under way: mostly the next one's input */
     int32_t latest_index;
-    value_t *values; /* one more than operators */
+    whir_nn_value_t *values; /* one more than operators */
     whir_nn_planned_t *planned;
     uint8_t *records;
     uint32_t room;
@@ -124,14 +111,14 @@ static int read_layer(plan_t *plan, whir_nn_layer_t *layer, const whir_nn_readin
 static int add_value(plan_t *plan)
 {
     const whir_nn_tensor_t *tensor = &plan->latest;
-    value_t *value = &plan->values[plan->count];
+    whir_nn_value_t *value = &plan->values[plan->count];
 
     if (tensor->data != 0 || (plan->count == 0 && (tensor->rank == 0 || tensor->dims[0] != 1))) {
         return WHIR_ERR_NN_SHAPE; /* a constant, or more than one input at a time */
     }
     value->bytes = tensor->elements;
-    value->at = UNPLACED;
     value->tensor = (uint16_t)plan->latest_index;
+    value->gap = WHIR_NN_SAME_PLACE;
     value->root = value->over = value->last = (uint8_t)plan->count;
     plan->count++;
     return 0;
@@ -140,17 +127,16 @@ static int add_value(plan_t *plan)
 /* Whose memory the value just added shares, or may. */
 static void share(plan_t *plan, const whir_nn_reading_t *op, const whir_nn_layer_t *layer)
 {
-    value_t *value = &plan->values[plan->count - 1];
+    whir_nn_value_t *value = &plan->values[plan->count - 1];
     uint32_t over = layer->input;
 
-    value->gap = SAME_PLACE;
     if (whir_nn_ops[layer->op]->run == NULL) {
         value->root = (uint8_t)over;
     } else if ((op->inputs & WHIR_NN_SLIDES) != 0) {
         const whir_nn_window_t *win = &layer->as.window;
         uint32_t gap = ((uint32_t)win->pad_h * win->in_w + win->pad_w) * win->in_c; /* from what is written to what is read */
 
-        if (win->in_c == win->out_c && gap < SAME_PLACE) {
+        if (win->in_c == win->out_c && gap < WHIR_NN_SAME_PLACE) {
             value->over = (uint8_t)over;
             value->gap = (uint16_t)gap;
         }
@@ -162,88 +148,6 @@ static void share(plan_t *plan, const whir_nn_reading_t *op, const whir_nn_layer
             value->over = (uint8_t)over;
         }
     }
-}
-
-/*
- * The lowest offset at which `value` overlaps nothing placed that is in use at the same time, but for what it follows through
- * the memory, or what follows it: that one begins at a fixed distance.
- */
-static uint32_t lowest_offset(const plan_t *plan, const value_t *value)
-{
-    uint32_t first = (uint32_t)(value - plan->values);
-    uint32_t at = 0;
-
-    for (uint32_t i = 0; i < plan->count; i++) {
-        const value_t *other = &plan->values[i];
-        uint32_t end = other->at + other->bytes;
-
-        if (other->at != UNPLACED && i <= value->last && other->last >= first && at < end && other->at < at + value->bytes) {
-            uint32_t sliding = UNPLACED;
-
-            if (other->over == first) {
-                sliding = other->at + other->gap;
-            } else if (value->over == i) {
-                sliding = other->at - value->gap; /* a large number when there is no room before it */
-            }
-            if (at == sliding) {
-                continue;
-            }
-            at = at < sliding && sliding < end ? sliding : (end + 3) & ~3u;
-            i = UINT32_MAX; /* look again from there */
-        }
-    }
-    return at;
-}
-
-/* Gives every value its root for good: where an operator works in place and nobody needs its input later, they share one. */
-static void take_over(plan_t *plan)
-{
-    for (uint32_t i = 0; i < plan->count; i++) {
-        value_t *value = &plan->values[i];
-        uint8_t root = plan->values[value->over].root;
-
-        if (plan->values[root].last != i) {
-            value->over = (uint8_t)i;
-        } else if (value->gap != SAME_PLACE) {
-            value->over = root;
-        } else {
-            plan->values[root].last = value->last;
-            value->root = root;
-        }
-        value->root = plan->values[value->root].root;
-    }
-}
-
-/* Lays the values over each other, the largest first, and returns the bytes needed. Of equal ones, what follows another through
- * its memory is laid before that. */
-static uint32_t lay_out(plan_t *plan)
-{
-    uint32_t end = 0;
-
-    take_over(plan);
-    for (;;) {
-        value_t *largest = NULL;
-
-        for (uint32_t i = 0; i < plan->count; i++) {
-            value_t *value = &plan->values[i];
-
-            if (value->root == i && value->at == UNPLACED &&
-                (largest == NULL || value->bytes + (value->over != i) > largest->bytes)) {
-                largest = value;
-            }
-        }
-        if (largest == NULL) {
-            break;
-        }
-        largest->at = lowest_offset(plan, largest);
-        if (largest->at + largest->bytes > end) {
-            end = largest->at + largest->bytes;
-        }
-    }
-    for (uint32_t i = 0; i < plan->count; i++) {
-        plan->values[i].at = plan->values[plan->values[i].root].at;
-    }
-    return (end + 3) & ~3u;
 }
 
 /* The record just read goes behind the others, as far as there is room. */
@@ -318,7 +222,7 @@ static APART int walk(plan_t *plan)
 {
     whir_nn_reader_t *reader = &plan->reader;
     whir_nn_planned_t *planned = plan->planned;
-    value_t values[reader->operators.count + 1]; /* no longer than the model needs */
+    whir_nn_value_t values[reader->operators.count + 1]; /* no longer than the model needs */
     int err, value;
 
     plan->values = values;
@@ -348,7 +252,7 @@ static APART int walk(plan_t *plan)
     planned->channels = (uint16_t)reader->channels;
     value = values[value].root;
     values[value].last = (uint8_t)plan->count;
-    planned->tensor_bytes = lay_out(plan);
+    planned->tensor_bytes = whir_nn_place_values(values, plan->count);
     planned->input_at = values[0].at;
     planned->output_at = values[value].at;
     if (planned->records_bytes <= plan->room) {

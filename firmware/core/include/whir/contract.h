@@ -30,7 +30,7 @@
 #define WHIR_ERR_BUNDLE_SENSOR (-28) /* the node's sensor hears less than the bundle needs */
 #define WHIR_ERR_BUNDLE_GOLDEN (-29) /* a golden vector gave another byte on this node */
 #define WHIR_ERR_BUNDLE_KERNELS (-30) /* not proven for this node's inference engine */
-#define WHIR_ERR_NN_SCHEMA (-40) /* not a TFLite FlatBuffer, or an offset or length points outside it */
+#define WHIR_ERR_NN_SCHEMA (-40) /* not a TFLite FlatBuffer with one input and one output, or an offset or length points outside it */
 #define WHIR_ERR_NN_OP (-41) /* an operator that this build does not have; TensorFlow Lite Micro is the way out */
 #define WHIR_ERR_NN_TYPE (-42) /* a tensor type other than int8 (int32 for biases and shapes) */
 #define WHIR_ERR_NN_SHAPE (-43) /* tensor shapes that do not fit together, or a dynamic dimension */
