@@ -19,7 +19,7 @@ ERRORS_AT_A_FILE_OFFSET = {ErrorCode.NN_SCHEMA}
 # Refusals of one operator's shapes, quantization or options, which TensorFlow Lite Micro may take.
 FORM_ERRORS = {ErrorCode.NN_SHAPE, ErrorCode.NN_QUANT, ErrorCode.NN_OPTION}
 # What the engine does take of an operator where models are known to have more.
-FORMS = {
+FORMS: dict[tuple[int, str], str] = {
     (ErrorCode.NN_OPTION, "MEAN"): "MEAN over neighbouring axes only",
     (ErrorCode.NN_SHAPE, "ADD"): "ADD of operands of which the shorter is repeated as a whole",
     (ErrorCode.NN_SHAPE, "MUL"): "MUL of operands of which the shorter is repeated as a whole",
@@ -101,7 +101,7 @@ def _hint(code: int, name: str, about: Outline) -> str:
     if code == ErrorCode.NN_TYPE:
         return FULL_INT8
     if code == ErrorCode.SPACE:
-        return f"whir_nn takes at most 128 operators and 65,535 output channels of all layers; {TFLM} takes more"
+        return f"whir_nn takes at most 128 operators, with 65,535 output channels; {TFLM} takes more"
     if code in FORM_ERRORS:
         return f"whir_nn runs {FORMS.get((code, name), f'no {name} of this form')}; {TFLM} is the way out"
     return ""
