@@ -24,20 +24,9 @@ def test_keys_are_listed_and_those_of_the_link_are_tried() -> None:
     keys = []
     while (key := lib.host_settings_key(len(keys))) != ffi.NULL:
         keys.append(ffi.string(key).decode())
-    assert keys == [
-        "wifi_ssid",
-        "wifi_password",
-        "broker",
-        "ntp",
-        "axes",
-        "up",
-        "range_mg",
-        "address",
-        "rpm",
-        "power",
-        "every_s",
-    ]
-    assert [key for key in keys if lib.host_settings_is_link(key.encode())] == keys[:4]
+    link = ["wifi_ssid", "wifi_password", "broker", "ntp", "wifi_user", "ip", "gateway", "dns"]
+    assert keys == [*link, "axes", "up", "range_mg", "address", "rpm", "power", "every_s"]
+    assert [key for key in keys if lib.host_settings_is_link(key.encode())] == link
     assert not lib.host_settings_is_link(b"colour")
 
 
@@ -177,3 +166,22 @@ def test_a_cut_at_any_operation_of_keeping_leaves_the_old_ones_or_the_new_ones(b
     assert board.boot()[1:] == (OLD if cut == 1 else TAKEN)
     assert board.boot()[1:] == (OLD if cut == 1 else TAKEN)
     assert not board.sets[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "mask"),
+    [("10.0.0.5/24", 0x0A000005, 0xFFFFFF00), ("192.168.1.1", 0xC0A80101, 0), ("255.255.255.255/1", 0xFFFFFFFF, 0x80000000)],
+)
+def test_an_address_is_read(text: str, address: int, mask: int) -> None:
+    got = ffi.new("uint32_t[2]")
+    assert lib.host_ip4_read(text.encode(), got, got + 1) == 0
+    assert (got[0], got[1]) == (address, mask)
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0", "10.0.0.256", "10.0.0.5/0", "10.0.0.5/32", "10.0.0.5/", "1.2.3.4.5", "a.b.c.d", "10..0.1", "0010.0.0.1"]
+)
+def test_what_is_no_address_is_refused_when_it_is_set(text: str) -> None:
+    room, number = ffi.new("char[33]"), ffi.new("uint32_t *")
+    assert lib.host_settings_set(b"ip", text.encode(), room, number) == ErrorCode.ARG
+    assert lib.host_settings_set(b"ip", b"", room, number) == 0, "back to DHCP"

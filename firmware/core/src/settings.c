@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "whir/contract.h"
+#include "whir/ip4.h"
 
+#define IP4 2
 #define TEXT(field) {#field, offsetof(whir_settings_t, field), sizeof((whir_settings_t *)0)->field - 1, 0, 0}
 #define LINK(field) {#field, offsetof(whir_settings_t, field), sizeof((whir_settings_t *)0)->field - 1, 0, 1}
+#define LINK_IP4(field) {#field, offsetof(whir_settings_t, field), sizeof((whir_settings_t *)0)->field - 1, 0, IP4}
 #define NUMBER(field, max) {#field, offsetof(whir_settings_t, field), 0, max, 0}
 
 static const struct setting {
@@ -14,12 +17,16 @@ static const struct setting {
     size_t at;
     size_t text_max; /* 0: a number */
     uint32_t max;
-    int link;
+    int link; /* or IP4: of the link, and an address */
 } SETTINGS[] = {
     LINK(wifi_ssid),
     LINK(wifi_password),
     LINK(broker),
     LINK(ntp),
+    LINK(wifi_user),
+    LINK_IP4(ip),
+    LINK_IP4(gateway),
+    LINK_IP4(dns),
     TEXT(axes),
     TEXT(up),
     NUMBER(range_mg, 400000),
@@ -50,7 +57,7 @@ int whir_settings_is_link(const char *key)
 {
     const struct setting *setting = setting_named(key);
 
-    return setting != NULL && setting->link;
+    return setting != NULL && setting->link != 0;
 }
 
 int8_t whir_settings_axis(const char *text)
@@ -86,7 +93,7 @@ static int read_number(const char *text, uint32_t max, uint32_t *out)
 int whir_settings_set(whir_settings_t *s, const char *key, const char *value)
 {
     const struct setting *setting = setting_named(key);
-    uint32_t number;
+    uint32_t number, mask;
 
     if (setting == NULL) {
         return WHIR_ERR_ARG;
@@ -98,7 +105,8 @@ int whir_settings_set(whir_settings_t *s, const char *key, const char *value)
         memcpy((char *)s + setting->at, &number, sizeof number);
         return 0;
     }
-    if (strlen(value) > setting->text_max) {
+    if (strlen(value) > setting->text_max ||
+        (setting->link == IP4 && value[0] != 0 && whir_ip4_read(value, &number, &mask) < 0)) {
         return WHIR_ERR_ARG;
     }
     memset((char *)s + setting->at, 0, setting->text_max + 1);

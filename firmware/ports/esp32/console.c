@@ -62,7 +62,7 @@ int whir_esp32_console_start(void)
         {.command = "csr", .help = "a certificate request for the board's own key", .func = on_question},
         {.command = "who", .help = "the MAC", .func = on_question},
         {.command = "set",
-         .help = "wifi_ssid|wifi_password|broker|ntp|axes|up|range_mg|address|rpm|power|every_s VALUE",
+         .help = "wifi_ssid|wifi_password|broker|ntp|wifi_user|ip|gateway|dns|axes|up|range_mg|address|rpm|power|every_s VALUE",
          .func = on_set},
         {.command = "factory-reset", .help = "yes: forget the settings, not the identity", .func = on_reset},
         {.command = "reboot", .help = "restart", .func = on_reboot},

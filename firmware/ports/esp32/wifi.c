@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "esp_eap_client.h"
 #include "esp_event.h"
 #include "esp_netif.h"
 #include "esp_netif_sntp.h"
@@ -10,6 +11,7 @@
 #include "esp_wifi.h"
 #include "port.h"
 #include "whir/backoff.h"
+#include "whir/ip4.h"
 
 #define FALLBACK_NTP "pool.ntp.org" /* where DHCP names no server */
 
@@ -58,25 +60,74 @@ static esp_err_t start_clock(const char *server)
     return esp_netif_sntp_init(&config);
 }
 
+/* An address of its own; without one DHCP goes on. */
+static esp_err_t set_address(esp_netif_t *netif, const whir_settings_t *s)
+{
+    esp_netif_ip_info_t info = {0};
+    esp_netif_dns_info_t dns = {0};
+    uint32_t ip, mask, gateway = 0, server = 0, none;
+
+    if (whir_ip4_read(s->ip, &ip, &mask) < 0) {
+        return ESP_OK;
+    }
+    (void)whir_ip4_read(s->gateway, &gateway, &none);
+    (void)whir_ip4_read(s->dns, &server, &none);
+    info.ip.addr = esp_netif_htonl(ip);
+    info.netmask.addr = esp_netif_htonl(mask);
+    info.gw.addr = esp_netif_htonl(gateway);
+    dns.ip.u_addr.ip4.addr = esp_netif_htonl(server != 0 ? server : gateway);
+    (void)esp_netif_dhcpc_stop(netif);
+    return esp_netif_set_ip_info(netif, &info) == ESP_OK ? esp_netif_set_dns_info(netif, ESP_NETIF_DNS_MAIN, &dns) : ESP_FAIL;
+}
+
+/* By name and password, or with the node's certificate. The clock is not set before there is a network. */
+static esp_err_t set_enterprise(const whir_esp32_settings_t *s)
+{
+    const unsigned char *user = (const unsigned char *)s->own.wifi_user;
+    const unsigned char *password = (const unsigned char *)s->own.wifi_password;
+    int user_bytes = (int)strlen(s->own.wifi_user), password_bytes = (int)strlen(s->own.wifi_password);
+
+    if (user_bytes == 0) {
+        return ESP_OK;
+    }
+    if (esp_eap_client_set_identity(user, user_bytes) != ESP_OK ||
+        esp_eap_client_set_ca_cert(s->broker_ca.data, (int)s->broker_ca.bytes) != ESP_OK ||
+        esp_eap_client_set_disable_time_check(true) != ESP_OK) {
+        return ESP_FAIL;
+    }
+    if (password_bytes == 0) {
+        (void)esp_eap_client_set_certificate_and_key(s->certificate.data, (int)s->certificate.bytes, s->private_key.data,
+                                                     (int)s->private_key.bytes, NULL, 0);
+    } else {
+        (void)esp_eap_client_set_username(user, user_bytes);
+        (void)esp_eap_client_set_password(password, password_bytes);
+    }
+    return esp_wifi_sta_enterprise_enable();
+}
+
 int whir_esp32_wifi_start(const whir_esp32_settings_t *s)
 {
     const wifi_init_config_t init = WIFI_INIT_CONFIG_DEFAULT();
     const esp_timer_create_args_t timer = {.callback = connect, .name = "wifi"};
-    wifi_config_t config = {.sta = {.threshold.authmode = s->own.wifi_password[0] != 0 ? WIFI_AUTH_WPA2_PSK : WIFI_AUTH_OPEN,
+    wifi_config_t config = {.sta = {.threshold.authmode = s->own.wifi_user[0] != 0       ? WIFI_AUTH_WPA2_ENTERPRISE
+                                                          : s->own.wifi_password[0] != 0 ? WIFI_AUTH_WPA2_PSK
+                                                                                         : WIFI_AUTH_OPEN,
                                     .sae_pwe_h2e = WPA3_SAE_PWE_BOTH,
                                     .pmf_cfg.capable = true}};
 
     memcpy(config.sta.ssid, s->own.wifi_ssid, strnlen(s->own.wifi_ssid, sizeof config.sta.ssid));
     memcpy(config.sta.password, s->own.wifi_password, strnlen(s->own.wifi_password, sizeof config.sta.password));
+    esp_netif_t *netif = NULL;
     if (esp_netif_init() != ESP_OK || esp_event_loop_create_default() != ESP_OK ||
-        esp_netif_create_default_wifi_sta() == NULL || esp_timer_create(&timer, &again) != ESP_OK) {
+        (netif = esp_netif_create_default_wifi_sta()) == NULL || set_address(netif, &s->own) != ESP_OK ||
+        esp_timer_create(&timer, &again) != ESP_OK) {
         return WHIR_ERR_STATE;
     }
     return esp_wifi_init(&init) == ESP_OK && esp_wifi_set_storage(WIFI_STORAGE_RAM) == ESP_OK &&
                    esp_event_handler_register(WIFI_EVENT, ESP_EVENT_ANY_ID, on_event, NULL) == ESP_OK &&
                    esp_event_handler_register(IP_EVENT, IP_EVENT_STA_GOT_IP, on_event, NULL) == ESP_OK &&
                    esp_wifi_set_mode(WIFI_MODE_STA) == ESP_OK && esp_wifi_set_config(WIFI_IF_STA, &config) == ESP_OK &&
-                   start_clock(s->own.ntp) == ESP_OK && esp_wifi_start() == ESP_OK
+                   set_enterprise(s) == ESP_OK && start_clock(s->own.ntp) == ESP_OK && esp_wifi_start() == ESP_OK
                ? 0
                : WHIR_ERR_STATE;
 }

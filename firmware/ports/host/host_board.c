@@ -27,6 +27,11 @@ int host_settings_set(const char *key, const char *value, char *text, uint32_t *
     return err;
 }
 
+int host_ip4_read(const char *text, uint32_t *address, uint32_t *mask)
+{
+    return whir_ip4_read(text, address, mask);
+}
+
 int host_settings_axis(const char *text)
 {
     return whir_settings_axis(text);

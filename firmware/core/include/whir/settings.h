@@ -11,8 +11,10 @@
  */
 typedef struct whir_settings {
     char wifi_ssid[33], wifi_password[65], broker[128];
-    char ntp[64];      /* time server, where DHCP names none; empty: a public one */
-    char axes[12];     /* mounting, "+x-z+y" (whir_accel_axes) */
+    char ntp[64];                      /* time server, where DHCP names none; empty: a public one */
+    char wifi_user[64];                /* WPA-Enterprise; with an empty password by the node's certificate (EAP-TLS) */
+    char ip[19], gateway[16], dns[16]; /* "10.0.0.5/24"; ip empty: from DHCP */
+    char axes[12];                     /* mounting, "+x-z+y" (whir_accel_axes) */
     char up[3];        /* the machine axis that points up, "+z"; checked when the machine is learned, empty: not */
     uint32_t range_mg; /* 0: the smallest */
     uint32_t address;  /* of the sensor on I2C; 0: the board's */

@@ -33,6 +33,7 @@
 #include "whir/features.h"
 #include "whir/firmware.h"
 #include "whir/health.h"
+#include "whir/ip4.h"
 #include "whir/json.h"
 #include "whir/messages.h"
 #include "whir/nn.h"
