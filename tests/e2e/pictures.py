@@ -23,6 +23,7 @@ from whir_fleet.service import FleetService
 
 INTO = Path(__file__).parents[2] / "docs/images/console"
 HIGHEST = 1700  # pixels: what is longer is cut
+DRAWN = "[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('canvas'))"
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
@@ -35,12 +36,14 @@ def draw(browser: Browser, service: FleetService, pages: dict[str, str], into: P
     for look, options in LOOKS.items():
         with console_visit.Visit(browser, service, Role.ADMIN, reduced_motion="reduce", **options) as visit:
             for name, place in pages.items():
+                visit.page.set_viewport_size(options["viewport"])
                 page = visit.go(place)
-                page.wait_for_function(
-                    "[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('canvas'))"
-                )
-                shot = Image.open(io.BytesIO(page.screenshot(full_page=True)))
-                shot = shot.crop((0, 0, shot.width, min(shot.height, HIGHEST)))
+                page.wait_for_function(DRAWN)
+                height = min(page.evaluate("document.documentElement.scrollHeight"), HIGHEST)
+                page.set_viewport_size(
+                    {"width": options["viewport"]["width"], "height": height}
+                )  # what is fixed stays at the edge
+                shot = Image.open(io.BytesIO(page.screenshot()))
                 shot.convert("RGB").save(into / f"{name}-{look}.webp", quality=60, method=6)
 
 
