@@ -10,6 +10,7 @@ from whir_contracts import contract
 
 KEPT: Final = ("alert", "event")
 RESEND_S: Final = contract.MESSAGE_RESEND_INTERVAL_MS_DEFAULT / 1000
+STATUS_S: Final = 600  # announced; ten thousand connect before the first telemetry
 _BOOT: Final = 1
 
 
@@ -53,7 +54,7 @@ class ProtocolNode:
         return self._outgoing("status", {"boot": _BOOT, "conn": self.conn, "state": "lost"})
 
     def status(self, now_s: float) -> Outgoing:
-        own = {"conn": max(1, self.conn), "state": "ok", "next_s": 60, "hardware": "host", "engine": "whir_nn"}
+        own = {"conn": max(1, self.conn), "state": "ok", "next_s": STATUS_S, "hardware": "host", "engine": "whir_nn"}
         return self._say("status", now_s, {**own, **self.model})
 
     def telemetry(self, now_s: float) -> Outgoing:

@@ -40,6 +40,8 @@ class Ages:
     def note(self, text: bytes | bytearray | str) -> None:
         now_ms = time.time() * 1000
         body = json.loads(text)
+        if "boot" not in body:
+            return  # the fleet raised it itself: of a node that it has not heard for long
         key = (body["node"], body["boot"], body["seq"])
         self.repeated += key in self.ms
         self.ms.setdefault(key, now_ms - body["ts"])
