@@ -50,7 +50,7 @@ void whir_speed_reset(whir_speed_t *s)
 static void window_levels(const whir_speed_t *s, int32_t *scratch, int16_t *heard)
 {
     for (uint32_t k = 0; k < WHIR_SPEED_BINS; k++) {
-        heard[k] = WHIR_AXIS_POWER_FLOOR_Q16 >> 8;
+        heard[k] = WHIR_AXIS_POWER_FLOOR_Q16 / 256;
     }
     for (uint32_t c = 0; c < s->channels; c++) {
         whir_axis_t axis;
