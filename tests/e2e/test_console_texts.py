@@ -14,6 +14,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from console_visit import pages as every_page
 
+from whir_contracts import contract
 from whir_fleet.auth import Role
 from whir_fleet.console import pages
 from whir_fleet.service import FleetService
@@ -71,6 +72,8 @@ def brackets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The language `xx`, made of the catalogue itself."""
     with (pages.LOCALE / "console.pot").open("rb") as file:
         catalogue = read_po(file, "xx")
+    for text in contract.ERROR_TEXT.values():  # also one that is newer than the catalogue
+        catalogue.add(text)
     for message in catalogue:
         if message.id:
             many = not isinstance(message.id, str)
