@@ -50,7 +50,8 @@ int32_t whir_axis_spectrum(const whir_axis_t *axis, int32_t *z)
  * the sum is made of. */
 int32_t whir_axis_power_unit(uint32_t n, int32_t scale)
 {
-    return (2 << 16) - LOG2_3_Q16 - 4 * whir_log2_q16(n) - scale * (2 << 16);
+    /* silence has any scale: it wraps round, and its sum is 0 */
+    return (int32_t)((uint32_t)((2 << 16) - LOG2_3_Q16 - 4 * whir_log2_q16(n)) - (uint32_t)scale * (2u << 16));
 }
 
 int32_t whir_axis_power_log2(uint64_t sum, int32_t unit)
