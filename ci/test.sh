@@ -30,7 +30,7 @@ group install 5 ci/install.sh test
 group "core and engine" 5 core_tests
 group firmware 5 pytests tests/contracts tests/firmware
 group ml 3 pytests tests/ml
-group fleet 4 pytests -n 2 --dist worksteal tests/fleet # they wait for brokers and databases more than they compute
+group fleet 5 pytests tests/fleet
 group tools 3 pytests tests/tools
 group "end to end" 4 pytests tests/e2e
 
