@@ -19,6 +19,7 @@ from whir_contracts.contract import (
     CaptureTrigger,
     ErrorCode,
 )
+from whir_node.library import lib
 from whir_node.node import PowerError
 
 READY_S = 2  # both slots are erased by then, one sector each 20 ms
@@ -267,3 +268,24 @@ class TestPowerCuts:
             assert rig.command("capture", id="c-2", exp=FAR) == 0, "the slot serves again"
             rig.node.close()
         assert outcomes == {(False, 0), (False, 1), (True, 0)}
+
+    def test_a_cut_in_the_erase_of_a_capture_never_leaves_its_samples_under_the_next_one(self) -> None:
+        """Also where the erase has spared the first record and not the second, as a slot has them that was erased whole."""
+        played = signal("healthy", 20)
+        for seed in range(30):
+            rig = ready(capture_slots=1, flash_write_bytes=32)
+            rig.command("capture", id="c-1", exp=FAR)
+            rig.node.push(played)
+            rig.play("healthy", SENT_S)
+            rig.node.cut_power_at(1, seed)
+            with suppress(PowerError):
+                receipt(rig, rig.broker.chunks[-1])
+                rig.play("healthy", READY_S)
+            assert not rig.node.powered
+            rig.node.reboot()
+            rig.connect()
+            rig.play("healthy", SENT_S)
+            if rig.command("capture", id="c-2", exp=FAR) == 0:
+                rig.node.push(played)
+            assert not lib.host_flash_is_worn(rig.node._flash), seed
+            rig.node.close()

@@ -47,12 +47,26 @@ void whir_capture_release(whir_capture_t *c, int slot)
     dirty(&c->slots[slot], whir_capture_slot_sectors(c->flash->sector_size));
 }
 
+/* Whether samples lie behind the records: the first block is written before all others. 0, 1, or the flash's error. */
+static int has_samples(const whir_capture_t *c, int slot)
+{
+    uint8_t block[WHIR_FLASH_WRITE_CALL_MAX_BYTES];
+    int err = c->flash->read(c->flash, whir_capture_slot_at(c, slot) + c->flash->sector_size, block, sizeof block);
+
+    for (uint32_t i = 0; err == 0 && i < sizeof block; i++) {
+        if (block[i] != 0xFF) {
+            return 1;
+        }
+    }
+    return err;
+}
+
 int whir_capture_slot_mount(whir_capture_t *c, int slot)
 {
     whir_capture_slot_t *s = &c->slots[slot];
     uint32_t at = whir_capture_slot_at(c, slot), boot;
     uint8_t record[SLOT_BEGUN_BYTES];
-    int ready, begun, done;
+    int ready, begun, done, samples;
 
     whir_capture_release(c, slot);
     ready = cell_read(c, at + SLOT_READY_AT, SLOT_READY_MAGIC, &boot);
@@ -63,9 +77,12 @@ int whir_capture_slot_mount(whir_capture_t *c, int slot)
     if (begun < 0) {
         return begun;
     }
-    if (begun == 0) { /* a record may have been begun here and read as blank; behind it nothing was written yet */
-        dirty(s, 1);
-        return 0;
+    if (begun == 0) { /* free; or the erase of a capture was cut and spared `ready`: then its samples are there still */
+        samples = has_samples(c, slot);
+        if (samples == 0) { /* a record, or a unit of the first block, may have been begun here and read as blank */
+            dirty(s, 2);
+        }
+        return samples < 0 ? samples : 0;
     }
     done = cell_read(c, at + SLOT_DONE_AT, SLOT_DONE_MAGIC, &s->samples);
     if (done == 0) { /* the power went in the middle */
