@@ -1,5 +1,4 @@
-/* Drives the signal path with the windows and streams that come closest to overflow; run by test_signal_extremes.py under
- * the undefined-behaviour and address sanitizers. Prints how many windows and samples it pushed through. */
+/* The signal path with the windows and streams that come closest to overflow, under the sanitizers. Prints how many. */
 #include <stdio.h>
 #include <string.h>
 
@@ -151,5 +150,5 @@ int main(void)
     uint32_t samples = streams_run();
 
     printf("%lu windows, %lu samples\n", (unsigned long)windows, (unsigned long)samples);
-    return 0;
+    return windows != 5 * 4 * 81 || samples <= 1000000;
 }
