@@ -114,7 +114,7 @@ class Day:
         self.rig.connect()
 
     def fleet_receipts(self) -> None:
-        waiting = [key for key in self.told if key not in self.receipted][:20]
+        waiting = [key for key in self.told if key not in self.receipted][:40]
         for boot in {key[0] for key in waiting}:
             numbers = [key[1] for key in waiting if key[0] == boot]
             self.rig.command("receipt", boot=boot, seq=numbers)
