@@ -15,8 +15,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from whir_contracts.recording import data_root
+from whir_ml.pipeline import build_bundle
+from whir_tools.demo.cli import BOARD_MODEL
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -85,10 +88,9 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 
 @pytest.mark.long
 def test_kept_running_it_takes_a_board_from_a_desk_to_its_first_verdict(tmp_path: Path):
-    """The board is the factory's practice board, mounted on a motor of the recordings; the commands are a newcomer's."""
-    if (root := data_root()) is None or not (root / "adi_cbm").is_dir():
-        pytest.skip("NO REAL RECORDINGS: set WHIR_DATA to the folder that holds adi_cbm")
-    motor = sorted((root / "adi_cbm" / "recordings").glob("*.npz"))[0]
+    """The board is the factory's practice board, mounted on a simulated motor; the commands are a newcomer's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    motor = build_bundle(BOARD_MODEL, key=key, key_id=1, version="1.0.0", counter=1).held_out[0]
     whir, practice = [sys.executable, "-m", "whir_tools.cli"], [sys.executable, "-m", "whir_tools.provision.practice"]
     started: list[subprocess.Popen[str]] = []
     try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from whir_tools.demo.lan import LanBroker
     from whir_tools.demo.story import Outcome
 
+BOARD_MODEL = "synth12k-linear"  # the rig's recordings are in volts, which no board's sensor measures
+
 
 def demo(
     seed: Annotated[int, typer.Option(help="draws the recordings and the accidents")] = 1,
@@ -66,17 +68,22 @@ def demo(
 def _end(console: Console, service: FleetService, outcome: Outcome, desk: Path, lan: LanBroker | None, keep: bool) -> None:
     show(console, outcome)
     if keep:
-        with _board(console, service, outcome, desk, lan) if lan is not None else nullcontext():
+        with _board(console, service, desk, lan) if lan is not None else nullcontext():
             _keep(console, service, service.users if lan is None else lan.users)
 
 
 @contextmanager
-def _board(console: Console, service: FleetService, outcome: Outcome, desk: Path, lan: LanBroker) -> Iterator[None]:
-    """A board of one's own may join."""
+def _board(console: Console, service: FleetService, desk: Path, lan: LanBroker) -> Iterator[None]:
+    """A board of one's own may join, with a model for sensors in g. The desk signs it with a key of its own."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     from whir_fleet.auth import Role
+    from whir_ml.pipeline import build_bundle
     from whir_tools.provision.desk import Target, offered
 
-    model = outcome.models.second.path.resolve()
+    with console.status(f"training {BOARD_MODEL}, for boards"):
+        key = ec.generate_private_key(ec.SECP256R1())
+        model = build_bundle(BOARD_MODEL, key=key, key_id=1, version="1.0.0", counter=1).path.resolve()
     token = service.create_token("desk", Role.ADMIN)
     with offered(desk, Target(lan.url, str(lan.certificate.resolve()), str(model), service.url, token)):
         console.print(f"\n{lan.url} listens on the LAN with TLS, for boards with a certificate of {desk}; a board joins by")
