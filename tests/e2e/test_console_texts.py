@@ -25,7 +25,7 @@ SAME: Final = {
     "bsf", "ftf", "de", "nde", "power",
 }  # fmt: skip
 GIVEN: Final = {
-    "anna", "ben", "ci", "admin", "plant", "on-call", "axial", "horizontal", "vertical", "New coupling",
+    "anna", "ben", "ci", "admin", "operator", "viewer", "plant", "on-call", "axial", "horizontal", "vertical", "New coupling",
     "group 1: 2 of 3 failed", "site=… tag=…", "sat,sun 22:00-05:00 Europe/Berlin",
 }  # fmt: skip
 SHOWN: Final = ("aria-label", "title", "placeholder", "alt", "data-labels")
