@@ -16,6 +16,10 @@ _STATUS_FIELDS = (
     "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz",
     "dropped", "reset",
 )  # fmt: skip
+_HEALTH_FIELDS = (
+    "power", "brownouts", "crashes", "heap_min", "stack_min", "stack_task", "overruns", "reopens", "captures_dropped",
+    "fw_counter", "fw_trial",
+)  # fmt: skip
 
 
 # A node that said `next_s` counts as silent after this many times that.
@@ -64,6 +68,7 @@ def apply_status(session: Session, node_id: int, message: Parsed) -> None:
     for name in _STATUS_FIELDS:
         if name in body:
             setattr(node, name, body[name])
+    node.health = {name: body[name] for name in _HEALTH_FIELDS if name in body}
 
 
 def is_lost(node: Node) -> bool:

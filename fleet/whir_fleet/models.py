@@ -53,6 +53,7 @@ class Node(Base):
     rate_mhz: Mapped[int | None] = mapped_column(U32)
     dropped: Mapped[int | None] = mapped_column(U32)
     reset: Mapped[str | None] = mapped_column(Text)
+    health: Mapped[dict[str, Any] | None]
 
 
 class Machine(Base):

@@ -28,6 +28,12 @@ def test_a_node_appears_with_its_first_status_and_is_its_own_machine(database: D
     assert devices.presence(node, node.last_seen_ms) == "online"
 
 
+def test_a_status_says_how_the_node_is(database: Database, says: Says) -> None:
+    node = after(database, [says("status", seq=1, crashes=2, brownouts=1, heap_min=91204, stack_min=None)])
+    assert node.health == {"crashes": 2, "brownouts": 1, "heap_min": 91204, "stack_min": None}
+    assert after(database, [says("status", seq=2, crashes=3)]).health == {"crashes": 3}
+
+
 def test_a_status_that_comes_late_changes_nothing(database: Database, says: Says) -> None:
     node = after(database, [says("status", seq=9, model="new")], [says("status", seq=4, model="old")])
     assert node.model == "new"

@@ -92,6 +92,7 @@ class NodeDetail(NodeView):
             "example": _NODE
             | {
                 "boots": [{"boot": 4, "first_seq": 0, "last_seq": 811, "received": 812, "lost": 0}],
+                "health": {"power": "continuous", "brownouts": 0, "crashes": 0, "heap_min": 91204, "stack_min": 1180},
                 "desired": {
                     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "model": "synth12k",
                     "model_version": "2", "counter": 2, "since_ms": 1790000000000, "tries": 0,
@@ -102,6 +103,7 @@ class NodeDetail(NodeView):
 
     boots: list[BootView]
     desired: DesiredView | None
+    health: dict[str, bool | int | str | None] | None
 
 
 class TelemetryView(BaseModel):
@@ -291,7 +293,8 @@ def node(session: Reading, _: Viewer, site: str, name: str) -> NodeDetail:
     found = devices.find(session, site, name)
     (values,) = _nodes(session, [found])
     boots, wanted = [BootView(**boot) for boot in devices.boots(session, found.id)], desired.of(session, found.id)
-    return NodeDetail(**values, boots=boots, desired=None if wanted is None else DesiredView(**wanted))
+    desired_view = None if wanted is None else DesiredView(**wanted)
+    return NodeDetail(**values, boots=boots, desired=desired_view, health=found.health)
 
 
 @router.put("/nodes/{site}/{name}/tags")
