@@ -22,13 +22,20 @@ c_tests() {
     grep -h "^    write size" build/c-tests/Testing/Temporary/LastTest.log # how many operations were cut
 }
 pytests() { .venv/bin/python -m pytest -q -m "$mark" "$@" || [ $? = 5 ]; }
-core_tests() { c_tests && pytests tests/fuzz; }
+firmware_tests() { # the fuzzers' minute goes by beside them
+    local fuzz ended=0
+    pytests tests/fuzz >build/fuzz.log 2>&1 & fuzz=$!
+    pytests tests/contracts tests/firmware || ended=1
+    wait "$fuzz" || ended=1
+    cat build/fuzz.log
+    return "$ended"
+}
 
 group install 5 ci/install.sh test
 [ ${#failed[@]} -eq 0 ] || exit 1
 [ "$mode" = long ] || group check 2 ci/check.sh
-group "core and engine" 5 core_tests
-group firmware 5 pytests tests/contracts tests/firmware
+group core 2 c_tests
+group firmware 5 firmware_tests
 group ml 3 pytests tests/ml
 group fleet 5 pytests tests/fleet
 group tools 3 pytests tests/tools
