@@ -37,7 +37,7 @@ group install 5 ci/install.sh test
 group core 2 c_tests
 group firmware 5 firmware_tests
 group ml 3 pytests tests/ml
-group fleet 5 pytests tests/fleet
+group fleet 4 pytests tests/fleet
 group tools 3 pytests tests/tools
 group "end to end" 4 pytests tests/e2e
 
