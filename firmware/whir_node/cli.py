@@ -358,7 +358,7 @@ def power(
     battery_mah: Annotated[float, typer.Option(help="Nominal charge; 80 % of it count.")] = 3000,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """What each power mode takes from a battery, computed from data sheets (firmware/whir_node/power.toml), not measured.
+    """What each power mode takes from a battery, computed from nominal currents (firmware/whir_node/power.toml), not measured.
 
     Example: whir node power --chip esp32c3 --sensor kx134 --every-s 900 --battery-mah 6000
     """
@@ -375,7 +375,7 @@ def power(
         ]
         typer.echo(json.dumps({"chip": chip, "sensor": sensor, "every_s": every_s, "computed": True, "modes": rows}))
         return
-    typer.echo(f"{chip} with {sensor}, every {every_s:g} s, {battery_mah:g} mAh; computed from data sheets, not measured")
+    typer.echo(f"{chip} with {sensor}, every {every_s:g} s, {battery_mah:g} mAh; computed from nominal currents, not measured")
     for b in found:
         parts = ", ".join(f"{name} {ma:.3g}" for name, ma in b.parts.items())
         typer.echo(f"{b.mode.name.lower():<11} {b.average_ma:8.3f} mA  {b.days(battery_mah):7.1f} days   ({parts} mA)")

@@ -1,4 +1,4 @@
-"""How long a battery lasts in each power mode: currents of the data sheets times the time of each part of a cycle.
+"""How long a battery lasts in each power mode: nominal currents times the time of each part of a cycle.
 
 Computed, not measured.
 """

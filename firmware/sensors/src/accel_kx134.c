@@ -1,5 +1,5 @@
-/* KX134-1211, Kionix/ROHM technical reference manual rev. 3. Registers take what is written while it stands by only, so that
- * its self-test, which would change the range while it runs, is not used. */
+/* KX134-1211, Kionix/ROHM; its registers as the maker's public driver headers name them, not tried on a part. They take what is
+ * written while it stands by only, so that its self-test, which would change the range while it runs, is not used. */
 #include "accel_parts.h"
 
 #define LOW_NOISE 0x40 /* ODCNTL.LPRO: the filter is at half the rate, not at a ninth */
