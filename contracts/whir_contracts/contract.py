@@ -22,6 +22,7 @@ class ErrorCode(IntEnum):
     JSON = -10
     COMMAND = -11
     DOWNLOAD = -12
+    CERTIFICATE = -13
     BUNDLE_HEADER = -20
     BUNDLE_TRUNCATED = -21
     BUNDLE_MANIFEST = -22
@@ -75,6 +76,7 @@ ERROR_TEXT: Final[dict[str, str]] = {
     "json": "not flat JSON by the contract, or longer than the limit",
     "command": "no such command, or a field is missing or out of range",
     "download": "the bundle could not be fetched whole",
+    "certificate": "not a whole certificate, or not for the key that this node has made",
     "bundle_header": "not a Whir bundle, or its header is damaged",
     "bundle_truncated": "fewer bytes than the header states",
     "bundle_manifest": "a TLV is missing, doubled, out of order or of the wrong length",
@@ -223,6 +225,7 @@ class EventKind(IntEnum):
     CRASH = 18
     SETTINGS_KEPT = 19
     SETTINGS_REVERTED = 20
+    CERTIFICATE_REQUEST = 21
 
 
 class Quality(IntFlag):
@@ -481,7 +484,7 @@ TOPICS: Final[dict[str, dict[str, Any]]] = {
         "qos": 1,
         "retained": True,
         "doc": "who the node is and how it is; the last will uses it too (state lost, with conn, without seq and ts)",
-        "fields": ["v", "site", "node", "boot", "conn", "seq", "ts", "synced", "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz", "dropped", "captures_dropped", "reset", "fw_counter", "fw_trial", "power", "brownouts", "crashes", "heap_min", "stack_min", "stack_task", "overruns", "reopens"],
+        "fields": ["v", "site", "node", "boot", "conn", "seq", "ts", "synced", "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz", "dropped", "captures_dropped", "reset", "fw_counter", "fw_trial", "power", "brownouts", "crashes", "heap_min", "stack_min", "stack_task", "overruns", "reopens", "cert", "cert_end"],
         "required": ["v", "boot", "conn", "state"],
     },
     "telemetry": {
@@ -579,6 +582,8 @@ FIELD_TYPES: Final[dict[str, str]] = {
     "stack_task": "str?",
     "overruns": "u32?",
     "reopens": "u32?",
+    "cert": "str?",
+    "cert_end": "u64?",
     "verdict": "str",
     "p": "u32",
     "classes": "map",
@@ -621,6 +626,7 @@ COMMANDS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "update": {"required": {"id": "str", "exp": "u64", "url": "str", "bytes": "u32"}, "optional": {"deadline_s": "u32"}},
     "firmware": {"required": {"id": "str", "exp": "u64", "url": "str", "bytes": "u32"}, "optional": {"deadline_s": "u32"}},
     "setting": {"required": {"id": "str", "exp": "u64", "key": "str", "value": "str"}, "optional": {}},
+    "renew": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
     "rollback": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
     "measure": {"required": {"id": "str", "exp": "u64"}, "optional": {}},
     "commission": {"required": {"id": "str", "exp": "u64"}, "optional": {"seconds": "u32"}},

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 from whir_contracts.contract import BUNDLE_KEYS_MAX
 from whir_node.library import ffi, lib
@@ -52,6 +52,17 @@ def load_public_key(path: Path) -> ec.EllipticCurvePublicKey:
     return key
 
 
+def public_point(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """65 bytes: 4, x, y."""
+    return key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+
+
+def sign_raw(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
+    """ECDSA over the SHA-256 of the message: r then s, 32 bytes each."""
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
 class CryptoSeam:
     """Keeps the C object and its callbacks alive; hand `handle` to the core.
 
@@ -69,6 +80,8 @@ class CryptoSeam:
             ffi.callback("int(const uint8_t *, uint32_t)", self._sha256_update, error=-1),
             ffi.callback("int(uint8_t *)", self._sha256_final, error=-1),
             ffi.callback("int(uint32_t, const uint8_t *, const uint8_t *)", self._p256_valid, error=0),
+            ffi.callback("int(uint8_t *, uint8_t *)", self._p256_make, error=-1),
+            ffi.callback("int(const uint8_t *, const uint8_t *, uint32_t, uint8_t *)", self._p256_sign, error=-1),
         )
         raw = lib.host_crypto_new(*self._callbacks)
         if raw == ffi.NULL:
@@ -85,6 +98,17 @@ class CryptoSeam:
 
     def _sha256_final(self, digest: Any) -> int:
         ffi.memmove(digest, self._hash.digest(), 32)
+        return 0
+
+    def _p256_make(self, scalar: Any, point: Any) -> int:
+        key = ec.generate_private_key(ec.SECP256R1())
+        ffi.memmove(scalar, key.private_numbers().private_value.to_bytes(32, "big"), 32)
+        ffi.memmove(point, public_point(key), 65)
+        return 0
+
+    def _p256_sign(self, scalar: Any, message: Any, size: int, signature: Any) -> int:
+        key = ec.derive_private_key(int.from_bytes(ffi.buffer(scalar, 32), "big"), ec.SECP256R1())
+        ffi.memmove(signature, sign_raw(key, bytes(ffi.buffer(message, size))), 64)
         return 0
 
     def _p256_valid(self, key_id: int, digest: Any, signature: Any) -> int:

@@ -6,18 +6,16 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from whir_contracts.contract import ErrorCode
+from whir_node.crypto import public_point, sign_raw
 from whir_node.errors import check
 from whir_node.library import ffi, lib
-from whir_node.node import VirtualNode
+from whir_node.node import PRIVATE_KEY_BYTES, VirtualNode
 
 STEP_MS = 20
 _STATE_BYTES = 96
-_PRIVATE_KEY_BYTES = 121
 
 
 class Board(Protocol):
@@ -93,13 +91,11 @@ class Factory:
         _write(state, self._board.broker())
 
     def _key(self, point: Any) -> int:
-        ffi.memmove(point, _point(self._board.key()), 65)
+        ffi.memmove(point, public_point(self._board.key()), 65)
         return 0
 
     def _sign(self, message: Any, size: int, signature: Any) -> int:
-        der = self._board.key().sign(bytes(ffi.buffer(message, size)), ec.ECDSA(hashes.SHA256()))
-        r, s = decode_dss_signature(der)
-        ffi.memmove(signature, r.to_bytes(32, "big") + s.to_bytes(32, "big"), 64)
+        ffi.memmove(signature, sign_raw(self._board.key(), bytes(ffi.buffer(message, size))), 64)
         return 0
 
 
@@ -115,13 +111,9 @@ def refuses(development: bool, keys: bytes) -> str | None:
 
 def private_key_der(key: ec.EllipticCurvePrivateKey) -> bytes:
     """SEC1 as the board keeps its key."""
-    der: Any = ffi.new("uint8_t[]", _PRIVATE_KEY_BYTES)
-    lib.host_private_key_write(key.private_numbers().private_value.to_bytes(32, "big"), _point(key), der)
+    der: Any = ffi.new("uint8_t[]", PRIVATE_KEY_BYTES)
+    lib.host_private_key_write(key.private_numbers().private_value.to_bytes(32, "big"), public_point(key), der)
     return bytes(ffi.buffer(der))
-
-
-def _point(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 
 
 def _write(out: Any, text: str) -> None:

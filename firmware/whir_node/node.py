@@ -52,6 +52,8 @@ from whir_node.velocity import Machine
 SECTOR_BYTES = 4096
 VERDICTS_PER_SECOND_MAX = 12
 NOVELTY_NONE = 65535
+PRIVATE_KEY_BYTES = 121  # SEC1, P-256
+_CERTIFICATE_MAX_BYTES, _ANCHORS_MAX_BYTES = 1024, 8192
 ENGINES = ("whir_nn", "tflm")
 
 
@@ -96,6 +98,7 @@ class NodeConfig:
     An erase (`flash_erase_ms` a sector) stops a node; what goes by beyond `sensor_fifo_ms` is lost. `capture_slots` is how many
     captures the flash has room for until they are delivered, 0 to 2. `every_s`: from one measurement to the next, if it rests.
     `up`: the machine axis that points up, 1 to 3, negative = down, 0 = not told; checked when the machine is learned.
+    `certificate`: the factory's, DER; empty = it has none.
     """
 
     site: str
@@ -116,6 +119,7 @@ class NodeConfig:
     up: int = 0
     capture_slots: int = 2
     engine: str = "whir_nn"
+    certificate: bytes = b""
 
     @property
     def arena_bytes(self) -> int:
@@ -323,6 +327,8 @@ class VirtualNode:
                 *(int(config.power), config.up, config.every_s * 1000),
                 ffi.NULL if crash is None else ffi.from_buffer(note),
                 config.sensor_fifo_ms,
+                ffi.from_buffer(config.certificate) if config.certificate else ffi.NULL,
+                len(config.certificate),
             ],
         )
         calls = ffi.new("host_node_calls_t *", self._callbacks)
@@ -524,6 +530,20 @@ class VirtualNode:
     def bundle_end(self, failed: bool = False) -> None:
         """The fetch is over."""
         lib.host_node_bundle_end(self._running(), ErrorCode.DOWNLOAD if failed else 0, self.now_ms)
+
+    @property
+    def identity(self) -> tuple[bytes, bytes] | None:
+        """The operational certificate in force and its key, DER; None: there is none, the factory's holds."""
+        der, key = ffi.new("uint8_t[]", _CERTIFICATE_MAX_BYTES), ffi.new("uint8_t[]", PRIVATE_KEY_BYTES)
+        size = lib.host_node_identity(self._running(), der, _CERTIFICATE_MAX_BYTES, key)
+        return (bytes(ffi.buffer(der, size)), bytes(ffi.buffer(key))) if size > 0 else None
+
+    @property
+    def anchors(self) -> str | None:
+        """The trust anchors in force, PEM; None: the factory's hold."""
+        pem: Any = ffi.new("char[]", _ANCHORS_MAX_BYTES)
+        size = check(lib.host_node_anchors(self._running(), pem, _ANCHORS_MAX_BYTES), "trust anchors")
+        return _text(pem) if size else None
 
     def stop(self) -> None:
         """Tells that the node is about to be shut down in order."""

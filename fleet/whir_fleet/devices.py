@@ -18,7 +18,7 @@ _STATUS_FIELDS = (
 )  # fmt: skip
 _HEALTH_FIELDS = (
     "power", "brownouts", "crashes", "heap_min", "stack_min", "stack_task", "overruns", "reopens", "captures_dropped",
-    "fw_counter", "fw_trial",
+    "fw_counter", "fw_trial", "cert", "cert_end",
 )  # fmt: skip
 
 

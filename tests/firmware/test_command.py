@@ -31,6 +31,7 @@ KINDS = [
     "factory_reset",
     "firmware",
     "setting",
+    "renew",
 ]
 UPDATE = {"v": 1, "c": "update", "id": "u-1", "exp": 2_000_000_000, "url": "http://fleet/a.whir", "bytes": 4096}
 VALUES: dict[str, Any] = {

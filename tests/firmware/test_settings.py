@@ -25,6 +25,7 @@ def test_keys_are_listed_and_those_of_the_link_are_tried() -> None:
     while (key := lib.host_settings_key(len(keys))) != ffi.NULL:
         keys.append(ffi.string(key).decode())
     link = ["wifi_ssid", "wifi_password", "broker", "ntp", "wifi_user", "ip", "gateway", "dns"]
+    link += ["ca_1", "ca_1b", "ca_1c", "ca_2", "ca_2b", "ca_2c", "certificate", "private_key"]
     assert keys == [*link, "axes", "up", "range_mg", "address", "rpm", "power", "every_s"]
     assert [key for key in keys if lib.host_settings_is_link(key.encode())] == link
     assert not lib.host_settings_is_link(b"colour")

@@ -2,17 +2,19 @@
 
 #include <string.h>
 
+#include "der.h"
 #include "whir/contract.h"
 
-#define SEQUENCE 0x30
-#define INTEGER 0x02
-#define BIT_STRING 0x03
+#define SEQUENCE WHIR_DER_SEQUENCE
+#define INTEGER WHIR_DER_INTEGER
+#define BIT_STRING WHIR_DER_BIT_STRING
 #define INFO_MAX_BYTES 208u /* of what is signed */
 
 static const uint8_t ECDSA_SHA256[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
-/* SubjectPublicKeyInfo up to the point: ecPublicKey on prime256v1, and the bit string's head */
-static const uint8_t P256_KEY[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
-                                   0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
+/* ecPublicKey on prime256v1, and the bit string's head */
+const uint8_t whir_der_p256[WHIR_DER_P256_BYTES] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+                                                    0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+                                                    0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
 static const uint8_t COMMON_NAME[] = {0x06, 0x03, 0x55, 0x04, 0x03};
 
 /* DER is written from its end, so that each length is known when it is due. */
@@ -75,7 +77,7 @@ static void put_info(writer_t *w, const char *common_name, const uint8_t point[W
 
     put(w, ATTRIBUTES, sizeof ATTRIBUTES);
     put(w, point, WHIR_POINT_BYTES);
-    put(w, P256_KEY, sizeof P256_KEY);
+    put(w, whir_der_p256, WHIR_DER_P256_BYTES);
     name_end = w->at;
     put(w, common_name, (uint32_t)strlen(common_name));
     wrap(w, 0x0c, name_end); /* UTF8String */
@@ -87,9 +89,10 @@ static void put_info(writer_t *w, const char *common_name, const uint8_t point[W
     wrap(w, SEQUENCE, end);
 }
 
-int whir_csr_write(whir_board_t *board, const char *common_name, uint8_t der[WHIR_CSR_MAX_BYTES])
+int whir_csr_write(const uint8_t point[WHIR_POINT_BYTES], const char *common_name, whir_csr_sign_t sign, void *signer,
+                   uint8_t der[WHIR_CSR_MAX_BYTES])
 {
-    uint8_t point[WHIR_POINT_BYTES], signature[64], info[INFO_MAX_BYTES];
+    uint8_t signature[64], info[INFO_MAX_BYTES];
     writer_t signed_part = {info, INFO_MAX_BYTES}, w = {der, WHIR_CSR_MAX_BYTES};
     uint32_t bytes;
     int err;
@@ -97,13 +100,9 @@ int whir_csr_write(whir_board_t *board, const char *common_name, uint8_t der[WHI
     if (strlen(common_name) > WHIR_CSR_NAME_MAX_BYTES) {
         return WHIR_ERR_ARG;
     }
-    err = board->key(board, point);
-    if (err < 0) {
-        return err;
-    }
     put_info(&signed_part, common_name, point);
     bytes = INFO_MAX_BYTES - signed_part.at;
-    err = board->sign(board, info + signed_part.at, bytes, signature);
+    err = sign(signer, info + signed_part.at, bytes, signature);
     if (err < 0) {
         return err;
     }

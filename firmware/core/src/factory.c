@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fixed.h"
+#include "whir/base64.h"
 #include "whir/bytes.h"
 #include "whir/csr.h"
 #include "whir/json.h"
@@ -191,34 +192,27 @@ void whir_factory_push(whir_factory_t *f, const int16_t *sample)
 
 /* --- questions --- */
 
-static void base64(const uint8_t *data, uint32_t bytes, char *text)
+static int board_sign(void *signer, const void *message, uint32_t bytes, uint8_t signature[64])
 {
-    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    whir_board_t *board = signer;
 
-    for (uint32_t i = 0; i < bytes; i += 3) {
-        uint32_t left = bytes - i;
-        uint32_t group = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0);
-        *text++ = DIGITS[group >> 18];
-        *text++ = DIGITS[group >> 12 & 63];
-        *text++ = left > 1 ? DIGITS[group >> 6 & 63] : '=';
-        *text++ = left > 2 ? DIGITS[group & 63] : '=';
-    }
-    *text = 0;
+    return board->sign(board, message, bytes, signature);
 }
 
 static int answer_csr(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms)
 {
-    uint8_t der[WHIR_CSR_MAX_BYTES];
-    char text[(WHIR_CSR_MAX_BYTES + 2) / 3 * 4 + 1];
-    int bytes = whir_csr_write(f->board, f->board->mac, der);
+    uint8_t der[WHIR_CSR_MAX_BYTES], point[WHIR_POINT_BYTES];
+    char text[WHIR_BASE64_CHARS(WHIR_CSR_MAX_BYTES) + 1];
+    int bytes = f->board->key(f->board, point);
 
     (void)waited_ms;
     whir_json_string(j, "nonce", f->nonce);
+    bytes = bytes < 0 ? bytes : whir_csr_write(point, f->board->mac, board_sign, f->board, der);
     if (bytes < 0) {
         whir_json_string(j, "code", whir_error_name(bytes));
         return 1;
     }
-    base64(der, (uint32_t)bytes, text);
+    whir_base64_write(der, (uint32_t)bytes, text);
     whir_json_string(j, "der", text);
     return 1;
 }

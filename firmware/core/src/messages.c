@@ -160,6 +160,8 @@ int whir_message_status(const whir_stamp_t *stamp, const whir_status_t *status, 
     whir_json_string(&j, "stack_task", status->health.stack_task);
     known_or_null(&j, "overruns", status->health.overruns);
     known_or_null(&j, "reopens", status->health.reopens);
+    whir_json_string(&j, "cert", status->certificate);
+    null_or_u64(&j, "cert_end", status->certificate != NULL, status->certificate_end_s);
     return whir_json_end(&j);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "node_parts.h"
+#include "whir/certificate.h"
 
 /* Stored by the commit that counts the boot. */
 static void count_reset(whir_slots_state_t *state, const char *reason)
@@ -64,6 +65,16 @@ static void tell_boot(whir_node_t *node, int opened, uint8_t was_trial, uint64_t
     }
 }
 
+static void read_certificate(whir_node_t *node)
+{
+    whir_certificate_t found;
+
+    if (node->config.certificate != NULL &&
+        whir_certificate_read(&found, node->config.certificate, node->config.certificate_bytes) == 0) {
+        node->certificate_end_s = found.end_s;
+    }
+}
+
 /* Before there is a model velocity is watched already. */
 static void start_decide(whir_node_t *node)
 {
@@ -97,6 +108,7 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     node->ports = *ports;
     node->now_ms = now_ms;
     node->begun_ms = now_ms;
+    read_certificate(node);
     whir_power_init(&node->power, config->power_mode, config->every_ms, now_ms);
     err = mount(node);
     if (err < 0) {

@@ -125,7 +125,11 @@ static int execute(whir_node_t *node, const whir_command_t *command, uint64_t no
         err = done ? 0 : whir_node_firmware_start(node, command, now_ms);
         break;
     case WHIR_COMMAND_KIND_SETTING:
-        err = whir_node_setting(node, command);
+        err = whir_node_setting(node, command, now_ms);
+        break;
+    case WHIR_COMMAND_KIND_RENEW:
+        *result = WHIR_ACK_RESULT_ACCEPTED;
+        err = whir_node_renew(node, command, now_ms);
         break;
     case WHIR_COMMAND_KIND_ROLLBACK:
         err = done ? 0 : whir_node_rollback(node, command, now_ms);

@@ -142,6 +142,10 @@ int whir_node_send_status(whir_node_t *node, uint8_t state, uint32_t next_s, uin
         .power = node->config.power_mode,
         .brownouts = node->slots.state.brownouts,
         .crashes = node->slots.state.crashes,
+        .certificate = node->certificate_end_s == 0 ? NULL
+                       : node->config.operational   ? "operational"
+                                                    : "birth",
+        .certificate_end_s = node->certificate_end_s,
         .health = {WHIR_HEALTH_UNKNOWN, WHIR_HEALTH_UNKNOWN, NULL, WHIR_HEALTH_UNKNOWN, WHIR_HEALTH_UNKNOWN},
     };
     whir_control_t *control = node->ports.control;

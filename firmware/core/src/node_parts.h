@@ -63,7 +63,9 @@ int whir_node_remembers(const whir_node_memory_t *memory, uint32_t boot);
 void whir_node_wake(whir_node_t *node, const whir_node_memory_t *memory, uint64_t now_ms);
 
 /* node_settings.c: settings of the board, and the trial of those of the link. */
-int whir_node_setting(whir_node_t *node, const whir_command_t *command);
+int whir_node_setting(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);
+/* A request for an operational certificate, as an event. */
+int whir_node_renew(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);
 void whir_node_settings_boot(whir_node_t *node, uint64_t now_ms);
 void whir_node_settings_step(whir_node_t *node, uint64_t now_ms);
 

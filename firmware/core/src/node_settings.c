@@ -1,10 +1,58 @@
-#include "node_parts.h"
+#include <string.h>
 
-int whir_node_setting(whir_node_t *node, const whir_command_t *command)
+#include "node_parts.h"
+#include "whir/base64.h"
+#include "whir/csr.h"
+
+int whir_node_setting(whir_node_t *node, const whir_command_t *command, uint64_t now_ms)
 {
     whir_store_t *store = node->ports.store;
+    int err;
 
-    return store == NULL ? WHIR_ERR_STATE : whir_settings_change(store, command->key, command->text);
+    if (store == NULL) {
+        return WHIR_ERR_STATE;
+    }
+    if (strcmp(command->key, "certificate") != 0) {
+        return whir_settings_change(store, command->key, command->text);
+    }
+    err = whir_settings_certificate(store, command->text);
+    if (err > 0) { /* nothing else has to come before it can be tried */
+        whir_node_restart_ask(node, 0, now_ms);
+    }
+    return err < 0 ? err : 0;
+}
+
+typedef struct signer {
+    whir_crypto_t *crypto;
+    const uint8_t *scalar;
+} signer_t;
+
+static int sign(void *signer, const void *message, uint32_t bytes, uint8_t signature[64])
+{
+    const signer_t *s = signer;
+
+    return s->crypto->p256_sign(s->crypto, s->scalar, message, bytes, signature);
+}
+
+int whir_node_renew(whir_node_t *node, const whir_command_t *command, uint64_t now_ms)
+{
+    uint8_t key[WHIR_KEY_BYTES], der[WHIR_CSR_MAX_BYTES];
+    char text[WHIR_BASE64_CHARS(WHIR_CSR_MAX_BYTES) + 1], name[2 * WHIR_NAME_NAME_MAX_BYTES + 2];
+    signer_t signer = {node->ports.crypto, key};
+    whir_event_t event = {.kind = WHIR_EVENT_KIND_CERTIFICATE_REQUEST, .text = text, .action = command->id};
+    int err = node->ports.store == NULL ? WHIR_ERR_STATE : whir_settings_next_key(node->ports.store, node->ports.crypto, key);
+
+    if (err < 0) {
+        return err;
+    }
+    (void)strcat(strcat(strcpy(name, node->config.site), "/"), node->config.name);
+    err = whir_csr_write(key + 32, name, sign, &signer, der);
+    if (err < 0) {
+        return err;
+    }
+    whir_base64_write(der, (uint32_t)err, text);
+    whir_node_tell_event(node, &event, now_ms);
+    return 0;
 }
 
 static void tell(whir_node_t *node, whir_trial_t outcome, uint64_t now_ms)

@@ -5,6 +5,8 @@
 #include "seams.h"
 #include "whir/alarm.h"
 #include "whir/backoff.h"
+#include "whir/base64.h"
+#include "whir/certificate.h"
 #include "whir/settings.h"
 
 uint32_t host_backoff_ms(uint32_t attempts, uint32_t random)
@@ -45,6 +47,23 @@ const char *host_settings_key(unsigned index)
 int host_settings_is_link(const char *key)
 {
     return whir_settings_is_link(key);
+}
+
+int host_base64_read(const char *text, uint8_t *data, uint32_t max)
+{
+    return whir_base64_read(text, data, max);
+}
+
+int host_certificate_read(const uint8_t *der, uint32_t bytes, uint64_t *end_s, uint8_t *point)
+{
+    whir_certificate_t found = {0, NULL};
+    int err = whir_certificate_read(&found, der, bytes);
+
+    *end_s = found.end_s;
+    if (err == 0 && found.point != NULL) {
+        memcpy(point, found.point, WHIR_POINT_BYTES);
+    }
+    return err;
 }
 
 static int store_get(whir_store_t *store, int set, const char *key, char *text, uint32_t max)

@@ -23,6 +23,10 @@ int host_settings_change(const host_store_t *calls, const char *key, const char 
 int host_settings_judge(const host_store_t *calls, uint64_t since_boot_ms, int receipted);
 int host_settings_forget(const host_store_t *calls);
 
+int host_base64_read(const char *text, uint8_t *data, uint32_t max);
+/* point: 65 bytes, left as they are where the key is of another kind. */
+int host_certificate_read(const uint8_t *der, uint32_t bytes, uint64_t *end_s, uint8_t *point);
+
 uint8_t host_alarm_at(uint8_t severity, uint32_t tick, int silenced);
 
 #endif

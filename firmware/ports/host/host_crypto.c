@@ -10,6 +10,8 @@ struct host_crypto {
     int (*sha256_update)(const uint8_t *data, uint32_t bytes);
     int (*sha256_final)(uint8_t *digest);
     int (*p256_valid)(uint32_t key_id, const uint8_t *digest, const uint8_t *sig);
+    int (*p256_make)(uint8_t *scalar, uint8_t *point);
+    int (*p256_sign)(const uint8_t *scalar, const uint8_t *message, uint32_t bytes, uint8_t *signature);
 };
 
 static int seam_init(whir_crypto_t *seam)
@@ -33,9 +35,22 @@ static int32_t seam_verify(whir_crypto_t *seam, uint32_t key_id, const uint8_t d
     return ((host_crypto_t *)seam)->p256_valid(key_id, digest, sig) == 1 ? WHIR_CRYPTO_VALID : WHIR_CRYPTO_INVALID;
 }
 
+static int seam_make(whir_crypto_t *seam, uint8_t scalar[32], uint8_t point[WHIR_POINT_BYTES])
+{
+    return ((host_crypto_t *)seam)->p256_make(scalar, point);
+}
+
+static int seam_sign(whir_crypto_t *seam, const uint8_t scalar[32], const void *message, uint32_t bytes, uint8_t signature[64])
+{
+    return ((host_crypto_t *)seam)->p256_sign(scalar, message, bytes, signature);
+}
+
 host_crypto_t *host_crypto_new(int (*sha256_init)(void), int (*sha256_update)(const uint8_t *data, uint32_t bytes),
                                int (*sha256_final)(uint8_t *digest),
-                               int (*p256_valid)(uint32_t key_id, const uint8_t *digest, const uint8_t *sig))
+                               int (*p256_valid)(uint32_t key_id, const uint8_t *digest, const uint8_t *sig),
+                               int (*p256_make)(uint8_t *scalar, uint8_t *point),
+                               int (*p256_sign)(const uint8_t *scalar, const uint8_t *message, uint32_t bytes,
+                                                uint8_t *signature))
 {
     host_crypto_t *crypto = calloc(1, sizeof *crypto);
 
@@ -44,10 +59,14 @@ host_crypto_t *host_crypto_new(int (*sha256_init)(void), int (*sha256_update)(co
         crypto->seam.sha256_update = seam_update;
         crypto->seam.sha256_final = seam_final;
         crypto->seam.p256_verify = seam_verify;
+        crypto->seam.p256_make = seam_make;
+        crypto->seam.p256_sign = seam_sign;
         crypto->sha256_init = sha256_init;
         crypto->sha256_update = sha256_update;
         crypto->sha256_final = sha256_final;
         crypto->p256_valid = p256_valid;
+        crypto->p256_make = p256_make;
+        crypto->p256_sign = p256_sign;
     }
     return crypto;
 }

@@ -20,6 +20,7 @@
 #define CAPTURE_BASE (SLOT_BASE + 2u * WHIR_BUNDLE_SLOT_BYTES)
 #define STEP_US 20000u
 #define FIRMWARE_SLOT_BYTES 0x170000u /* as the ESP32's */
+#define OPERATIONAL_MAX_BYTES WHIR_BASE64_BYTES(WHIR_SETTINGS_TEXT_BYTES)
 #define NAMES 7
 #define NAME_BYTES 64
 
@@ -32,6 +33,8 @@ struct host_node {
     whir_control_t control;
     whir_firmware_slots_t firmware;
     whir_store_t store;
+    whir_settings_t settings; /* in force */
+    uint8_t certificate[OPERATIONAL_MAX_BYTES];
     host_node_calls_t calls;
     struct host_flash *flash;
     uint32_t input_bytes, output_bytes;
@@ -285,12 +288,23 @@ static void configure(host_node_t *node, const host_node_setup_t *setup, whir_no
     config->resend_interval_ms = setup->resend_interval_ms;
 }
 
+static void take_identity(host_node_t *node, whir_node_config_t *config)
+{
+    uint8_t key[WHIR_PRIVATE_KEY_BYTES];
+    int bytes = host_node_identity(node, node->certificate, sizeof node->certificate, key);
+
+    if (bytes > 0) {
+        config->certificate = node->certificate;
+        config->certificate_bytes = (uint32_t)bytes;
+        config->operational = 1;
+    }
+}
+
 static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_setup_t *setup, const host_memory_t *memory,
                 uint64_t now_ms)
 {
     whir_node_config_t config;
     whir_node_ports_t ports;
-    whir_settings_t settings;
 
     memset(&config, 0, sizeof config);
     memset(&ports, 0, sizeof ports);
@@ -333,10 +347,13 @@ static int boot(host_node_t *node, struct host_crypto *crypto, const host_node_s
         };
         ports.firmware = &node->firmware;
     }
+    config.certificate = setup->certificate;
+    config.certificate_bytes = setup->certificate_bytes;
     if (node->calls.store != NULL) {
         node->store = host_store_seam(node->calls.store);
         ports.store = &node->store;
-        config.trial = whir_settings_load(&settings, &node->store);
+        config.trial = whir_settings_load(&node->settings, &node->store);
+        take_identity(node, &config);
     }
     ports.arena = node->arena + (-(uintptr_t)node->arena & 15);
     ports.arena_bytes = setup->arena_bytes;
@@ -510,6 +527,16 @@ int host_node_bundle_data(host_node_t *node, const uint8_t *data, uint32_t bytes
 int host_node_bundle_end(host_node_t *node, int error, uint64_t now_ms)
 {
     return whir_node_bundle_end(&node->core, error, now_ms);
+}
+
+int host_node_identity(const host_node_t *node, uint8_t *der, uint32_t max, uint8_t *key)
+{
+    return whir_settings_identity(&node->settings, der, max, key);
+}
+
+int host_node_anchors(const host_node_t *node, char *pem, uint32_t max)
+{
+    return whir_settings_anchors(&node->settings, pem, max);
 }
 
 int host_node_stop(host_node_t *node, uint64_t now_ms)

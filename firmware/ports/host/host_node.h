@@ -26,8 +26,10 @@ typedef struct host_node_setup {
     uint8_t power_mode;
     int8_t up; /* machine axis that points up, 0: not told */
     uint32_t every_ms;
-    const char *crash; /* NULL: none */
-    uint32_t fifo_ms;  /* how long the sensor keeps samples while an erase stops everything */
+    const char *crash;          /* NULL: none */
+    uint32_t fifo_ms;           /* how long the sensor keeps samples while an erase stops everything */
+    const uint8_t *certificate; /* the factory's, DER; outlives the node. NULL: none */
+    uint32_t certificate_bytes;
 } host_node_setup_t;
 
 /*
@@ -116,6 +118,10 @@ int host_node_will(host_node_t *node, uint8_t *json, uint32_t max);
 int host_node_command(host_node_t *node, const uint8_t *payload, uint32_t bytes, uint64_t now_ms);
 int host_node_bundle_data(host_node_t *node, const uint8_t *data, uint32_t bytes, uint64_t now_ms);
 int host_node_bundle_end(host_node_t *node, int error, uint64_t now_ms);
+/* The operational certificate (DER) in force and its key (121 bytes): its length, 0: there is none. */
+int host_node_identity(const host_node_t *node, uint8_t *der, uint32_t max, uint8_t *key);
+/* The trust anchors in force, PEM, terminated: their length, 0: the factory's. */
+int host_node_anchors(const host_node_t *node, char *pem, uint32_t max);
 int host_node_stop(host_node_t *node, uint64_t now_ms);
 void host_node_look(const host_node_t *node, host_node_view_t *view);
 

@@ -179,6 +179,7 @@ event: Final = {
     "crash": N_("Crashed before"),
     "settings_kept": N_("New settings kept"),
     "settings_reverted": N_("Went back to the old settings"),
+    "certificate_request": N_("Asked for a new certificate"),
 }
 delivery_state: Final = {"pending": N_("Waiting"), "delivered": N_("Delivered"), "dead": N_("Given up")}
 role: Final = {"viewer": N_("Viewer"), "operator": N_("Operator"), "admin": N_("Admin")}

@@ -20,6 +20,7 @@ typedef enum whir_command_kind {
     WHIR_COMMAND_KIND_FACTORY_RESET,
     WHIR_COMMAND_KIND_FIRMWARE,
     WHIR_COMMAND_KIND_SETTING,
+    WHIR_COMMAND_KIND_RENEW,
 } whir_command_kind_t;
 
 /* A command of contracts/messages.toml. Fields that it does not have are 0. */

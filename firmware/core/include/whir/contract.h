@@ -19,6 +19,7 @@
 #define WHIR_ERR_JSON (-10) /* not flat JSON by the contract, or longer than the limit */
 #define WHIR_ERR_COMMAND (-11) /* no such command, or a field is missing or out of range */
 #define WHIR_ERR_DOWNLOAD (-12) /* the bundle could not be fetched whole */
+#define WHIR_ERR_CERTIFICATE (-13) /* not a whole certificate, or not for the key that this node has made */
 #define WHIR_ERR_BUNDLE_HEADER (-20) /* not a Whir bundle, or its header is damaged */
 #define WHIR_ERR_BUNDLE_TRUNCATED (-21) /* fewer bytes than the header states */
 #define WHIR_ERR_BUNDLE_MANIFEST (-22) /* a TLV is missing, doubled, out of order or of the wrong length */
@@ -72,6 +73,7 @@
     X(WHIR_ERR_JSON, "json") \
     X(WHIR_ERR_COMMAND, "command") \
     X(WHIR_ERR_DOWNLOAD, "download") \
+    X(WHIR_ERR_CERTIFICATE, "certificate") \
     X(WHIR_ERR_BUNDLE_HEADER, "bundle_header") \
     X(WHIR_ERR_BUNDLE_TRUNCATED, "bundle_truncated") \
     X(WHIR_ERR_BUNDLE_MANIFEST, "bundle_manifest") \
@@ -426,6 +428,7 @@
 #define WHIR_EVENT_KIND_CRASH 18
 #define WHIR_EVENT_KIND_SETTINGS_KEPT 19
 #define WHIR_EVENT_KIND_SETTINGS_REVERTED 20
+#define WHIR_EVENT_KIND_CERTIFICATE_REQUEST 21
 #define WHIR_EVENT_KIND_NAMES(X) \
     X(WHIR_EVENT_KIND_BOOT, "boot") \
     X(WHIR_EVENT_KIND_UPDATE_STARTED, "update_started") \
@@ -446,7 +449,8 @@
     X(WHIR_EVENT_KIND_FIRMWARE_REVERTED, "firmware_reverted") \
     X(WHIR_EVENT_KIND_CRASH, "crash") \
     X(WHIR_EVENT_KIND_SETTINGS_KEPT, "settings_kept") \
-    X(WHIR_EVENT_KIND_SETTINGS_REVERTED, "settings_reverted")
+    X(WHIR_EVENT_KIND_SETTINGS_REVERTED, "settings_reverted") \
+    X(WHIR_EVENT_KIND_CERTIFICATE_REQUEST, "certificate_request")
 
 /* quality */
 #define WHIR_QUALITY_STUCK 1
@@ -589,6 +593,7 @@
 #define WHIR_COMMAND_UPDATE "update"
 #define WHIR_COMMAND_FIRMWARE "firmware"
 #define WHIR_COMMAND_SETTING "setting"
+#define WHIR_COMMAND_RENEW "renew"
 #define WHIR_COMMAND_ROLLBACK "rollback"
 #define WHIR_COMMAND_MEASURE "measure"
 #define WHIR_COMMAND_COMMISSION "commission"

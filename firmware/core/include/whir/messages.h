@@ -39,6 +39,8 @@ typedef struct whir_status {
     uint32_t rate_mhz;
     uint32_t dropped;
     uint32_t captures_dropped;
+    const char *certificate; /* NULL: none */
+    uint64_t certificate_end_s;
 } whir_status_t;
 
 int whir_message_status(const whir_stamp_t *stamp, const whir_status_t *status, const whir_service_t *service, char *out,

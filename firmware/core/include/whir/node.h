@@ -46,9 +46,12 @@ typedef struct whir_node_config {
     const char *name;
     const char *hardware_class;
     const char *firmware_version;
-    const char *reset_reason; /* "brownout", "panic" and "watchdog" are counted */
-    const char *crash;        /* what is known of it, told once; NULL: nothing */
-    whir_trial_t trial;       /* of the link's settings, at boot */
+    const char *reset_reason;   /* "brownout", "panic" and "watchdog" are counted */
+    const char *crash;          /* what is known of it, told once; NULL: nothing */
+    whir_trial_t trial;         /* of the link's settings, at boot */
+    const uint8_t *certificate; /* DER, that it shows to the broker; NULL: none */
+    uint32_t certificate_bytes;
+    uint8_t operational; /* it is not the factory's */
     whir_sensor_info_t sensor;
     whir_machine_t machine;
     int8_t up;                             /* the machine axis that points up, 1 to 3, negative: down; 0: nobody has said */

@@ -90,6 +90,7 @@ struct whir_node {
     uint32_t listen_verdicts; /* verdicts when the measurement began */
     uint64_t connected_ms;
 
+    uint64_t certificate_end_s; /* 0: it has none */
     uint8_t connected;
     uint8_t receipted;   /* anything, since boot */
     uint8_t restart;     /* asked for; 2: without settings */

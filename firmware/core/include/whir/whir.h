@@ -20,10 +20,12 @@
 
 #include "whir/alarm.h"
 #include "whir/backoff.h"
+#include "whir/base64.h"
 #include "whir/baseline.h"
 #include "whir/bundle.h"
 #include "whir/bytes.h"
 #include "whir/capture.h"
+#include "whir/certificate.h"
 #include "whir/command.h"
 #include "whir/condition.h"
 #include "whir/contract.h"

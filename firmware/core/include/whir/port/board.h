@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#define WHIR_POINT_BYTES 65 /* of P-256, uncompressed: 4, x, y */
+#include "whir/port/crypto.h"
 
 /*
  * What the factory's station asks of a board (whir/factory.h). Texts outlive the board; the functions are called from the
