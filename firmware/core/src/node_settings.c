@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <string.h>
 
 #include "node_parts.h"
@@ -39,13 +40,20 @@ int whir_node_renew(whir_node_t *node, const whir_command_t *command, uint64_t n
     uint8_t key[WHIR_KEY_BYTES], der[WHIR_CSR_MAX_BYTES];
     char text[WHIR_BASE64_CHARS(WHIR_CSR_MAX_BYTES) + 1], name[2 * WHIR_NAME_NAME_MAX_BYTES + 2];
     signer_t signer = {node->ports.crypto, key};
+    size_t site_bytes;
     whir_event_t event = {.kind = WHIR_EVENT_KIND_CERTIFICATE_REQUEST, .text = text, .action = command->id};
     int err = node->ports.store == NULL ? WHIR_ERR_STATE : whir_settings_next_key(node->ports.store, node->ports.crypto, key);
 
     if (err < 0) {
         return err;
     }
-    (void)strcat(strcat(strcpy(name, node->config.site), "/"), node->config.name);
+    site_bytes = strlen(node->config.site);
+    if (site_bytes + 1 + strlen(node->config.name) >= sizeof name) {
+        return WHIR_ERR_ARG;
+    }
+    memcpy(name, node->config.site, site_bytes);
+    name[site_bytes] = '/';
+    memcpy(name + site_bytes + 1, node->config.name, strlen(node->config.name) + 1);
     err = whir_csr_write(key + 32, name, sign, &signer, der);
     if (err < 0) {
         return err;
