@@ -18,6 +18,7 @@ from whir_fleet.errors import ConflictError, NotFoundError
 from whir_fleet.machines import Place
 from whir_fleet.messages import Parsed
 from whir_fleet.models import Alert, AlertChange, Artifact, Node, Occurrence
+from whir_fleet.said import Said
 
 NEW, OPEN, ACKNOWLEDGED, RESOLVED = "new", "open", "acknowledged", "resolved"
 
@@ -186,7 +187,9 @@ def step(session: Session, alert: Alert, what: str, now_ms: int, who: str, why: 
     """What happens to an alert, by the table. ConflictError: not in its present state."""
     state = TRANSITIONS.get((alert.state, what))
     if state is None:
-        raise ConflictError(f"alert {alert.alert_id} is {alert.state}: cannot {what} it")
+        raise ConflictError(
+            Said("alert %(alert)s is %(state)s: cannot %(what)s it", alert=alert.alert_id, state=alert.state, what=what)
+        )
     if state == OPEN and alert.state != OPEN:
         alert.open_ms = now_ms
     if state == RESOLVED and alert.state != RESOLVED:
@@ -210,7 +213,14 @@ def cleared(session: Session, alert: Alert, now_ms: int, who: str, at_ms: int | 
     raises = _raises(session, alert, at_ms - FLAP_WINDOW_MS)
     if raises >= FLAP_RAISES and alert.state != NEW and alert.machine != SITE:
         alert.settles_ms = now_ms + FLAP_HOLD_MS
-        step(session, alert, "damp", now_ms, who, f"raised {raises} times within an hour: has to stay clear first")
+        step(
+            session,
+            alert,
+            "damp",
+            now_ms,
+            who,
+            Said("raised %(times)s times within an hour: has to stay clear first", times=raises),
+        )
         return
     step(session, alert, "clear", now_ms, who)
     alert.resolved_ms = at_ms
@@ -235,7 +245,7 @@ def settle(session: Session, now_ms: int) -> None:
     """Resolves what has flapped and has stayed clear since."""
     query = select(Alert).where(Alert.state != RESOLVED, Alert.settles_ms <= now_ms).with_for_update()
     for alert in session.scalars(query).all():
-        step(session, alert, "clear", now_ms, FLEET, "stayed clear")
+        step(session, alert, "clear", now_ms, FLEET, Said("stayed clear"))
 
 
 def announce(session: Session, now_ms: int) -> None:
@@ -244,7 +254,7 @@ def announce(session: Session, now_ms: int) -> None:
     for alert in session.scalars(query).all():
         if not maintenance.covers(session, alert.site, alert.machine, now_ms):
             alert.muted, alert.open_ms = False, now_ms
-            step(session, alert, "announce", now_ms, FLEET, "the maintenance window is over")
+            step(session, alert, "announce", now_ms, FLEET, Said("the maintenance window is over"))
 
 
 # What people do ---------------------------------------------------------------------------------------------------------
@@ -253,7 +263,7 @@ def announce(session: Session, now_ms: int) -> None:
 def find(session: Session, alert_id: str, for_update: bool = False) -> Alert:
     alert = session.get(Alert, alert_id, with_for_update=for_update or None)
     if alert is None:
-        raise NotFoundError(f"no alert {alert_id}")
+        raise NotFoundError(Said("no alert %(alert)s", alert=alert_id))
     return alert
 
 
@@ -283,7 +293,8 @@ def assign(session: Session, alert_id: str, to: str | None, who: str, now_ms: in
     """Whose it is from now on; None gives it back."""
     alert = find(session, alert_id, for_update=True)
     alert.assigned_to = to
-    step(session, alert, "assign", now_ms, who, ": ".join(part for part in (to or "nobody", why) if part))
+    whom = to or Said("nobody")
+    step(session, alert, "assign", now_ms, who, Said("%(what)s: %(why)s", what=whom, why=why) if why else whom)
     return alert
 
 

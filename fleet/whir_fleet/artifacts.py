@@ -15,6 +15,7 @@ from whir_fleet import evaluation
 from whir_fleet.bundle_store import BundleStore
 from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, SettingsError
 from whir_fleet.models import Action, Artifact, Rehearsal, Rollout
+from whir_fleet.said import Said
 from whir_node.bundle import inspect
 from whir_node.crypto import KeyFileError, load_public_key
 from whir_node.errors import CoreError
@@ -61,7 +62,7 @@ def find(session: Session, sha256: str) -> Artifact:
         found = session.scalars(select(Artifact).where(Artifact.sha256.startswith(sha256, autoescape=True)).limit(2)).all()
         if len(found) == 1:
             return found[0]
-    raise NotFoundError(f"no artifact {sha256}")
+    raise NotFoundError(Said("no artifact %(artifact)s", artifact=sha256))
 
 
 def public_keys(folder: Path) -> dict[int, ec.EllipticCurvePublicKey]:
@@ -80,7 +81,13 @@ def public_keys(folder: Path) -> dict[int, ec.EllipticCurvePublicKey]:
 def require_trusted(artifact: Artifact, folder: Path) -> None:
     """ConflictError: the key that signed it was taken out of the allow-list after the upload."""
     if not (folder / f"{artifact.key_id}.pem").is_file():
-        raise ConflictError(f"bundle {artifact.sha256[:12]} is signed by key {artifact.key_id}, which is trusted no more")
+        raise ConflictError(
+            Said(
+                "bundle %(bundle)s is signed by key %(key)s, which is trusted no more",
+                bundle=artifact.sha256[:12],
+                key=artifact.key_id,
+            )
+        )
 
 
 def upload(
@@ -94,14 +101,23 @@ def upload(
     try:
         info = inspect(data, keys)
     except CoreError as error:
-        text = contract.ERROR_TEXT.get(error.code_name, str(error))  # without the name: it stands in `code`
+        text = (
+            Said(contract.ERROR_TEXT[error.code_name]) if error.code_name in contract.ERROR_TEXT else str(error)
+        )  # without the name: it stands in `code`
         raise BundleRefusedError(error.code_name, text) from error
     if info.hardware_class not in contract.HARDWARE:
-        raise BundleRefusedError("bundle_hardware", f"hardware class {info.hardware_class!r} is not one of the contract's")
+        raise BundleRefusedError(
+            "bundle_hardware",
+            Said("hardware class %(hardware)r is not one of the contract's", hardware=info.hardware_class),
+        )
     newest = session.scalar(select(func.max(Artifact.counter)).where(Artifact.hardware == info.hardware_class))
     if newest is not None and info.security_counter < newest:
-        text = contract.ERROR_TEXT["bundle_counter"]
-        raise BundleRefusedError("bundle_counter", f"{text}: {info.security_counter}, but {newest} has been uploaded")
+        text = Said(
+            "the security counter is below the node's: %(counter)s, but %(newest)s has been uploaded",
+            counter=info.security_counter,
+            newest=newest,
+        )
+        raise BundleRefusedError("bundle_counter", text)
     sha256 = hashlib.sha256(data).hexdigest()
     found = session.get(Artifact, sha256)
     if found is not None:
@@ -130,9 +146,11 @@ def remove(session: Session, store: BundleStore, sha256: str) -> None:
     """Only while no rollout names it; then no node is to run it either."""
     artifact = find(session, sha256)
     if session.scalar(select(Rollout.id).where(Rollout.sha256 == artifact.sha256).limit(1)) is not None:
-        raise ConflictError(f"artifact {artifact.sha256[:12]} belongs to a rollout")
+        raise ConflictError(Said("artifact %(artifact)s belongs to a rollout", artifact=artifact.sha256[:12]))
     if session.scalar(select(Action.id).where(Action.sha256 == artifact.sha256).limit(1)) is not None:
-        raise ConflictError(f"artifact {artifact.sha256[:12]} was sent to nodes on their way to another")
+        raise ConflictError(
+            Said("artifact %(artifact)s was sent to nodes on their way to another", artifact=artifact.sha256[:12])
+        )
     session.execute(delete(Rehearsal).where(Rehearsal.sha256 == artifact.sha256))
     session.delete(artifact)
     store.remove(artifact.sha256)

@@ -20,6 +20,7 @@ from ulid import ULID
 from whir_fleet import known_secrets
 from whir_fleet.errors import CredentialError, ForbiddenError, NotFoundError
 from whir_fleet.models import Token
+from whir_fleet.said import Said
 
 PREFIX = "whir"
 DAYS = 365  # a token lasts, unless it is said otherwise
@@ -62,23 +63,34 @@ class Identity:
 
     def require(self, role: Role) -> None:
         if self.role < role:
-            raise ForbiddenError(f"this needs the role {role.name.lower()}; token {self.label!r} is {self.role.name.lower()}")
+            raise ForbiddenError(
+                Said(
+                    "this needs the role %(role)s; token %(token)r is %(own)s",
+                    role=role.name.lower(),
+                    token=self.label,
+                    own=self.role.name.lower(),
+                )
+            )
 
     def within(self, area: str) -> None:
         if self.areas is not None and area not in self.areas:
-            raise ForbiddenError(f"token {self.label!r} is not for {area}")
+            raise ForbiddenError(Said("token %(token)r is not for %(area)s", token=self.label, area=area))
 
     def at(self, *sites: str) -> None:
         """ForbiddenError unless the role is granted on all of these."""
         for site in sites:
             if self.sites is not None and site not in self.sites:
-                raise ForbiddenError(f"token {self.label!r} has no role on site {site}")
+                raise ForbiddenError(Said("token %(token)r has no role on site %(site)s", token=self.label, site=site))
 
     def everywhere(self) -> None:
         """ForbiddenError unless the role is granted on all sites there may be."""
         if self.sites is not None:
             raise ForbiddenError(
-                f"this concerns all sites; token {self.label!r} has its role on {', '.join(sorted(self.sites))}"
+                Said(
+                    "this concerns all sites; token %(token)r has its role on %(sites)s",
+                    token=self.label,
+                    sites=", ".join(sorted(self.sites)),
+                )
             )
 
     def only(self, query: Select[*Ts], site: InstrumentedAttribute[str]) -> Select[*Ts]:
@@ -119,7 +131,7 @@ def identify(session: Session, text: str | None, now_ms: int) -> Identity:
     token = session.get(Token, token_id(text))
     secret = (text or "").split("_", 2)[2]
     if token is None or not hmac.compare_digest(token.hash, _hash(secret)):
-        raise CredentialError("the token is not valid")
+        raise CredentialError(Said("the token is not valid"))
     return _identity(token, now_ms)
 
 
@@ -127,15 +139,15 @@ def of_token(session: Session, token_id: str, now_ms: int) -> Identity:
     """Of a token that was shown before, such as the one that a console's session was opened with."""
     token = session.get(Token, token_id)
     if token is None:
-        raise CredentialError("the token is not valid")
+        raise CredentialError(Said("the token is not valid"))
     return _identity(token, now_ms)
 
 
 def _identity(token: Token, now_ms: int) -> Identity:
     if token.revoked_ms is not None:
-        raise CredentialError("the token is not valid")
+        raise CredentialError(Said("the token is not valid"))
     if token.expires_ms <= now_ms:
-        raise CredentialError("the token has expired")
+        raise CredentialError(Said("the token has expired"))
     sites, areas = (frozenset(names) if names is not None else None for names in (token.sites, token.areas))
     return Identity(token.id, token.label, Role[token.role.upper()], sites, areas)
 
@@ -147,7 +159,7 @@ def listed(session: Session) -> list[Token]:
 def revoke(session: Session, token_id: str, now_ms: int) -> None:
     token = session.get(Token, token_id)
     if token is None:
-        raise NotFoundError(f"no token {token_id}")
+        raise NotFoundError(Said("no token %(token)s", token=token_id))
     token.revoked_ms = token.revoked_ms or now_ms
 
 

@@ -20,6 +20,7 @@ from whir_fleet.errors import ConflictError, NotFoundError
 from whir_fleet.machines import Place
 from whir_fleet.messages import Parsed
 from whir_fleet.models import Alert, Capture, CaptureChunk, Node, Occurrence
+from whir_fleet.said import Said
 
 UNITS = ("g", "mps2", "volt")  # by the contract's enum, from 1 on
 BASELINE_MAX = 5  # captures that the point's own state is taken from
@@ -91,7 +92,7 @@ def find(session: Session, id: str) -> tuple[Capture, str, str, str | None]:
     """As `listed`, of one. NotFoundError while it is not whole."""
     found = session.execute(listed().where(Capture.id == id)).one_or_none()
     if found is None:
-        raise NotFoundError(f"no capture {id}")
+        raise NotFoundError(Said("no capture %(capture)s", capture=id))
     return found[0], found[1], found[2], found[3]
 
 
@@ -103,7 +104,9 @@ def of_alert(session: Session, alert: Alert) -> Capture:
     mine = query.where(Occurrence.alert_id == alert.alert_id, Capture.whole_ms.is_not(None))
     found = session.scalars(mine.order_by(Capture.at_ms.desc(), Capture.id.desc()).limit(1)).first()
     if found is None:
-        raise ConflictError(f"alert {alert.alert_id}: no capture of it has come; ask for one with the command `capture`")
+        raise ConflictError(
+            Said("alert %(alert)s: no capture of it has come; ask for one with the command `capture`", alert=alert.alert_id)
+        )
     return found
 
 

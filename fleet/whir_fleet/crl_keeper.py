@@ -27,6 +27,7 @@ from whir_fleet.db import Database
 from whir_fleet.errors import SettingsError
 from whir_fleet.link import BrokerAddress, client
 from whir_fleet.models import Alert, Device
+from whir_fleet.said import Number, Said
 
 log = logging.getLogger("whir.fleet.crl")
 
@@ -111,14 +112,18 @@ class CrlKeeper:
             for site in enrolment.sites(session):
                 alert = alerts.unresolved(session, site, alerts.SITE, CRL_ENDS)
                 if ends and alert is None:
-                    why = f"{self._dir / CRL_FILE} ends in {left_s / 86400:.1f} days: after that no node connects"
+                    why = Said(
+                        "%(file)s ends in %(days)s days: after that no node connects",
+                        file=str(self._dir / CRL_FILE),
+                        days=Number(f"{left_s / 86400:.1f}"),
+                    )
                     log.error("%s", why)
                     alert = Alert(site=site, machine=alerts.SITE, verdict=CRL_ENDS, severity=_SEVERITY, opened_ms=now_ms)
                     alert.updated_ms = now_ms
                     alert.last = site_alerts.last(CRL_ENDS, _SEVERITY, now_ms) | {"node": "_fleet"}
                     alerts.step(session, alerts.make(session, alert, now_ms), "open", now_ms, alerts.FLEET, why)
                 elif not ends and alert is not None:
-                    alerts.step(session, alert, "clear", now_ms, alerts.FLEET, "the list is renewed")
+                    alerts.step(session, alert, "clear", now_ms, alerts.FLEET, Said("the list is renewed"))
 
     def _write(self, revoked: dict[str, int], generation_of: dict[str, int], now: datetime) -> None:
         """One list per generation; a number whose generation the factory has not told stands on all."""

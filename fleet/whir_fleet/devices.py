@@ -11,6 +11,7 @@ from whir_fleet.db import insert
 from whir_fleet.errors import NotFoundError
 from whir_fleet.messages import Parsed
 from whir_fleet.models import BootCount, Node, NodeTag, table
+from whir_fleet.said import Said
 
 _STATUS_FIELDS = (
     "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz",
@@ -107,7 +108,7 @@ def presence_column(now_ms: int) -> ColumnElement[str]:
 def find(session: Session, site: str, name: str) -> Node:
     node = session.scalar(select(Node).where(Node.site == site, Node.name == name))
     if node is None:
-        raise NotFoundError(f"no node {site}/{name}")
+        raise NotFoundError(Said("no node %(node)s", node=f"{site}/{name}"))
     return node
 
 

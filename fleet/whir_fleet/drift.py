@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from whir_fleet import alerts, site_alerts
 from whir_fleet.models import Alert, Artifact, Node, Occurrence, Telemetry
+from whir_fleet.said import Number, Said
 
 MODEL_DRIFT: Final = "model_drift"
 RAISE: Final = 0.25
@@ -42,10 +43,24 @@ class Drift:
     expected: Shares
     heard: Shares
 
-    def __str__(self) -> str:
+    def told(self) -> Said:
         far = sorted(self.expected.keys() | self.heard.keys(), key=lambda v: -abs(_of(self.heard, v) - _of(self.expected, v)))
-        shares = ", ".join(f"{v} {_of(self.heard, v):.0%} instead of {_of(self.expected, v):.0%}" for v in far[:2])
-        return f"{self.model[0]} {self.model[1]} on {self.nodes} nodes: PSI {self.psi:.2f}, {shares}"
+        shares = [
+            Said(
+                "%(verdict)s %(now)s instead of %(then)s",
+                verdict=v,
+                now=f"{_of(self.heard, v):.0%}",
+                then=f"{_of(self.expected, v):.0%}",
+            )
+            for v in far[:2]
+        ]
+        return Said(
+            "%(model)s on %(nodes)s nodes: PSI %(psi)s, %(shares)s",
+            model=f"{self.model[0]} {self.model[1]}",
+            nodes=self.nodes,
+            psi=Number(f"{self.psi:.2f}"),
+            shares=Said.joined(", ", shares),
+        )
 
 
 def psi(expected: Shares, heard: Shares) -> float:
@@ -106,9 +121,9 @@ def tell(session: Session, found: dict[str, Drift], now_ms: int) -> None:
             alert.model, alert.model_version, alert.counter = drift.model
             last = {"node": "_fleet", "nodes": drift.nodes, "model": drift.model[0], "counter": drift.model[2]}
             alert.last = site_alerts.last(MODEL_DRIFT, _SEVERITY, now_ms) | last
-            alerts.step(session, alerts.make(session, alert, now_ms), "open", now_ms, alerts.FLEET, str(drift))
+            alerts.step(session, alerts.make(session, alert, now_ms), "open", now_ms, alerts.FLEET, drift.told())
         elif drift.psi < CLEAR and alert is not None:
-            alerts.step(session, alert, "clear", now_ms, alerts.FLEET, str(drift))
+            alerts.step(session, alert, "clear", now_ms, alerts.FLEET, drift.told())
 
 
 def _of(shares: Shares, verdict: str) -> float:

@@ -26,12 +26,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from whir_fleet.said import Said
+
 
 class FleetError(Exception):
     """Everything that the fleet service raises on purpose."""
 
     status = 500
     code = "internal"
+
+    @property
+    def text(self) -> str:
+        """What happened, still the `Said` that it was raised with."""
+        return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
 
 
 class SettingsError(FleetError):
@@ -124,7 +131,7 @@ class TooManyTriesError(FleetError):
     code = "too_many_tries"
 
     def __init__(self, wait_s: int) -> None:
-        super().__init__(f"too many tries with a wrong token; try again in {wait_s} s")
+        super().__init__(Said("too many tries with a wrong token; try again in %(seconds)s s", seconds=wait_s))
         self.wait_s = wait_s
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from whir_fleet import alerts, maintenance, notify
 from whir_fleet.models import Alert, Channel, Delivery
+from whir_fleet.said import Said
 
 
 def escalate(session: Session, now_ms: int) -> None:
@@ -26,7 +27,7 @@ def escalate(session: Session, now_ms: int) -> None:
         for alert in session.scalars(query).all():
             if maintenance.covers(session, alert.site, alert.machine, now_ms):
                 continue
-            why = f"not acknowledged for {channel.after_s} s: {channel.name} is told"
+            why = Said("not acknowledged for %(seconds)s s: %(channel)s is told", seconds=channel.after_s, channel=channel.name)
             alert.escalations += 1
             alerts.step(session, alert, "escalate", now_ms, alerts.FLEET, why)
             notify.add(session, channel, alert, "escalate", why, now_ms)

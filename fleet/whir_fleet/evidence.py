@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from whir_fleet import captures, vibration
 from whir_fleet.errors import ConflictError
 from whir_fleet.models import Alert, Capture, Machine, Point
-from whir_fleet.said import Said
+from whir_fleet.said import Number, Said
 from whir_fleet.vibration import Speed
 from whir_ml.bearings import BEARINGS
 
@@ -160,12 +160,20 @@ def _usable(speed: Speed, rated_rpm: float | None) -> bool:
     return speed.confidence >= _USABLE[rated_rpm is not None]
 
 
-def _unfit(capture: Capture) -> str | None:
+def _unfit(capture: Capture) -> Said | None:
     """Why nothing can be told of it."""
     if capture.unit not in _MPS2:
-        return f"capture {capture.id} is in {capture.unit}: no acceleration, so no velocity follows from it"
+        return Said(
+            "capture %(capture)s is in %(unit)s: no acceleration, so no velocity follows from it",
+            capture=capture.id,
+            unit=capture.unit,
+        )
     if capture.samples * 1000 / capture.rate_mhz < LEAST_S:
-        return f"capture {capture.id} is shorter than {LEAST_S:g} s: nothing can be told of so little"
+        return Said(
+            "capture %(capture)s is shorter than %(least)s s: nothing can be told of so little",
+            capture=capture.id,
+            least=Number(f"{LEAST_S:g}"),
+        )
     return None
 
 
@@ -175,8 +183,21 @@ def _axes(session: Session, machine: Machine | None, capture: Capture) -> list[s
     if machine is not None and capture.point is not None:
         query = select(Point.axes).where(Point.machine_id == machine.id, Point.name == capture.point)
         said = session.scalar(query) or []
-        names = [f"{axis} {said[i]}" if i < len(said) else axis for i, axis in enumerate(names)]
+        names = [_looks(axis, said[i]) if i < len(said) else axis for i, axis in enumerate(names)]
     return names
+
+
+_DIRECTIONS: Final = {
+    "axial": Said("axial"),
+    "radial": Said("radial"),
+    "horizontal": Said("horizontal"),
+    "vertical": Said("vertical"),
+    "tangential": Said("tangential"),
+}
+
+
+def _looks(axis: str, direction: str) -> str:
+    return Said.joined(" ", [axis, _DIRECTIONS.get(direction, direction)])
 
 
 def orders(machine: Machine | None) -> dict[str, float]:
@@ -266,7 +287,12 @@ def _findings(e: Evidence, bearing_known: bool) -> Iterator[Finding]:
 
 def _growth(level: Level) -> Iterator[Finding]:
     if level.ratio is not None:
-        seen = {"what": level.what, "mm_s": f"{level.mm_s:.2f}", "axis": level.axis, "ratio": f"{level.ratio:g}"}
+        seen = {
+            "what": level.what,
+            "mm_s": Number(f"{level.mm_s:.2f}"),
+            "axis": level.axis,
+            "ratio": Number(f"{level.ratio:g}"),
+        }
         text = Said("%(what)s is %(mm_s)s mm/s along %(axis)s, %(ratio)s times its baseline", **seen)
         yield Finding("for" if level.ratio >= GROWN else "against", text)
 
@@ -277,7 +303,7 @@ def _imbalance(e: Evidence, _: bool) -> Iterator[Finding]:
         return
     yield from _growth(one)
     if one.mm_s >= 3 * two.mm_s:
-        seen = {"one": f"{one.mm_s:.2f}", "two": f"{two.mm_s:.2f}"}
+        seen = {"one": Number(f"{one.mm_s:.2f}"), "two": Number(f"{two.mm_s:.2f}")}
         yield Finding("for", Said("1x rules with %(one)s mm/s; 2x is only %(two)s mm/s", **seen))
     else:
         share = f"{two.mm_s / one.mm_s:.0%}"
@@ -295,11 +321,14 @@ def _misalignment(e: Evidence, _: bool) -> Iterator[Finding]:
     yield from _axial(e, "2x", wanted=True)
     if e.twice_line_hz is None:
         text = Said(
-            "in %(seconds)s s twice the line frequency cannot be told from a harmonic of the shaft", seconds=f"{e.seconds:g}"
+            "in %(seconds)s s twice the line frequency cannot be told from a harmonic of the shaft",
+            seconds=Number(f"{e.seconds:g}"),
         )
         yield Finding("open", text)
     elif (line := e.level("2 x line")) is not None and line.mm_s > two.mm_s:
-        text = Said("%(hz)s Hz, twice the line frequency, is stronger than 2x: look at the winding", hz=f"{e.twice_line_hz:g}")
+        text = Said(
+            "%(hz)s Hz, twice the line frequency, is stronger than 2x: look at the winding", hz=Number(f"{e.twice_line_hz:g}")
+        )
         yield Finding("against", text)
 
 
@@ -354,14 +383,14 @@ def _told(tone: BearingTone) -> Said:
         bearing=tone.bearing,
         name=tone.name,
         part=_STRIKES[tone.name],
-        hz=f"{tone.found_hz:.1f}",
-        deviation=f"{tone.deviation_percent:+.1f}",
-        order=f"{tone.order:g}",
+        hz=Number(f"{tone.found_hz:.1f}"),
+        deviation=Number(f"{tone.deviation_percent:+.1f}"),
+        order=Number(f"{tone.order:g}"),
         strength=f"{tone.strength:.0f}",
     )
     if tone.baseline_strength is None:
         return told
-    return Said("%(tone)s, %(strength)s in the baseline", tone=told, strength=f"{tone.baseline_strength:g}")
+    return Said("%(tone)s, %(strength)s in the baseline", tone=told, strength=Number(f"{tone.baseline_strength:g}"))
 
 
 _RULES: Final[dict[str, Callable[[Evidence, bool], Iterator[Finding]]]] = {

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from whir_contracts import contract
+from whir_fleet import invalid
 from whir_fleet.errors import RequestError
+from whir_fleet.said import Number, Said
 
 SMALL_KW = 15  # ISO 20816-3 begins above this; below it is class I of ISO 10816-1
 
@@ -36,9 +38,9 @@ class Bearing(BaseModel):
     def _known(self) -> Self:
         given = [order for order in (self.bpfo, self.bpfi, self.bsf, self.ftf) if order is not None]
         if len(given) not in (0, 4):
-            raise ValueError("bpfo, bpfi, bsf and ftf come together or not at all")
+            raise ValueError(Said("bpfo, bpfi, bsf and ftf come together or not at all"))
         if not given and self.designation is None:
-            raise ValueError("give the designation or the four orders")
+            raise ValueError(Said("give the designation or the four orders"))
         return self
 
 
@@ -65,7 +67,12 @@ class MachineFields(BaseModel):
             and (self.iso_group == "class1") != (self.rated_kw <= SMALL_KW)
         ):
             raise ValueError(
-                f"iso_group {self.iso_group} does not fit {self.rated_kw:g} kW: class1 ends, the groups begin at {SMALL_KW} kW"
+                Said(
+                    "iso_group %(group)s does not fit %(power)s kW: class1 ends, the groups begin at %(limit)s kW",
+                    group=self.iso_group,
+                    power=Number(f"{self.rated_kw:g}"),
+                    limit=SMALL_KW,
+                )
             )
         return self
 
@@ -89,7 +96,7 @@ class MachineSpec(MachineFields):
     def _points_differ(self) -> Self:
         names = [point.name for point in self.points]
         if len(set(names)) < len(names):
-            raise ValueError("two points have the same name")
+            raise ValueError(Said("two points have the same name"))
         return self
 
 
@@ -115,10 +122,14 @@ class BadLinesError(RequestError):
 
     code = "bad_lines"
 
-    def __init__(self, wrong: list[tuple[int, str]]) -> None:
-        lines = [f"line {number}: {text}" for number, text in sorted(wrong)]
+    def __init__(self, wrong: Sequence[tuple[int, str]]) -> None:
+        lines = [Said("line %(line)s: %(text)s", line=number, text=text) for number, text in sorted(wrong)]
         count = len({number for number, _ in wrong})
-        super().__init__("\n".join([f"{count} wrong {'line' if count == 1 else 'lines'}; nothing was imported", *lines]))
+        if count == 1:
+            whole = Said("1 wrong line; nothing was imported")
+        else:
+            whole = Said("%(count)s wrong lines; nothing was imported", count=count)
+        super().__init__(Said.joined("\n", [whole, *lines]))
 
 
 def parse(text: str) -> list[Line]:
@@ -152,16 +163,31 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
         header = [name.strip().lower() for name in next(reader, [])]
         for name in REQUIRED:
             if name not in header:
-                raise BadLinesError([(1, f"column {name} is missing; the columns are {', '.join(COLUMNS)}")])
+                raise BadLinesError(
+                    [(1, Said("column %(column)s is missing; the columns are %(all)s", column=name, all=", ".join(COLUMNS)))]
+                )
         if unknown := [name for name in header if name not in COLUMNS]:
-            raise BadLinesError([(1, f"column {', '.join(unknown)}: not known; the columns are {', '.join(COLUMNS)}")])
+            raise BadLinesError(
+                [
+                    (
+                        1,
+                        Said(
+                            "column %(column)s: not known; the columns are %(all)s",
+                            column=", ".join(unknown),
+                            all=", ".join(COLUMNS),
+                        ),
+                    )
+                ]
+            )
         if len(set(header)) < len(header):
-            raise BadLinesError([(1, "a column stands twice")])
+            raise BadLinesError([(1, Said("a column stands twice"))])
         rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise BadLinesError([(reader.line_num, f"not CSV: {error}")]) from error
+        raise BadLinesError([(reader.line_num, Said("not CSV: %(error)s", error=str(error)))]) from error
     if short := [
-        (n, f"{len(row)} fields, the first line names {len(header)}") for n, row in rows if row and len(row) != len(header)
+        (n, Said("%(count)s fields, the first line names %(wanted)s", count=len(row), wanted=len(header)))
+        for n, row in rows
+        if row and len(row) != len(header)
     ]:
         raise BadLinesError(short)
     return (
@@ -195,9 +221,10 @@ def _why(error: Any) -> str:
     place = {"point.name": "point", "point.position": "position", "designation": "bearing"}.get(
         ".".join(names), ".".join(names)
     )
-    text = str(error["msg"]).removeprefix("Value error, ")
-    value = error["input"]
-    return f"{place.removeprefix('point.')}: {text}, not {value!r}" if place and not isinstance(value, dict) else text
+    text, value = invalid.said(error), error["input"]
+    if not place or isinstance(value, dict):
+        return text
+    return Said("%(place)s: %(text)s, not %(value)r", place=place.removeprefix("point."), text=text, value=value)
 
 
 def _contradictions(lines: list[Line]) -> Iterator[tuple[int, str]]:
@@ -207,11 +234,22 @@ def _contradictions(lines: list[Line]) -> Iterator[tuple[int, str]]:
     for line in lines:
         key = (line.site, line.machine, line.point.name)
         if key in points:
-            yield line.number, f"point {line.point.name} of {line.machine} stands in line {points[key]} already"
+            yield (
+                line.number,
+                Said(
+                    "point %(point)s of %(machine)s stands in line %(line)s already",
+                    point=line.point.name,
+                    machine=line.machine,
+                    line=points[key],
+                ),
+            )
         points.setdefault(key, line.number)
         if line.node is not None:
             if (line.site, line.node) in nodes:
-                yield line.number, f"node {line.node} stands in line {nodes[line.site, line.node]} already"
+                yield (
+                    line.number,
+                    Said("node %(node)s stands in line %(line)s already", node=line.node, line=nodes[line.site, line.node]),
+                )
             nodes.setdefault((line.site, line.node), line.number)
         for name in _MACHINE:
             value = getattr(line.fields, name)
@@ -219,7 +257,16 @@ def _contradictions(lines: list[Line]) -> Iterator[tuple[int, str]]:
                 said.setdefault((line.site, line.machine, name), (line.number, value)) if value is not None else (0, value)
             )
             if other != value:
-                yield line.number, f"{name}: {value}, but line {before} says {other} of the same machine"
+                yield (
+                    line.number,
+                    Said(
+                        "%(field)s: %(value)s, but line %(line)s says %(other)s of the same machine",
+                        field=name,
+                        value=value,
+                        line=before,
+                        other=other,
+                    ),
+                )
 
 
 def machines(lines: list[Line]) -> dict[tuple[str, str], MachineSpec]:

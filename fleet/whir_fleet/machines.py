@@ -16,6 +16,7 @@ from whir_fleet import machine_specs
 from whir_fleet.errors import ConflictError, NotFoundError, RequestError
 from whir_fleet.machine_specs import MachineSpec
 from whir_fleet.models import Assignment, Machine, Node, Point
+from whir_fleet.said import Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Imported:
 def find(session: Session, site: str, name: str) -> Machine:
     machine = session.scalar(select(Machine).where(Machine.site == site, Machine.name == name).with_for_update())
     if machine is None:
-        raise NotFoundError(f"no machine {site}/{name}")
+        raise NotFoundError(Said("no machine %(machine)s", machine=f"{site}/{name}"))
     return machine
 
 
@@ -45,7 +46,7 @@ def find_point(session: Session, site: str, machine: str, name: str) -> Point:
     found = find(session, site, machine)
     point = session.scalar(select(Point).where(Point.machine_id == found.id, Point.name == name).with_for_update())
     if point is None:
-        raise NotFoundError(f"machine {site}/{machine} has no point {name}")
+        raise NotFoundError(Said("machine %(machine)s has no point %(point)s", machine=f"{site}/{machine}", point=name))
     return point
 
 
@@ -71,7 +72,13 @@ def put(session: Session, site: str, name: str, spec: MachineSpec, now_ms: int) 
     used = {assignment.point_id for assignment in assignments_of(session, [point.id for point in gone])}
     for point in gone:
         if point.id in used:
-            raise ConflictError(f"point {point.name} of {site}/{name} has a history: it cannot be left out")
+            raise ConflictError(
+                Said(
+                    "point %(point)s of %(machine)s has a history: it cannot be left out",
+                    point=point.name,
+                    machine=f"{site}/{name}",
+                )
+            )
         session.delete(point)
     _put_points(session, machine, spec)
     return machine
@@ -101,7 +108,11 @@ def remove(session: Session, site: str, name: str) -> None:
     points = points_of(session, [machine.id])
     for assignment in assignments_of(session, [point.id for point in points]):
         if assignment.until_ms is None:
-            raise ConflictError(f"node {assignment.node} is assigned to {site}/{name}: release it first")
+            raise ConflictError(
+                Said(
+                    "node %(node)s is assigned to %(machine)s: release it first", node=assignment.node, machine=f"{site}/{name}"
+                )
+            )
         session.delete(assignment)
     session.flush()
     for point in points:
@@ -158,14 +169,18 @@ def release(session: Session, point: Point, at_ms: int) -> None:
     query = select(Assignment).where(Assignment.until_ms.is_(None), Assignment.point_id == point.id).with_for_update()
     assignment = session.scalar(query)
     if assignment is None:
-        raise ConflictError(f"no node is assigned to point {point.name}")
+        raise ConflictError(Said("no node is assigned to point %(point)s", point=point.name))
     _end(assignment, at_ms)
 
 
 def _end(assignment: Assignment, at_ms: int) -> None:
     if at_ms <= assignment.from_ms:
         raise ConflictError(
-            f"node {assignment.node} is assigned since {assignment.from_ms} ms; that cannot end before it began"
+            Said(
+                "node %(node)s is assigned since %(ms)s ms; that cannot end before it began",
+                node=assignment.node,
+                ms=assignment.from_ms,
+            )
         )
     assignment.until_ms = at_ms
 
@@ -173,7 +188,7 @@ def _end(assignment: Assignment, at_ms: int) -> None:
 def checked_time(from_ms: int | None, now_ms: int) -> int:
     """The time of a change that somebody enters: now, or earlier."""
     if from_ms is not None and from_ms > now_ms:
-        raise RequestError("from_ms: lies in the future")
+        raise RequestError(Said("from_ms: lies in the future"))
     return now_ms if from_ms is None else from_ms
 
 

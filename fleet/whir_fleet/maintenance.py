@@ -8,6 +8,7 @@ from ulid import ULID
 
 from whir_fleet.errors import ConflictError, NotFoundError, RequestError
 from whir_fleet.models import Maintenance
+from whir_fleet.said import Said
 
 LONGEST_MS = 90 * 86_400_000  # a window for ever would be a fault that nobody hears of
 
@@ -15,7 +16,7 @@ LONGEST_MS = 90 * 86_400_000  # a window for ever would be a fault that nobody h
 def plan(session: Session, site: str, machine: str | None, from_ms: int, until_ms: int, why: str, who: str) -> Maintenance:
     """For one machine, or for all of a site (`machine` None)."""
     if not from_ms < until_ms <= from_ms + LONGEST_MS:
-        raise RequestError("until_ms: has to lie after from_ms, by at most 90 days")
+        raise RequestError(Said("until_ms: has to lie after from_ms, by at most 90 days"))
     window = Maintenance(
         id=str(ULID()), site=site, machine=machine, from_ms=from_ms, until_ms=until_ms, why=why, planned_by=who
     )
@@ -27,7 +28,7 @@ def plan(session: Session, site: str, machine: str | None, from_ms: int, until_m
 def find(session: Session, window_id: str) -> Maintenance:
     window = session.get(Maintenance, window_id, with_for_update=True)
     if window is None:
-        raise NotFoundError(f"no maintenance window {window_id}")
+        raise NotFoundError(Said("no maintenance window %(window)s", window=window_id))
     return window
 
 
@@ -35,7 +36,7 @@ def end(session: Session, window_id: str, now_ms: int) -> Maintenance:
     """Now instead of later; one that has not begun never does."""
     window = find(session, window_id)
     if window.until_ms <= now_ms:
-        raise ConflictError(f"maintenance window {window_id} is over")
+        raise ConflictError(Said("maintenance window %(window)s is over", window=window_id))
     window.until_ms = max(now_ms, window.from_ms)
     return window
 

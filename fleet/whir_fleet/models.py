@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from whir_fleet.said_column import SaidText
+
 U32 = BigInteger  # PostgreSQL has no unsigned 32-bit integer
 AUTO = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
 
@@ -348,7 +350,7 @@ class AlertChange(Base):
     at_ms: Mapped[int] = mapped_column(BigInteger)
     what: Mapped[str] = mapped_column(String(12))
     who: Mapped[str] = mapped_column(Text)
-    why: Mapped[str | None] = mapped_column(Text)
+    why: Mapped[str | None] = mapped_column(SaidText)
     told: Mapped[bool]
     message: Mapped[dict[str, Any]]
     published_ms: Mapped[int | None] = mapped_column(BigInteger)
@@ -545,7 +547,7 @@ class Rollout(Base):
     name: Mapped[str] = mapped_column(String(64))
     sha256: Mapped[str] = mapped_column(ForeignKey("artifact.sha256"))
     state: Mapped[str] = mapped_column(String(12), index=True)
-    reason: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(SaidText)
     success_percent: Mapped[int] = mapped_column(Integer)
     abort_percent: Mapped[int] = mapped_column(Integer)
     abort_min: Mapped[int] = mapped_column(Integer)
@@ -574,7 +576,7 @@ class RolloutGroup(Base):
     state: Mapped[str] = mapped_column(String(12))
     started_ms: Mapped[int | None] = mapped_column(BigInteger)
     observed_ms: Mapped[int | None] = mapped_column(BigInteger)  # since when its verdicts are watched
-    drift: Mapped[str | None] = mapped_column(Text)  # why its verdicts were found worse
+    drift: Mapped[str | None] = mapped_column(SaidText)  # why its verdicts were found worse
 
 
 class Action(Base):
@@ -596,7 +598,7 @@ class Action(Base):
     command_id: Mapped[str | None] = mapped_column(String(39), unique=True)  # what the node was told last
     sha256: Mapped[str | None] = mapped_column(String(64))  # the bundle of that command
     code: Mapped[str | None] = mapped_column(Text)
-    text: Mapped[str | None] = mapped_column(Text)
+    text: Mapped[str | None] = mapped_column(SaidText)
     already: Mapped[bool]  # ran the bundle before the rollout: nothing to send, nothing to revert
     acknowledged: Mapped[bool]  # a failure that a resume has accepted
     started_ms: Mapped[int | None] = mapped_column(BigInteger)

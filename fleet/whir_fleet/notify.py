@@ -19,6 +19,7 @@ from whir_contracts import contract
 from whir_fleet import maintenance
 from whir_fleet.errors import ConflictError, NotFoundError
 from whir_fleet.models import Alert, Channel, Delivery
+from whir_fleet.said import Said
 
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
 # After a failure the next try comes so much later; after the last it is dead, and waits for a person.
@@ -43,7 +44,7 @@ def add_channel(session: Session, channel: Channel, now_ms: int) -> Channel:
 def find_channel(session: Session, channel_id: str) -> Channel:
     channel = session.get(Channel, channel_id, with_for_update=True)
     if channel is None or channel.removed_ms is not None:
-        raise NotFoundError(f"no channel {channel_id}")
+        raise NotFoundError(Said("no channel %(channel)s", channel=channel_id))
     return channel
 
 
@@ -133,9 +134,9 @@ def retry(session: Session, delivery_id: int, now_ms: int) -> Delivery:
     """A dead one, from the beginning."""
     delivery = session.get(Delivery, delivery_id, with_for_update=True)
     if delivery is None:
-        raise NotFoundError(f"no delivery {delivery_id}")
+        raise NotFoundError(Said("no delivery %(delivery)s", delivery=delivery_id))
     if delivery.state != DEAD:
-        raise ConflictError(f"delivery {delivery_id} is {delivery.state}, not dead")
+        raise ConflictError(Said("delivery %(delivery)s is %(state)s, not dead", delivery=delivery_id, state=delivery.state))
     find_channel(session, delivery.channel_id)
     delivery.state, delivery.attempts, delivery.next_ms = PENDING, 0, now_ms
     return delivery

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from whir_fleet import alerts
 from whir_fleet.errors import RequestError
 from whir_fleet.models import Alert
+from whir_fleet.said import Said
 
 # outcome → was the model right? None: not the model's doing, counts neither way
 OUTCOMES: Final[dict[str, bool | None]] = {
@@ -19,6 +20,12 @@ OUTCOMES: Final[dict[str, bool | None]] = {
     "other_fault": False,  # a fault, but another one
     "false_alarm": False,  # nothing was wrong
     "sensor_loose": None,
+}
+_SAID: Final = {
+    "confirmed": Said("confirmed"),
+    "other_fault": Said("other_fault"),
+    "false_alarm": Said("false_alarm"),
+    "sensor_loose": Said("sensor_loose"),
 }
 _Z95 = 1.959964
 
@@ -60,13 +67,13 @@ def record(session: Session, alert_id: str, outcome: str, fault: str | None, not
     """Said after a look at the machine; saying it again corrects it, and the history keeps both."""
     alert = alerts.find(session, alert_id, for_update=True)
     if outcome == "other_fault" and not fault:
-        raise RequestError("fault: other_fault has to say which")
+        raise RequestError(Said("fault: other_fault has to say which"))
     if outcome != "other_fault" and fault:
-        raise RequestError(f"fault: goes with other_fault only, not with {outcome}")
+        raise RequestError(Said("fault: goes with other_fault only, not with %(outcome)s", outcome=outcome))
     alert.outcome, alert.outcome_fault = outcome, fault or (alert.verdict if OUTCOMES[outcome] else None)
     alert.outcome_note, alert.outcome_by, alert.outcome_ms = note, who, now_ms
-    text = f"{outcome}, {fault}" if fault else outcome
-    alerts.step(session, alert, "outcome", now_ms, who, f"{text}: {note}" if note else text)
+    text = Said("%(outcome)s, %(fault)s", outcome=_SAID[outcome], fault=fault) if fault else _SAID[outcome]
+    alerts.step(session, alert, "outcome", now_ms, who, Said("%(what)s: %(why)s", what=text, why=note) if note else text)
     return alert
 
 

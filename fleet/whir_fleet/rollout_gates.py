@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from whir_fleet.errors import RequestError
 from whir_fleet.models import Action, Node, Rollout, RolloutGroup
 from whir_fleet.rollout_tables import OPEN_ACTIONS
+from whir_fleet.said import Said
 
 CHUNK: Final = 500  # actions started in one step: the worker has other things to do as well
 MINUTE_MS: Final = 60_000
@@ -38,14 +39,18 @@ class Window:
         match = _WINDOW.fullmatch(text)
         days = match[1].split(",") if match is not None and match[1] else list(_DAYS)
         if match is None or not set(days) <= set(_DAYS) or max(int(match[2]), int(match[4])) > 23:
-            raise RequestError(f"window {text!r}: give e.g. 22:00-05:00, or sat,sun 06:00-18:00 Europe/Berlin")
+            raise RequestError(
+                Said("window %(window)r: give e.g. 22:00-05:00, or sat,sun 06:00-18:00 Europe/Berlin", window=text)
+            )
         begin, end = int(match[2]) * 60 + int(match[3]), int(match[4]) * 60 + int(match[5])
         if begin == end:
-            raise RequestError(f"window {text!r}: begins and ends at the same time; leave it out for always")
+            raise RequestError(
+                Said("window %(window)r: begins and ends at the same time; leave it out for always", window=text)
+            )
         try:
             zone = ZoneInfo(match[6] or "UTC")
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise RequestError(f"window {text!r}: no zone {match[6]} is known here") from error
+            raise RequestError(Said("window %(window)r: no zone %(zone)s is known here", window=text, zone=match[6])) from error
         return cls(tuple(_DAYS.index(day) for day in days), begin, end, zone)
 
     def is_open(self, now_ms: int) -> bool:

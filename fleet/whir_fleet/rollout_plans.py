@@ -17,6 +17,7 @@ from whir_fleet.errors import RequestError
 from whir_fleet.models import Action, Artifact, Node, Rollout, RolloutGroup
 from whir_fleet.rollout_gates import Window
 from whir_fleet.rollout_tables import LIVE_ROLLOUTS, OPEN_GROUPS, move
+from whir_fleet.said import Said
 
 _GROUP_SPEC: Final = re.compile(r"([1-9][0-9]{0,5})(%?)")
 T = TypeVar("T")
@@ -117,7 +118,11 @@ def cut(specs: Sequence[str], items: Sequence[T], fits: Callable[[str, T], bool]
             group = [item for item in left if fits(spec, item)]
         else:
             raise RequestError(
-                f"group {spec!r}: give a number of nodes, a percentage of all such as 25%, or a selector such as tag=pilot"
+                Said(
+                    "group %(group)r: give a number of nodes, a percentage of all such as 25%%, or a selector such as "
+                    "tag=pilot",
+                    group=spec,
+                )
             )
         if group:
             groups.append(group)
@@ -159,7 +164,7 @@ def supersede(session: Session, rollout: Rollout) -> None:
     open_yet = older.where(Action.state.in_(("waiting", "started", "accepted")))
     for action in session.scalars(open_yet.with_for_update(of=Action)).all():
         if move(action, "supersede"):
-            action.text = f"by rollout {rollout.id}"
+            action.text = Said("by rollout %(rollout)s", rollout=rollout.id)
             if action.command_id is not None:
                 commands.close(session, action.command_id)
 
@@ -171,9 +176,19 @@ def _eligible(session: Session, plan: Plan, artifact: Artifact) -> list[Node]:
     names = {node.name for node in found}
     for name in (*plan.nodes, *plan.canary):
         if name not in names:
-            raise RequestError(f"node {name}: not known with hardware class {artifact.hardware}, or not among the chosen")
+            raise RequestError(
+                Said(
+                    "node %(node)s: not known with hardware class %(hardware)s, or not among the chosen",
+                    node=name,
+                    hardware=artifact.hardware,
+                )
+            )
     if not found:
-        raise RequestError(f"no node of hardware class {artifact.hardware} is known" + (" there" if plan.where else ""))
+        raise RequestError(
+            Said("no node of hardware class %(hardware)s is known there", hardware=artifact.hardware)
+            if plan.where
+            else Said("no node of hardware class %(hardware)s is known", hardware=artifact.hardware)
+        )
     return found
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from whir_fleet.models import Action, Occurrence, Rollout, RolloutGroup, Telemetry
+from whir_fleet.said import Number, Said
 
 ALPHA: Final = 0.05
 SHIFT: Final = 0.2  # a share of a node's messages that counts as a change
@@ -51,7 +52,7 @@ def _alerts(before: Seen, after: Seen) -> bool:
     return after.alerts > before.alerts
 
 
-MEASURES: Final = {"other verdicts": _disagrees, "more unknown": _unknown, "more alerts": _alerts}
+MEASURES: Final = {Said("other verdicts"): _disagrees, Said("more unknown"): _unknown, Said("more alerts"): _alerts}
 
 
 def judge(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: int) -> str | None:
@@ -68,12 +69,20 @@ def judge(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: int) 
     told = {node for node in nodes if min(before[node].verdicts.total(), after[node].verdicts.total()) >= MESSAGES_MIN}
     canaries, controls = [node for node in canaries if node in told], [node for node in controls if node in told]
     if not canaries:
-        return f"no canary sent {MESSAGES_MIN} telemetry messages before and after; watch them for longer"
+        return Said("no canary sent %(least)s telemetry messages before and after; watch them for longer", least=MESSAGES_MIN)
     for name, changed in MEASURES.items():
         bad = sum(changed(before[node], after[node]) for node in canaries)
         other = sum(changed(before[node], after[node]) for node in controls)
         if (why := drift(bad, len(canaries), other, len(controls))) is not None:
-            return f"{name} on {bad} of {len(canaries)} canaries, on {other} of {len(controls)} controls ({why})"
+            return Said(
+                "%(what)s on %(bad)s of %(canaries)s canaries, on %(other)s of %(controls)s controls (%(why)s)",
+                what=name,
+                bad=bad,
+                canaries=len(canaries),
+                other=other,
+                controls=len(controls),
+                why=why,
+            )
     return None
 
 
@@ -81,9 +90,10 @@ def drift(bad: int, canaries: int, other: int, controls: int) -> str | None:
     """The test on one table: why it is drift, or None."""
     level = ALPHA / len(MEASURES)
     if fisher(canaries, canaries, 0, controls) > level:  # not even all of them would show
-        return "more than half; too few nodes for a test" if 2 * bad > canaries else None
+        return Said("more than half; too few nodes for a test") if 2 * bad > canaries else None
     p = fisher(bad, canaries, other, controls)
-    return f"Fisher's exact p = {p:.2g}, level {level:.2g}" if p <= level else None
+    found = {"p": Number(f"{p:.2g}"), "level": Number(f"{level:.2g}")}
+    return Said("Fisher's exact p = %(p)s, level %(level)s", **found) if p <= level else None
 
 
 def fisher(a: int, n: int, b: int, m: int) -> float:

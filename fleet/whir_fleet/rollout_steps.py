@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from whir_fleet import desired, rollout_gates, rollout_plans, rollout_quality, rollouts
 from whir_fleet.models import Action, Artifact, Node, Rollout, RolloutGroup
 from whir_fleet.rollout_tables import LIVE_ROLLOUTS, NOT_COUNTED, OPEN_ACTIONS, move
+from whir_fleet.said import Said
 
 
 def any_live(session: Session) -> bool:
@@ -55,13 +56,23 @@ def _step(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: int) 
     counted = states - acknowledged
     total, failed, succeeded = counted.total(), counted["failed"], counted["succeeded"]
     if failed >= max(1, rollout.abort_min) and failed * 100 >= rollout.abort_percent * total:
-        _change(rollout, "abort", f"group {group.number}: {failed} of {total} failed")
+        _change(
+            rollout,
+            "abort",
+            Said("group %(group)s: %(failed)s of %(total)s failed", group=group.number, failed=failed, total=total),
+        )
         return False
     over = not any(states[state] for state in ("waiting", *OPEN_ACTIONS))
     if group.state == "running":
         if succeeded * 100 < rollout.success_percent * total:
             if over:
-                _change(rollout, "gate_failed", f"group {group.number}: {succeeded} of {total} confirmed")
+                text = Said(
+                    "group %(group)s: %(confirmed)s of %(total)s confirmed",
+                    group=group.number,
+                    confirmed=succeeded,
+                    total=total,
+                )
+                _change(rollout, "gate_failed", text)
             return False
         move(group, "observe" if rollout.observe_s else "pass")
         group.observed_ms = now_ms if rollout.observe_s else None
@@ -78,7 +89,7 @@ def _observed(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: i
         return False
     group.drift = rollout_quality.judge(session, rollout, group, now_ms)
     if group.drift is not None:
-        _change(rollout, "drifted", f"group {group.number}: {group.drift}")
+        _change(rollout, "drifted", Said("group %(group)s: %(why)s", group=group.number, why=group.drift))
         return False
     return move(group, "pass")
 
@@ -116,7 +127,9 @@ def _silence(session: Session, rollout: Rollout, now_ms: int) -> None:
     """A node that has not reported an end by the deadline has failed."""
     late = select(Action).where(Action.rollout_id == rollout.id, Action.state.in_(OPEN_ACTIONS))
     for action in session.scalars(late.where(Action.started_ms < now_ms - rollout.silence_s * 1000).with_for_update()).all():
-        rollouts.finish(session, action, "fail", now_ms, "silent", f"no result within {rollout.silence_s} s")
+        rollouts.finish(
+            session, action, "fail", now_ms, "silent", Said("no result within %(seconds)s s", seconds=rollout.silence_s)
+        )
     session.flush()
 
 

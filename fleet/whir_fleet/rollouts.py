@@ -13,12 +13,13 @@ from whir_fleet.errors import ConflictError, ForbiddenError, NotFoundError
 from whir_fleet.messages import Parsed
 from whir_fleet.models import Action, Artifact, Command, Rehearsal, Rollout, RolloutGroup
 from whir_fleet.rollout_tables import move
+from whir_fleet.said import Said
 
 
 def find(session: Session, rollout_id: str) -> Rollout:
     rollout = session.get(Rollout, rollout_id, with_for_update=True)
     if rollout is None:
-        raise NotFoundError(f"no rollout {rollout_id}")
+        raise NotFoundError(Said("no rollout %(rollout)s", rollout=rollout_id))
     return rollout
 
 
@@ -38,7 +39,9 @@ def approve(session: Session, rollout_id: str, who: str) -> Rollout:
     """By somebody else than who made it."""
     rollout = find(session, rollout_id)
     if rollout.created_by == who:
-        raise ForbiddenError(f"rollout {rollout.id} was made by {who}: somebody else has to approve it")
+        raise ForbiddenError(
+            Said("rollout %(rollout)s was made by %(who)s: somebody else has to approve it", rollout=rollout.id, who=who)
+        )
     _by_hand(rollout, "approve", None)
     rollout.approved_by = who
     return rollout
@@ -50,7 +53,10 @@ def start(session: Session, rollout_id: str, now_ms: int) -> Rollout:
     rehearsal = session.get(Rehearsal, rollout.sha256)
     if rehearsal is not None and rehearsal.missed and rehearsal.signed_by is None:
         raise ConflictError(
-            f"in its rehearsal the bundle missed {rehearsal.missed} confirmed faults: an admin has to sign for it"
+            Said(
+                "in its rehearsal the bundle missed %(missed)s confirmed faults: an admin has to sign for it",
+                missed=rehearsal.missed,
+            )
         )
     _by_hand(rollout, "start", None)
     rollout.started_ms = now_ms
@@ -61,7 +67,7 @@ def start(session: Session, rollout_id: str, now_ms: int) -> Rollout:
 
 def halt(session: Session, rollout_id: str) -> Rollout:
     """Starts no further node. What has been started runs on."""
-    return _by_hand(find(session, rollout_id), "halt", "halted by hand")
+    return _by_hand(find(session, rollout_id), "halt", Said("halted by hand"))
 
 
 def resume(session: Session, rollout_id: str) -> Rollout:
@@ -76,13 +82,15 @@ def resume(session: Session, rollout_id: str) -> Rollout:
 
 
 def abort(session: Session, rollout_id: str) -> Rollout:
-    return _by_hand(find(session, rollout_id), "abort", "aborted by hand")
+    return _by_hand(find(session, rollout_id), "abort", Said("aborted by hand"))
 
 
 def _by_hand(rollout: Rollout, what: str, reason: str | None) -> Rollout:
     before = rollout.state
     if not move(rollout, what):
-        raise ConflictError(f"rollout {rollout.id} is {before}: cannot {what} it")
+        raise ConflictError(
+            Said("rollout %(rollout)s is %(state)s: cannot %(what)s it", rollout=rollout.id, state=before, what=what)
+        )
     rollout.reason = reason
     return rollout
 
@@ -147,7 +155,9 @@ def _confirmed(session: Session, action: Action, message: Parsed) -> None:
     artifact = session.get_one(Artifact, action.sha256)
     reported = (body.get("model"), body.get("model_version"), body.get("counter"))
     if not _is_the_model(reported, artifact):
-        finish(session, action, "fail", now_ms, "wrong_model", f"confirmed {reported}, not the bundle's")
+        finish(
+            session, action, "fail", now_ms, "wrong_model", Said("confirmed %(model)s, not the bundle's", model=str(reported))
+        )
         return
     desired.put(session, action.node_id, artifact.sha256, now_ms)
     rollout = session.get_one(Rollout, action.rollout_id)
@@ -157,7 +167,11 @@ def _confirmed(session: Session, action: Action, message: Parsed) -> None:
         commands.close(session, str(action.command_id))
         tell_update(session, rollout, action, now_ms, artifact.counter)
     else:
-        finish(session, action, "fail", now_ms, "pass_through", f"stopped at {artifact.model} {artifact.model_version}")
+        finish(session, action, "fail", now_ms, "pass_through", _stopped(artifact))
+
+
+def _stopped(artifact: Artifact) -> Said:
+    return Said("stopped at %(model)s", model=f"{artifact.model} {artifact.model_version}")
 
 
 def on_answer(session: Session, command: Command, now_ms: int) -> None:

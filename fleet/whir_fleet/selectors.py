@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, select, true
 
 from whir_fleet.errors import RequestError
 from whir_fleet.models import Node, NodeTag
+from whir_fleet.said import Said
 
 _TERM: Final = re.compile(r"(site|hardware|tag|node)=([a-z0-9][a-z0-9_.-]{0,31})")
 
@@ -25,7 +26,7 @@ def where(terms: Iterable[str]) -> ColumnElement[bool]:
     for term in terms:
         match = _TERM.fullmatch(term)
         if match is None:
-            raise RequestError(f"selector {term!r}: give site=…, hardware=…, tag=… or node=…")
+            raise RequestError(Said("selector %(selector)r: give site=…, hardware=…, tag=… or node=…", selector=term))
         values[match[1]].append(match[2])
     return and_(true(), *(_condition(word, found) for word, found in values.items()))
 

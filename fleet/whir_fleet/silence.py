@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from whir_fleet import alerts, devices, machines, site_alerts
 from whir_fleet.models import Alert, Node, Occurrence
+from whir_fleet.said import Said
 from whir_fleet.site_alerts import SENSOR_LOST
 
 SEVERITY = "warning"
@@ -77,7 +78,12 @@ def _raise_one(session: Session, node: Node, occurrence: Occurrence, place: mach
     occurrence.alert_id, alert.last, alert.point = alert.alert_id, body, place.point
     alert.occurrences += 1
     alert.settles_ms = None
-    why = f"node {node.name} was last heard at {node.last_seen_ms} ms and announced its next word within {node.next_s} s"
+    why = Said(
+        "node %(node)s has not been heard for %(silent)s s; it had announced its next word within %(next)s s",
+        node=node.name,
+        silent=(now_ms - node.last_seen_ms) // 1000,
+        next=node.next_s,
+    )
     alerts.step(session, alert, "open" if alert.state == alerts.NEW else "update", now_ms, alerts.FLEET, why)
 
 

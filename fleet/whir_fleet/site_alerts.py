@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from whir_contracts import contract
 from whir_fleet import alerts
 from whir_fleet.models import Alert, Event, Node, Occurrence
+from whir_fleet.said import Said
 
 SENSOR_LOST = "sensor_lost"
 WINDOW_MS = 5 * 60_000
@@ -81,7 +82,7 @@ def _fold(session: Session, site: str, verdict: str, members: list[tuple[Alert, 
         session.refresh(alert, with_for_update=True)
         left = select(func.count()).select_from(Occurrence)
         if not session.scalar(left.where(Occurrence.alert_id == alert.alert_id, Occurrence.state == "active")):
-            alerts.step(session, alert, "join", now_ms, alerts.FLEET, f"part of alert {whole.alert_id}")
+            alerts.step(session, alert, "join", now_ms, alerts.FLEET, Said("part of alert %(alert)s", alert=whole.alert_id))
     return whole
 
 
@@ -113,7 +114,7 @@ def join(
     )
     whole.last = last(verdict, severity, now_ms) | {"node": "_fleet", "nodes": nodes, "model": model[0], "counter": model[2]}
     what = "open" if whole.state == alerts.NEW else "update"
-    alerts.step(session, whole, what, now_ms, alerts.FLEET, f"{nodes} nodes")
+    alerts.step(session, whole, what, now_ms, alerts.FLEET, Said("%(nodes)s nodes", nodes=nodes))
     return whole
 
 

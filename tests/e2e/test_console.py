@@ -214,7 +214,7 @@ def test_a_role_sees_and_does_what_it_may_and_nothing_else(
             assert answer.headers["content-security-policy"].startswith("default-src 'none'")
             if role is Role.VIEWER and answer.ok:
                 changes = set(re.findall(r'method="post" action="([^"]+)"', answer.text()))
-                assert changes == {f"{PATH}/units", f"{PATH}/sign-out"}, place
+                assert changes == {f"{PATH}/units", f"{PATH}/language", f"{PATH}/sign-out"}, place
         page = visit.go("/")
         labels = page.locator("nav a").all_inner_texts()
         assert labels == ["Overview", "Alerts", "Machines", "Rollouts", "Models", "Settings"]

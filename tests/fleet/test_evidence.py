@@ -142,7 +142,7 @@ def test_the_page_is_one(alerted: Callable[..., Evidence]) -> None:
     found = alerted("bearing", motor(3), "bearing_outer")
     many = replace(found, findings=found.findings * 30, tones=found.tones * 10)
     for of in (found, many):
-        pdf = evidence_pdf.page(of)
+        pdf = evidence_pdf.page(of, of.verdict)
         assert pdf.startswith(b"%PDF") and len(re.findall(rb"/Type /Page\b", pdf)) == 1
 
 

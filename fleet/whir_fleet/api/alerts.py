@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from whir_fleet import alerts, audit, evidence, evidence_pdf, outcomes, site_alerts
-from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
+from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, Sentence, Viewer, Writing, page
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
@@ -87,7 +87,7 @@ class ChangeView(BaseModel):
     at_ms: int
     what: str
     who: str
-    why: str | None
+    why: Sentence | None
     told: bool
     published_ms: int | None
     message: dict[str, Any]
@@ -254,21 +254,21 @@ def detail(session: Reading, who: Viewer, alert_id: str) -> AlertDetail:
 @router.get("/{alert_id}/evidence")
 def evidence_of(session: Reading, who: Viewer, alert_id: str) -> evidence.Evidence:
     """What speaks for the verdict and what against it, from the alert's newest capture; 409 while none has come."""
-    return _evidence(session, who, alert_id)
+    alert = alerts.find(session, alert_id)
+    who.at(alert.site)
+    return evidence.of_alert(session, alert)
 
 
 @router.get("/{alert_id}/evidence.pdf", response_class=Response, responses={200: {"content": {"application/pdf": {}}}})
 def evidence_page(session: Reading, who: Viewer, alert_id: str) -> Response:
     """The same on one page."""
-    found = _evidence(session, who, alert_id)
+    found = evidence_of(session, who, alert_id)
+    return pdf(alert_id, evidence_pdf.page(found, found.verdict))
+
+
+def pdf(alert_id: str, page: bytes) -> Response:
     name = {"Content-Disposition": f'inline; filename="{alert_id}.pdf"'}
-    return Response(evidence_pdf.page(found), media_type="application/pdf", headers=name)
-
-
-def _evidence(session: Session, who: Identity, alert_id: str) -> evidence.Evidence:
-    alert = alerts.find(session, alert_id)
-    who.at(alert.site)
-    return evidence.of_alert(session, alert)
+    return Response(page, media_type="application/pdf", headers=name)
 
 
 def _may(session: Session, who: Identity, alert_id: str, request: BaseModel | None) -> None:

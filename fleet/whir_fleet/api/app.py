@@ -33,6 +33,7 @@ from whir_fleet.api import (
 from whir_fleet.api.context import Context, Viewer
 from whir_fleet.artifacts import UPLOAD_MAX_BYTES
 from whir_fleet.errors import FleetError, RequestError, TooLargeError, TooManyTriesError
+from whir_fleet.said import Said
 
 __all__ = ["Context", "create_app"]
 
@@ -77,7 +78,7 @@ class SizeLimit:
         limit = _LIMITS.get(scope["path"], JSON_MAX_BYTES)
         stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not stated.isdigit() or int(stated) > limit:
-            await _problem(TooLargeError(f"the body may have {limit} bytes"))(scope, receive, send)
+            await _problem(TooLargeError(Said("the body may have %(limit)s bytes", limit=limit)))(scope, receive, send)
             return
         seen = 0
 
@@ -86,7 +87,7 @@ class SizeLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > limit:
-                raise TooLargeError(f"the body may have {limit} bytes")
+                raise TooLargeError(Said("the body may have %(limit)s bytes", limit=limit))
             return message
 
         await self._app(scope, counted, send)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, SkipValidation
 from sqlalchemy import Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -22,6 +22,7 @@ from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
 from whir_fleet.errors import CredentialError, RequestError
 from whir_fleet.metrics import Metrics
+from whir_fleet.said import Said
 from whir_fleet.settings import Settings
 from whir_fleet.sign_in import FailureLimit
 
@@ -123,6 +124,9 @@ def record(request: Request, session: Session, who: Identity) -> None:
 Reading = Annotated[Session, Depends(_reading, scope="function")]
 Writing = Annotated[Session, Depends(_writing, scope="function")]
 
+# Of an answer: in the API its English text, for the console still what `Said` remembers.
+Sentence = Annotated[str, SkipValidation]
+
 T = TypeVar("T")
 
 
@@ -169,9 +173,9 @@ def _decode(cursor: str, types: list[type]) -> list[Any]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError as error:
-        raise RequestError("cursor: not one that this API gave out") from error
+        raise RequestError(Said("cursor: not one that this API gave out")) from error
     if not isinstance(values, list) or [type(value) for value in values] != types:
-        raise RequestError("cursor: not one that this API gave out")
+        raise RequestError(Said("cursor: not one that this API gave out"))
     if any(type(v) is int and abs(v) >= 2**63 for v in values):
-        raise RequestError("cursor: not one that this API gave out")
+        raise RequestError(Said("cursor: not one that this API gave out"))
     return values

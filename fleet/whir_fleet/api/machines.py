@@ -17,6 +17,7 @@ from whir_fleet.clock import now_ms
 from whir_fleet.errors import RequestError
 from whir_fleet.machine_specs import MachineFields, MachineSpec, Name, PointFields
 from whir_fleet.models import Machine
+from whir_fleet.said import Said
 
 router = APIRouter(prefix="/machines", tags=["machines"])
 
@@ -148,7 +149,7 @@ def import_csv(
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise RequestError(f"line {data[: error.start].count(10) + 1}: not UTF-8") from error
+        raise RequestError(Said("line %(line)s: not UTF-8", line=data[: error.start].count(10) + 1)) from error
     done = machines.import_csv(session, text, who.label, now_ms())
     who.at(*done.sites)
     view = ImportView.model_validate(done)

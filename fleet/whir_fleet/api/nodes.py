@@ -16,6 +16,7 @@ from whir_fleet.api.context import Ctx, Cursor, Limit, Operator, Page, Reading, 
 from whir_fleet.auth import Identity, Role
 from whir_fleet.clock import now_ms
 from whir_fleet.models import Command, Event, Node, Telemetry
+from whir_fleet.said import Said
 
 router = APIRouter(tags=["nodes"])
 
@@ -241,12 +242,18 @@ class CommandRequest(BaseModel):
         spec, given = contract.COMMANDS[self.c], self.args.keys()
         needed = spec["required"].keys() - {"id", "exp"}
         if given - needed - spec["optional"].keys() or needed - given:
-            raise ValueError(f"{self.c} takes {', '.join([*needed, *spec['optional']]) or 'nothing more'}")
+            raise ValueError(_takes(self.c, [*needed, *spec["optional"]]))
         if self.raise_permille is not None and self.clear_permille is not None:
             both = (self.raise_permille == 0) == (self.clear_permille == 0)
             if not both or self.clear_permille > self.raise_permille:
-                raise ValueError("clear_permille must not be above raise_permille; 0 and 0 are the bundle's own")
+                raise ValueError(Said("clear_permille must not be above raise_permille; 0 and 0 are the bundle's own"))
         return self
+
+
+def _takes(command: str, names: list[str]) -> Said:
+    if names:
+        return Said("%(command)s takes %(names)s", command=command, names=", ".join(names))
+    return Said("%(command)s takes nothing more", command=command)
 
 
 class CommandView(BaseModel):

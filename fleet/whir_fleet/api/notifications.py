@@ -17,6 +17,7 @@ from whir_fleet.clock import now_ms
 from whir_fleet.errors import RequestError
 from whir_fleet.machine_specs import Name
 from whir_fleet.models import Channel, Delivery
+from whir_fleet.said import Said
 from whir_fleet.settings import Settings
 
 router = APIRouter(tags=["notifications"])
@@ -99,11 +100,11 @@ def _check(request: ChannelRequest, settings: Settings) -> None:
         except ValueError:
             fits = False
         if not fits:
-            raise RequestError("target: not http(s)://host/…, without a user name")
+            raise RequestError(Said("target: not http(s)://host/…, without a user name"))
     elif not _EMAIL.fullmatch(request.target):
-        raise RequestError("target: not an e-mail address")
+        raise RequestError(Said("target: not an e-mail address"))
     elif settings.smtp is None:
-        raise RequestError("kind: no mail server is set; WHIR_FLEET_SMTP names it")
+        raise RequestError(Said("kind: no mail server is set; WHIR_FLEET_SMTP names it"))
 
 
 @router.post("/channels", status_code=201)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from whir_fleet import artifacts, audit, rollout_plans, rollouts
-from whir_fleet.api.context import Context, Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page
+from whir_fleet.api.context import Context, Ctx, Cursor, Limit, Operator, Page, Reading, Sentence, Viewer, Writing, page
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
 from whir_fleet.models import Action, Artifact, Node, Rollout
@@ -60,7 +60,7 @@ class ActionView(BaseModel):
     group: int
     state: str
     code: str | None
-    text: str | None
+    text: Sentence | None
     already: bool
     acknowledged: bool
     started_ms: int | None
@@ -73,7 +73,7 @@ class GroupView(BaseModel):
     state: str
     started_ms: int | None
     observed_ms: int | None = Field(description="since when its verdicts are watched")
-    drift: str | None = Field(description="why its verdicts were found worse")
+    drift: Sentence | None = Field(description="why its verdicts were found worse")
     actions: dict[str, int] = Field(description="how many actions are in which state")
 
 
@@ -84,7 +84,7 @@ class RolloutView(BaseModel):
     name: str
     sha256: str
     state: Literal["proposed", "ready", "running", "halted", "aborting", "aborted", "finished"]
-    reason: str | None
+    reason: Sentence | None
     success_percent: int
     abort_percent: int
     abort_min: int

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
-from whir_fleet import alerts, outcomes
+from whir_fleet import alerts, evidence_pdf, outcomes
 from whir_fleet.api import alerts as api
 from whir_fleet.api.context import Ctx, Cursor, Operator, Reading, Viewer, Writing, page
 from whir_fleet.auth import Identity
-from whir_fleet.console import captures, words
+from whir_fleet.console import captures, languages, words
 from whir_fleet.console.pages import back_to, blank, render
 from whir_fleet.errors import ConflictError
 from whir_fleet.evidence import Evidence
@@ -97,12 +97,14 @@ def _evidence(session: Session, who: Identity, alert_id: str) -> tuple[Evidence 
     try:
         return api.evidence_of(session, who, alert_id), ""
     except ConflictError as error:
-        return None, str(error)
+        return None, error.text
 
 
 @router.get("/{alert_id}/evidence.pdf")
-def evidence_page(session: Reading, who: Viewer, alert_id: str) -> Response:
-    return api.evidence_page(session, who, alert_id)
+def evidence_page(request: Request, session: Reading, who: Viewer, alert_id: str) -> Response:
+    """In the viewer's language, as the alert's page is."""
+    found, language = api.evidence_of(session, who, alert_id), languages.chosen(request)
+    return api.pdf(alert_id, evidence_pdf.page(found, language.text(words.verdict_name(found.verdict)), language))
 
 
 @router.post("/{alert_id}/acknowledge")

@@ -13,10 +13,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from whir_fleet.api.context import Context, identity
-from whir_fleet.console import alerts, captures, machines, models, overview, rollouts, settings, sign_in, stream
+from whir_fleet.console import alerts, captures, machines, models, overview, rollouts, settings, sign_in, stream, words
 from whir_fleet.console.pages import HEADERS, PATH, STATIC, render
 from whir_fleet.console.session import same_origin, visitor
 from whir_fleet.errors import CredentialError, FleetError
+from whir_fleet.invalid import first
 
 _PROBLEM = "problem.html"
 
@@ -42,28 +43,21 @@ def create_console(context: Context) -> FastAPI:
     def fleet_error(request: Request, error: FleetError) -> Response:
         if isinstance(error, CredentialError) and request.url.path != f"{PATH}/sign-in":
             return _sign_in_first(request)
-        return render(request, _PROBLEM, None, error.status, text=str(error))
+        return render(request, _PROBLEM, None, error.status, text=error.text)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
-        return render(request, _PROBLEM, None, 422, text=_first(error))
+        return render(request, _PROBLEM, None, 422, text=first(error.errors()))
 
     @app.exception_handler(ValidationError)
     def invalid_form(request: Request, error: ValidationError) -> Response:
-        return render(request, _PROBLEM, None, 422, text=_first(error))
+        return render(request, _PROBLEM, None, 422, text=first(error.errors()))
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
-        return render(request, _PROBLEM, None, error.status_code, text=str(error.detail))
+        return render(request, _PROBLEM, None, error.status_code, text=words.http.get(error.status_code, str(error.detail)))
 
     return app
-
-
-def _first(error: RequestValidationError | ValidationError) -> str:
-    found = error.errors()[0]
-    place = ".".join(str(part) for part in found["loc"] if part != "body")
-    text = str(found["msg"]).removeprefix("Value error, ")
-    return f"{place}: {text}" if place else text
 
 
 def _sign_in_first(request: Request) -> Response:

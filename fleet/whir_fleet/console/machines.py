@@ -19,6 +19,7 @@ from whir_fleet.console.history import RANGES, History, Period
 from whir_fleet.console.pages import back_to, render
 from whir_fleet.errors import NotFoundError
 from whir_fleet.models import Alert, Command, Event, Machine, Node, Telemetry
+from whir_fleet.said import Said
 
 router = APIRouter(prefix="/machines", tags=["nodes"])
 
@@ -84,7 +85,7 @@ def detail(
         for point, position, periods in _points(session, site, name, machine)
     ]
     if machine is None and not points:
-        raise NotFoundError(f"no machine {site}/{name}")
+        raise NotFoundError(Said("no machine %(machine)s", machine=f"{site}/{name}"))
     alerts = select(Alert).where(Alert.site == site, Alert.machine == name).order_by(Alert.opened_ms.desc()).limit(_ALERTS)
     ids = [point.node.id for point in points if point.node is not None]
     commands = select(Command, Node.name).join(Node, Node.id == Command.node_id).where(Command.node_id.in_(ids))

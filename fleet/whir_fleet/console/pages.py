@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gettext
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,11 +14,11 @@ from markupsafe import Markup
 
 from whir_fleet.auth import Identity, Role
 from whir_fleet.clock import now_ms
-from whir_fleet.console import units, words
+from whir_fleet.console import languages, units, words
+from whir_fleet.said import translated
 
 PATH: Final = "/console"
 _HERE: Final = Path(__file__).parent
-LOCALE: Final = _HERE / "locale"
 STATIC: Final = _HERE / "static"
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -29,7 +28,8 @@ HEADERS: Final = {
 
 
 @cache
-def _environment(language: str) -> Environment:
+def _environment(code: str) -> Environment:
+    language = languages.languages()[code]
     env = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -39,34 +39,25 @@ def _environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     env.policies["ext.i18n.trimmed"] = True
-    translations = gettext.translation("console", LOCALE, [language], fallback=True)
-    env.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
-    env.globals |= {"path": PATH, "words": words, "Role": Role, "unit_choices": units.CHOICES}
-    env.filters["said"] = lambda text: text.translated(translations.gettext)
-    env.filters |= {"when": when, "ago": ago, "number": number, "size": size}
+    env.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    env.globals |= {
+        "path": PATH,
+        "words": words,
+        "Role": Role,
+        "unit_choices": units.CHOICES,
+        "language": language,
+        "languages": languages.languages,
+    }
+    env.filters["said"] = lambda text: translated(text, language)
+    env.filters["decimal"] = language.decimal
+    env.filters["size"] = lambda count: language.decimal(size(count))
+    env.filters |= {"when": when, "ago": ago, "number": number}
     return env
 
 
-@cache
-def languages() -> frozenset[str]:
-    return frozenset(found.parts[-3] for found in LOCALE.glob("*/LC_MESSAGES/console.mo"))
-
-
-def language(request: Request) -> str:
-    """The first that the browser wants and somebody has translated; the texts in the templates are English."""
-    for wanted in request.headers.get("accept-language", "").split(","):
-        tag = wanted.split(";")[0].strip().lower()
-        for name in (tag, tag.split("-")[0]):
-            if name in languages() or name == "en":
-                return name
-    return "en"
-
-
 def render(request: Request, template: str, who: Identity | None, status: int = 200, **values: Any) -> HTMLResponse:
-    chosen = language(request)
-    text = _environment(chosen).get_template(template).render(
+    text = _environment(languages.chosen(request).code).get_template(template).render(
         who=who,
-        language=chosen,
         here=request.url.path.removeprefix(PATH),
         query=request.url.query,
         now=now_ms(),

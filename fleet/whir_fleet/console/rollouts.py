@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from whir_fleet import artifacts
+from whir_fleet import artifacts, invalid
 from whir_fleet.api import rollouts as api
 from whir_fleet.api.context import Context, Ctx, Cursor, Operator, Reading, Viewer, Writing
 from whir_fleet.auth import Identity
@@ -54,8 +55,10 @@ def new(request: Request, ctx: Ctx, session: Reading, who: Operator) -> Response
     if blank(given.get("sha256")):
         try:
             preview = _preview(ctx, who, _asked(given, start=False))
-        except (FleetError, ValueError) as error:
-            problem = _said(error)
+        except FleetError as error:
+            problem = error.text
+        except ValidationError as error:
+            problem = invalid.first(error.errors())
     defaults = {name: field.get_default(call_default_factory=True) for name, field in api.RolloutRequest.model_fields.items()}
     return render(
         request, "rollout_new.html", who, bundles=bundles, given=given, defaults=defaults, preview=preview, problem=problem
@@ -68,14 +71,6 @@ def _preview(ctx: Context, who: Identity, asked: api.RolloutRequest) -> api.Roll
         detail = api.create(ctx, session, who, asked)
         session.rollback()
         return detail
-
-
-def _said(error: Exception) -> str:
-    errors = getattr(error, "errors", None)
-    if errors is None:
-        return str(error)
-    first = errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 @router.post("/new")

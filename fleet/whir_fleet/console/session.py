@@ -17,6 +17,7 @@ from whir_fleet.api.context import Context, Ctx, address_of, confine
 from whir_fleet.auth import Identity, secret_file
 from whir_fleet.clock import now_ms
 from whir_fleet.errors import CredentialError, ForbiddenError
+from whir_fleet.said import Said
 
 COOKIE = "whir_session"
 LASTS_S = 12 * 3600  # a shift, with what comes before and after it
@@ -58,7 +59,7 @@ def visitor(request: Request, ctx: Ctx) -> Identity:
     try:
         token_id = _serializer(ctx).loads(request.cookies.get(COOKIE, ""), max_age=LASTS_S)
     except BadSignature as error:
-        raise CredentialError("sign in first") from error
+        raise CredentialError(Said("sign in first")) from error
     with ctx.database.read() as session:
         who = auth.of_token(session, token_id, now_ms())
     return confine(request, who)
@@ -73,4 +74,4 @@ def same_origin(request: Request) -> None:
     origin = request.headers.get("origin", "")
     if site == "same-origin" or (site is None and urlsplit(origin).netloc == request.headers.get("host")):
         return
-    raise ForbiddenError("this came from another site's page")
+    raise ForbiddenError(Said("this came from another site's page"))

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 
 from whir_fleet.api.context import Ctx
-from whir_fleet.console import units
+from whir_fleet.console import languages, units
 from whir_fleet.console.pages import PATH, back_to, render
 from whir_fleet.console.session import close_session, open_session
 from whir_fleet.errors import CredentialError, TooManyTriesError
@@ -35,7 +35,7 @@ def sign_in_with(
     try:
         open_session(request, ctx, token.strip(), response)
     except (CredentialError, TooManyTriesError) as error:
-        return render(request, "sign_in.html", None, error.status, next=_place(next), text=str(error))
+        return render(request, "sign_in.html", None, error.status, next=_place(next), text=error.text)
     return response
 
 
@@ -48,6 +48,15 @@ def sign_out() -> Response:
 
 @router.post("/units")
 def choose_units(key: Annotated[str, Form()], next: Annotated[str, Form()] = "/") -> Response:
+    return _keep(units.COOKIE, units.chosen(key).key, next)
+
+
+@router.post("/language")
+def choose_language(key: Annotated[str, Form()], next: Annotated[str, Form()] = "/") -> Response:
+    return _keep(languages.COOKIE, key if key in languages.languages() else languages.ENGLISH, next)
+
+
+def _keep(cookie: str, choice: str, next: str) -> Response:
     response = back_to(_place(next))
-    response.set_cookie(units.COOKIE, units.chosen(key).key, max_age=_YEAR_S, path=PATH, httponly=True, samesite="strict")
+    response.set_cookie(cookie, choice, max_age=_YEAR_S, path=PATH, httponly=True, samesite="strict")
     return response

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from whir_contracts import contract
+from whir_fleet.said import Said
 
 
 def N_(text: str) -> str:  # noqa: N802 (gettext's name)
@@ -94,6 +95,7 @@ verdict: Final = {
     "velocity_change": N_("Vibration has changed"),
     "sensor_lost": N_("Node not heard"),
     "model_drift": N_("Model has drifted"),
+    "crl_ends": N_("The list of revoked nodes runs out"),
 }
 command: Final = {
     "measure": N_("Measure now"),
@@ -180,6 +182,11 @@ event: Final = {
     "settings_kept": N_("New settings kept"),
     "settings_reverted": N_("Went back to the old settings"),
     "certificate_request": N_("Asked for a new certificate"),
+}
+http: Final = {
+    404: Said("there is no such page"),
+    405: Said("this page does not take that"),
+    500: Said("the service has made a mistake; its log says which"),
 }
 delivery_state: Final = {"pending": N_("Waiting"), "delivered": N_("Delivered"), "dead": N_("Given up")}
 role: Final = {"viewer": N_("Viewer"), "operator": N_("Operator"), "admin": N_("Admin")}
