@@ -11,7 +11,9 @@ from whir_fleet.auth import Role
 from whir_fleet.console.pages import PATH, STATIC
 from whir_fleet.service import FleetService
 from whir_fleet.settings import Settings
+from whir_tools.web.build import ROOT
 
+AXE: Final = ROOT / "build/npm/node_modules/axe-core/axe.min.js"
 CHROMIUM: Final = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 DESKTOP: Final = {"width": 1360, "height": 860}
 PHONE: Final = {"width": 390, "height": 844}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rig
-from console_visit import DESKTOP, NEEDS, PHONE, WAIT_MS, Visit, pages, start
+from console_visit import AXE, DESKTOP, NEEDS, PHONE, WAIT_MS, Visit, pages, start
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Browser, expect
 from sqlalchemy import select
@@ -29,9 +29,7 @@ from whir_node.node import NodeConfig
 from whir_node.replay import Replay, Segment
 from whir_node.runner import NodeRunner
 from whir_tools.demo.plant import CorruptedDownload
-from whir_tools.web.build import ROOT
 
-AXE = ROOT / "build/npm/node_modules/axe-core/axe.min.js"
 BYTES_MAX = 300_000
 SPEED = 10.0
 

@@ -11,7 +11,9 @@ from typing import Final
 import httpx
 import pytest
 from babel.messages.pofile import read_po, write_po
+from console_visit import AXE, PHONE, Visit
 from console_visit import pages as every_page
+from playwright.sync_api import Browser, expect
 
 from whir_contracts import contract
 from whir_fleet.auth import Role
@@ -24,7 +26,8 @@ SAME: Final = {
     "bsf", "ftf", "de", "nde", "power",
 }  # fmt: skip
 GIVEN: Final = {
-    "English", "Esperanto", "anna", "ben", "ci", "admin", "operator", "viewer", "plant", "on-call", "axial", "horizontal", "vertical", "New coupling",
+    "English", "Deutsch", "Esperanto",  # each in itself
+    "anna", "ben", "ci", "admin", "operator", "viewer", "plant", "on-call", "axial", "horizontal", "vertical", "New coupling",
     "site=… tag=…", "sat,sun 22:00-05:00 Europe/Berlin",
 }  # fmt: skip
 SHOWN: Final = ("aria-label", "title", "placeholder", "alt", "data-labels")
@@ -102,3 +105,57 @@ def test_in_another_language_no_text_is_left_in_english(furnished: tuple[FleetSe
         alert = http.get(f"{url}/alerts/{ids['pump-2']}").text
     assert re.search("6309 DE: BPFO .⟦outer race⟧. at 75", alert), "the evidence, too"
     assert not wrong, "\n".join(f"{name}: {left}" for name, left in wrong.items())
+
+
+# --- German ---
+
+GERMAN: Final = {  # what each page says first
+    "overview": "Übersicht",
+    "alert": "Lagerschaden",
+    "machine": "pump-2",
+    "rollout": "plant 4",
+    "settings-machine": "Einstellungen",
+}
+
+
+def test_a_german_browser_sees_german_pages_that_fit_and_axe_finds_nothing_serious(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]]
+) -> None:
+    service, ids = furnished
+    look = {"viewport": PHONE, "locale": "de-DE", "timezone_id": "Europe/Berlin", "reduced_motion": "reduce"}
+    with Visit(browser, service, Role.ADMIN, **look) as visit:
+        for name, heading in GERMAN.items():
+            page = visit.go(every_page(ids)[name])
+            expect(page.locator("html")).to_have_attribute("lang", "de")
+            expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
+            page.evaluate(AXE.read_text())
+            found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+            assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == [], name
+
+        page = visit.go(every_page(ids)["alert"])
+        expect(page.get_by_text("5,23 mm/s effektiv")).to_be_visible()
+        expect(page.locator(".title time")).to_have_text(re.compile(r"^\d\d\.\d\d\.\d{4}, \d\d:\d\d$"))
+        expect(page.locator("#evidence")).to_contain_text(re.compile(r"6309 DE: BPFO \(Außenring\) bei 75,\d Hz"))
+        visit.go(every_page(ids)["rollout"])
+        expect(page.locator("#why")).to_contain_text("Gruppe 1: 2 von 3 fehlgeschlagen")
+        visit.wrong.clear()
+        visit.go("/machines/plant-1/nowhere")
+        expect(page.get_by_role("alert")).to_have_text("Nicht ausgeführt. Keine Maschine plant-1/nowhere")
+        visit.wrong.clear()  # the browser logs the 404
+
+
+def test_a_viewer_chooses_the_language_whatever_the_browser_wants(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]]
+) -> None:
+    service, ids = furnished
+    with Visit(browser, service, Role.VIEWER, locale="en-GB") as visit:
+        page = visit.go(every_page(ids)["machine"])
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        page.locator(".me summary").click()
+        page.get_by_role("button", name="Deutsch").click()
+        expect(page.locator("html")).to_have_attribute("lang", "de")
+        expect(page.get_by_role("heading", level=1, name="pump-2")).to_be_visible()
+        expect(page.locator(".values")).to_contain_text("Bewertungszone")
+        page.get_by_role("link", name="Modelle").click()
+        expect(page.get_by_role("heading", level=1, name="Modelle")).to_be_visible()

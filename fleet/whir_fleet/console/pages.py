@@ -49,6 +49,7 @@ def _environment(code: str) -> Environment:
         "languages": languages.languages,
     }
     env.filters["said"] = lambda text: translated(text, language)
+    env.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
     env.filters["decimal"] = language.decimal
     env.filters["size"] = lambda count: language.decimal(size(count))
     env.filters |= {"when": when, "ago": ago, "number": number}
