@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FIRMWARE = ROOT / "firmware"
 PORT = FIRMWARE / "ports" / "esp32"
 TFLM = FIRMWARE / "ports" / "tflm"
+PSA = FIRMWARE / "ports" / "psa"
 CHIP = "esp32c3"
 CHIPS = ("esp32", "esp32c2", "esp32c3", "esp32c5", "esp32c6", "esp32c61", "esp32h2", "esp32h21", "esp32h4", "esp32p4",
          "esp32s2", "esp32s3", "esp32s31", "linux")  # fmt: skip
@@ -132,7 +133,7 @@ def write_generated(folder: Path, board: str) -> None:
 
 def check_sources(idf: Path, components: Path) -> list[str]:
     """Names of the files that do not compile; the compiler's words go to the terminal."""
-    ours = [FIRMWARE / "core/include", FIRMWARE / "sensors/include", PORT, TFLM, FIRMWARE / "main"]
+    ours = [FIRMWARE / "core/include", FIRMWARE / "sensors/include", PORT, PSA, TFLM, FIRMWARE / "main"]
     folders = include_folders(idf, components)
     failed = []
     with tempfile.TemporaryDirectory() as made:
@@ -145,7 +146,7 @@ def check_sources(idf: Path, components: Path) -> list[str]:
                                                   "third_party/ruy"))]  # fmt: skip
         for board in ("esp32-c3", "esp32dev"):  # I2C and SPI
             write_generated(Path(made), board)
-            for source in sorted([*PORT.glob("*.c"), *TFLM.glob("*.cc"), *(FIRMWARE / "main").glob("*.c")]):
+            for source in sorted([*PORT.glob("*.c"), *PSA.glob("*.c"), *TFLM.glob("*.cc"), *(FIRMWARE / "main").glob("*.c")]):
                 compiler = host if source.suffix == ".cc" else [*riscv, *(f"-isystem{p}" for p in folders)]
                 ok = subprocess.run([*compiler, *flags, str(source)], check=False).returncode == 0
                 print(f"{'ok  ' if ok else 'FAIL'}  {source.relative_to(ROOT)} ({board})", flush=True)

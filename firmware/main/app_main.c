@@ -2,6 +2,7 @@
 
 #include "esp_app_desc.h"
 #include "esp_log.h"
+#include "esp_random.h"
 #include "esp_timer.h"
 #include "inference_tflm.h"
 #include "sdkconfig.h"
@@ -31,6 +32,14 @@ static struct {
 static uint8_t arena[CONFIG_WHIR_ARENA_BYTES] __attribute__((aligned(16)));
 static whir_board_t board;
 static whir_factory_t factory;
+static whir_loop_t loop;
+static uint32_t dice(whir_wiring_t *w)
+{
+    return esp_random();
+}
+
+static whir_wiring_t wiring = {.sensor = whir_sample_want, .sleep = whir_esp32_sleep, .random = dice};
+static whir_console_t console = {&factory, &whir_esp32_store, &ports.control};
 
 static void start_engine(void)
 {
@@ -43,17 +52,9 @@ static void start_engine(void)
 #endif
 }
 
-/* The core is told the true rate, which takes two seconds to know. */
-static void measure_rate(void)
+static uint64_t now_us(void *ctx)
 {
-    static int16_t samples[WHIR_ACCEL_BURST * 3];
-    int64_t end_us = esp_timer_get_time() + 3000000;
-
-    while (accel.measured_mhz == 0 && esp_timer_get_time() < end_us) {
-        if (whir_accel_read(&accel, samples, WHIR_ACCEL_BURST, (uint64_t)esp_timer_get_time()) < WHIR_ACCEL_BURST) {
-            vTaskDelay(1);
-        }
-    }
+    return (uint64_t)esp_timer_get_time();
 }
 
 static int start_sensor(const whir_accel_settings_t *wanted)
@@ -68,7 +69,7 @@ static int start_sensor(const whir_accel_settings_t *wanted)
     if (config.memory != NULL) {
         accel.measured_mhz = kept_mhz;
     } else if (err == 0) {
-        measure_rate();
+        (void)whir_accel_settle(&accel, now_us, NULL); /* else the data sheet's rate holds, and the sampler tells */
     }
     if (accel.part != NULL) {
         whir_accel_info(&accel, &config.sensor);
@@ -96,19 +97,13 @@ static void start_node(void)
     config.firmware_version = esp_app_get_description()->version;
     config.reset_reason = whir_esp32_reset_reason();
     config.crash = whir_esp32_crash();
-    config.trial = settings.trial;
-    config.up = whir_settings_axis(settings.own.up);
-    config.power_mode = (uint8_t)settings.own.power;
-    config.every_ms = settings.own.every_s * 1000u;
-    config.machine.shaft_mhz = settings.own.rpm * 1000u / 60u;
+    whir_node_config_settings(&config, &settings.own, settings.trial);
     start_engine();
     whir_esp32_firmware_init(&ports.firmware);
     ESP_ERROR_CHECK(whir_esp32_flash_init(&ports.flash, &config.layout));
-    ESP_ERROR_CHECK(whir_esp32_crypto_init(&ports.crypto, &settings.bundle_keys));
-    ESP_ERROR_CHECK(whir_esp32_output_init(&ports.output, &ports.control));
-    ports.control.health = health;
-    ESP_ERROR_CHECK(whir_esp32_fetch_init(&settings));
-    ESP_ERROR_CHECK(whir_esp32_link_start(&ports.link, &settings));
+    ESP_ERROR_CHECK(whir_esp32_fetch_init(&ports.link, &wiring, &settings));
+    ESP_ERROR_CHECK(whir_esp32_link_start(&ports.link, &wiring, &settings));
+    ESP_ERROR_CHECK(whir_esp32_wifi_init(&wiring, &settings));
     ESP_ERROR_CHECK(whir_node_init(&node, &config, &seams, whir_esp32_now_ms()));
     whir_esp32_crash_told(); /* it is in the spool now */
 }
@@ -121,13 +116,17 @@ void app_main(void)
     int err = whir_esp32_settings_load(&settings);
 
     ESP_ERROR_CHECK(whir_esp32_console_start()); /* first: it tells what is wrong with the rest */
-    whir_esp32_board_init(&board, &settings);
+    ESP_ERROR_CHECK(whir_esp32_output_init(&ports.output, &ports.control));
+    ports.control.health = health;
+    if (whir_psa_crypto(&ports.crypto, settings.bundle_keys.data, settings.bundle_keys.bytes) < 0) {
+        settings.refused = "bundle keys are damaged";
+    }
+    whir_esp32_board_init(&board, &settings, &ports.crypto);
     if (board.refused != NULL) {
-        ESP_LOGE("whir", "%s in fctry (%d): provision this board", board.refused, err);
+        ESP_LOGE("whir", "%s (%d): provision this board", board.refused, err);
         whir_factory_init(&factory, NULL, &board);
-        for (;; vTaskDelay(1)) {
-            whir_console_serve(&factory);
-        }
+        whir_loop_init(&loop, NULL, &factory, &wiring);
+        whir_node_run(&loop, &console, blocks);
     }
     whir_accel_settings_t wanted = {.rate_mhz = CONFIG_WHIR_SENSOR_RATE_MHZ, .range_mg = settings.own.range_mg};
     /* what is none is refused when the sensor is opened */
@@ -138,10 +137,10 @@ void app_main(void)
         ESP_LOGE("whir", "sensor: error %d, its bus %ld", err, (long)bus.vendor_error);
     }
     start_node();
-    ESP_ERROR_CHECK(whir_esp32_wifi_start(&settings));
     if (accel.part != NULL) {
         whir_sample_start(&accel, &wanted, blocks);
     }
     whir_factory_init(&factory, &node, &board);
-    whir_node_run(&node, &factory, blocks);
+    whir_loop_init(&loop, &node, &factory, &wiring);
+    whir_node_run(&loop, &console, blocks);
 }

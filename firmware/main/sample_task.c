@@ -39,13 +39,9 @@ void whir_sample_start(whir_accel_t *accel, const whir_accel_settings_t *setting
     configASSERT(handle != NULL && whir_esp32_interrupt_init(handle) == 0);
 }
 
-void whir_sample_want(int samples)
+int whir_sample_want(whir_wiring_t *wiring, int wanted)
 {
-    unwanted = !samples;
-}
-
-int whir_sample_rests(void)
-{
+    unwanted = !wanted;
     return sampler.rests || queue == NULL; /* or there is no sensor */
 }
 

@@ -85,8 +85,7 @@ def test_every_source_of_the_port_is_in_its_component() -> None:
 
 def test_port_and_main_are_wiring_only() -> None:
     sources = [p for folder in WIRING for p in folder.iterdir() if p.suffix in (".c", ".cc", ".h")]
-    code = [re.sub(r"/\*.*?\*/", "", p.read_text(), flags=re.S) for p in sources]
-    assert sum(bool(line.strip()) for text in code for line in text.splitlines()) < 1500, "without comments and blank lines"
+    assert sum(len(p.read_text().splitlines()) for p in sources) < 1500
     assert len((FIRMWARE / "main" / "app_main.c").read_text().splitlines()) < 150
 
 

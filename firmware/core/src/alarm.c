@@ -12,13 +12,29 @@ static const struct {
     [WHIR_SEVERITY_CRITICAL] = {0x55, 0x55, 1},
 };
 
-uint8_t whir_alarm_at(uint8_t severity, uint32_t tick, int silenced)
-{
-    uint32_t bit = 1u << tick % 8u;
-    uint32_t known = severity < sizeof PATTERNS / sizeof PATTERNS[0] ? severity : WHIR_SEVERITY_CRITICAL;
-    uint32_t on = (PATTERNS[known].led & bit) != 0 ? WHIR_ALARM_LED : 0u;
+#define SHOWN 0x55 /* as fast as critical, whatever the severity */
 
-    on |= !silenced && (PATTERNS[known].buzzer & bit) != 0 ? WHIR_ALARM_BUZZER : 0u;
-    on |= PATTERNS[known].relay ? WHIR_ALARM_RELAY : 0u;
+void whir_alarm_set(whir_alarm_t *a, uint8_t severity)
+{
+    a->severity = severity < sizeof PATTERNS / sizeof PATTERNS[0] ? severity : WHIR_SEVERITY_CRITICAL;
+    a->silenced = 0;
+}
+
+void whir_alarm_show(whir_alarm_t *a, uint32_t seconds)
+{
+    a->shown = seconds * (1000 / WHIR_ALARM_TICK_MS);
+}
+
+uint8_t whir_alarm_tick(whir_alarm_t *a, int button)
+{
+    uint32_t bit = 1u << a->tick++ % 8u;
+    uint8_t severity = a->severity;
+    uint32_t led = a->shown > 0 ? SHOWN : PATTERNS[severity].led;
+    uint32_t on = (led & bit) != 0 ? WHIR_ALARM_LED : 0u;
+
+    a->shown -= a->shown > 0;
+    a->silenced = a->silenced || button;
+    on |= !a->silenced && (PATTERNS[severity].buzzer & bit) != 0 ? WHIR_ALARM_BUZZER : 0u;
+    on |= PATTERNS[severity].relay ? WHIR_ALARM_RELAY : 0u;
     return (uint8_t)on;
 }

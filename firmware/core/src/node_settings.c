@@ -5,6 +5,15 @@
 #include "whir/base64.h"
 #include "whir/csr.h"
 
+void whir_node_config_settings(whir_node_config_t *config, const whir_settings_t *s, whir_trial_t trial)
+{
+    config->trial = trial;
+    config->up = whir_settings_axis(s->up);
+    config->power_mode = (uint8_t)s->power;
+    config->every_ms = s->every_s * 1000u;
+    config->machine.shaft_mhz = (uint32_t)((uint64_t)s->rpm * 1000u / 60u);
+}
+
 int whir_node_setting(whir_node_t *node, const whir_command_t *command, uint64_t now_ms)
 {
     whir_store_t *store = node->ports.store;

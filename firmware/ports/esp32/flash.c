@@ -1,12 +1,9 @@
-#include <string.h>
-
 #include "esp_partition.h"
 #include "port.h"
 
 #define SECTOR_BYTES 4096u
 /* One format for plain and encrypted flash: the ESP32 encrypts 32 bytes at a time. */
 #define WRITE_BYTES 32u
-#define ALERT_SHARE 3 /* a third of what captures leave of the spool */
 
 enum { MODEL_0, MODEL_1, SPOOL, STATE, PARTITIONS };
 static const char *const LABELS[PARTITIONS] = {"model_0", "model_1", "spool", "state"};
@@ -70,7 +67,6 @@ static const uint8_t *map_flash(whir_flash_t *flash, uint32_t address, uint32_t 
 int whir_esp32_flash_init(whir_flash_t *flash, whir_node_layout_t *layout)
 {
     esp_partition_mmap_handle_t handle; /* mapped for good */
-    uint32_t captures, messages;        /* sectors */
 
     for (int i = 0; i < PARTITIONS; i++) {
         const esp_partition_t *p = esp_partition_find_first(ESP_PARTITION_TYPE_DATA, ESP_PARTITION_SUBTYPE_ANY, LABELS[i]);
@@ -90,20 +86,10 @@ int whir_esp32_flash_init(whir_flash_t *flash, whir_node_layout_t *layout)
                             .write = write_flash,
                             .erase = erase_flash,
                             .map = map_flash};
-    memset(layout, 0, sizeof *layout);
-    layout->state_base = parts[STATE].partition->address;
-    layout->baseline_base = layout->state_base + 2 * SECTOR_BYTES;
-    layout->baseline_sectors = 2;
+    whir_node_layout(layout, SECTOR_BYTES, parts[STATE].partition->address, parts[SPOOL].partition->address,
+                     parts[SPOOL].partition->size);
     layout->slot_base[0] = parts[MODEL_0].partition->address;
     layout->slot_base[1] = parts[MODEL_1].partition->address;
     layout->slot_bytes = parts[MODEL_0].partition->size;
-    layout->capture_base = parts[SPOOL].partition->address;
-    layout->capture_slots = WHIR_CAPTURE_SLOTS_MAX;
-    captures = layout->capture_slots * whir_capture_slot_sectors(SECTOR_BYTES);
-    messages = parts[SPOOL].partition->size / SECTOR_BYTES - captures;
-    layout->alert_base = layout->capture_base + captures * SECTOR_BYTES;
-    layout->alert_sectors = messages / ALERT_SHARE;
-    layout->telemetry_base = layout->alert_base + layout->alert_sectors * SECTOR_BYTES;
-    layout->telemetry_sectors = messages - layout->alert_sectors;
     return 0;
 }

@@ -1,22 +1,17 @@
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "esp_random.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/message_buffer.h"
-#include "freertos/semphr.h"
 #include "freertos/task.h"
 #include "mqtt_client.h"
 #include "port.h"
-#include "whir/backoff.h"
 
 #define STACK_BYTES 4096
 #define TOPIC_BYTES 128
 #define OUTBOX_BYTES 8192 /* in front of the flash spool: what it does not take stays there */
 #define COMMANDS_BYTES (2 * (WHIR_MESSAGE_COMMAND_MAX_BYTES + 4))
 #define CLIENT_OUTBOX_BYTES 16384
-#define TICK pdMS_TO_TICKS(200)
 
 /* A message on its way to the link's task: this, then the payload. */
 typedef struct head {
@@ -28,10 +23,8 @@ static const whir_esp32_settings_t *settings;
 static esp_mqtt_client_handle_t client;
 static char base[TOPIC_BYTES], client_id[2 * WHIR_NAME_NAME_MAX_BYTES + 2], will_topic[TOPIC_BYTES], command_topic[TOPIC_BYTES];
 static char will[WHIR_MESSAGE_MESSAGE_MAX_BYTES];
-static uint32_t will_bytes;
-static atomic_int connected, wants_will, lost, unwanted;
+static whir_wiring_t *wiring;
 static const char *volatile why; /* it is not connected */
-static SemaphoreHandle_t will_given;
 static MessageBufferHandle_t outbox, commands;
 
 static void on_data(const esp_mqtt_event_t *event)
@@ -50,11 +43,11 @@ static void on_event(void *argument, esp_event_base_t event_base, int32_t id, vo
         (void)esp_mqtt_client_subscribe(client, command_topic, 1);
         break;
     case MQTT_EVENT_SUBSCRIBED: /* only now can a receipt come back */
-        connected = 1;
+        wiring->connected = 1;
         break;
     case MQTT_EVENT_DISCONNECTED:
-        connected = 0;
-        lost = 1;
+        wiring->connected = 0;
+        wiring->broken = 1;
         break;
     case MQTT_EVENT_ERROR:
         why = ((esp_mqtt_event_handle_t)data)->error_handle->error_type == MQTT_ERROR_TYPE_CONNECTION_REFUSED
@@ -69,7 +62,7 @@ static void on_event(void *argument, esp_event_base_t event_base, int32_t id, vo
     }
 }
 
-static esp_mqtt_client_config_t config(void)
+static esp_mqtt_client_config_t config(uint32_t will_bytes)
 {
     const whir_esp32_settings_t *s = settings;
 
@@ -91,58 +84,45 @@ static esp_mqtt_client_config_t config(void)
     };
 }
 
-/* Each attempt has a last will of its own, with the number of the connection. */
-static void connect(void)
+/* Not from the link's task: the client's own task waits for the network, this only tells it to. */
+static void connect(whir_wiring_t *w, const char *json, uint32_t bytes)
 {
-    esp_mqtt_client_config_t now;
+    const esp_mqtt_client_config_t now = config(bytes);
+    int begun;
 
-    wants_will = 1;
-    (void)xSemaphoreTake(will_given, portMAX_DELAY);
-    now = config();
-    lost = 0; /* before it starts: it may be lost again at once */
-    if (client == NULL) {
+    memcpy(will, json, bytes);
+    w->broken = 0; /* before it starts: it may break at once */
+    if (client != NULL) {
+        begun = esp_mqtt_set_config(client, &now) == ESP_OK && esp_mqtt_client_reconnect(client) == ESP_OK;
+    } else {
         client = esp_mqtt_client_init(&now);
-        if (client == NULL || esp_mqtt_client_register_event(client, MQTT_EVENT_ANY, on_event, NULL) != ESP_OK ||
-            esp_mqtt_client_start(client) != ESP_OK) {
-            lost = 1;
-        }
-    } else if (esp_mqtt_set_config(client, &now) != ESP_OK || esp_mqtt_client_reconnect(client) != ESP_OK) {
-        lost = 1;
+        begun = client != NULL && esp_mqtt_client_register_event(client, MQTT_EVENT_ANY, on_event, NULL) == ESP_OK &&
+                esp_mqtt_client_start(client) == ESP_OK;
+    }
+    if (!begun) {
+        w->broken = 1;
     }
 }
 
-static void send(void)
+static void leave(whir_wiring_t *w)
 {
-    static uint8_t message[sizeof(head_t) + WHIR_MESSAGE_MESSAGE_MAX_BYTES];
-    char topic[TOPIC_BYTES];
-    head_t head;
-    size_t bytes = xMessageBufferReceive(outbox, message, sizeof message, TICK);
-
-    if (bytes < sizeof head || !connected) {
-        return; /* without a connection the node stores it again, or counts it */
-    }
-    memcpy(&head, message, sizeof head);
-    (void)snprintf(topic, sizeof topic, "%s/%s", base, head.topic);
-    (void)esp_mqtt_client_enqueue(client, topic, (const char *)message + sizeof head, (int)(bytes - sizeof head), 1,
-                                  head.retained, true);
+    (void)esp_mqtt_client_disconnect(client);
 }
 
+/* The client waits for the network when it sends; the node's task must not. */
 static void run(void *argument)
 {
-    uint32_t failures = 0;
-    int wait_ms = 0;
+    static char message[sizeof(head_t) + WHIR_MESSAGE_MESSAGE_MAX_BYTES];
+    char topic[TOPIC_BYTES];
+    head_t head;
 
-    lost = 1;
     for (;;) {
-        send();
-        failures = connected ? 0 : failures;
-        wait_ms -= wait_ms > 0 ? 200 : 0;
-        if (unwanted && connected) {
-            (void)esp_mqtt_client_disconnect(client);
-        }
-        if (lost && !unwanted && whir_esp32_wifi_up() && wait_ms <= 0) {
-            wait_ms = (int)whir_backoff_ms(++failures, esp_random());
-            connect();
+        size_t bytes = xMessageBufferReceive(outbox, message, sizeof message, portMAX_DELAY);
+        memcpy(&head, message, sizeof head);
+        (void)snprintf(topic, sizeof topic, "%s/%s", base, head.topic);
+        if (wiring->connected) { /* else the node stores it again, or counts it */
+            (void)esp_mqtt_client_enqueue(client, topic, message + sizeof head, (int)(bytes - sizeof head), 1, head.retained,
+                                          true);
         }
     }
 }
@@ -161,16 +141,15 @@ static int publish(whir_link_t *link, const char *topic, const void *payload, ui
     return xMessageBufferSend(outbox, message, sizeof head + bytes, 0) != 0 ? 0 : WHIR_ERR_BUSY;
 }
 
-static int fetch(whir_link_t *link, const char *url, uint32_t bytes)
+static uint32_t command(whir_wiring_t *w, void *payload, uint32_t bytes_max)
 {
-    return whir_esp32_fetch_begin(url, bytes);
+    return (uint32_t)xMessageBufferReceive(commands, payload, bytes_max, 0);
 }
 
-int whir_esp32_link_start(whir_link_t *link, const whir_esp32_settings_t *s)
+int whir_esp32_link_start(whir_link_t *link, whir_wiring_t *w, const whir_esp32_settings_t *s)
 {
     static StaticTask_t task;
     static StackType_t stack[STACK_BYTES];
-    static StaticSemaphore_t semaphore;
     static StaticMessageBuffer_t outbox_state, commands_state;
     static uint8_t outbox_bytes[OUTBOX_BYTES + 1], commands_bytes[COMMANDS_BYTES + 1];
 
@@ -179,42 +158,17 @@ int whir_esp32_link_start(whir_link_t *link, const whir_esp32_settings_t *s)
     (void)snprintf(client_id, sizeof client_id, "%s/%s", s->site, s->node);
     (void)snprintf(will_topic, sizeof will_topic, "%s/%s", base, WHIR_TOPIC_STATUS);
     (void)snprintf(command_topic, sizeof command_topic, "%s/%s", base, WHIR_TOPIC_CMD);
-    will_given = xSemaphoreCreateBinaryStatic(&semaphore);
     outbox = xMessageBufferCreateStatic(sizeof outbox_bytes, outbox_bytes, &outbox_state);
     commands = xMessageBufferCreateStatic(sizeof commands_bytes, commands_bytes, &commands_state);
-    *link = (whir_link_t){.publish = publish, .fetch = fetch};
+    link->publish = publish;
+    wiring = w;
+    w->connect = connect;
+    w->leave = leave;
+    w->command = command;
     return xTaskCreateStaticPinnedToCore(run, "link", STACK_BYTES, NULL, 5, stack, &task, 0) != NULL ? 0 : WHIR_ERR_STATE;
-}
-
-int whir_esp32_link_connected(void)
-{
-    return connected;
 }
 
 const char *whir_esp32_link_state(whir_board_t *board)
 {
-    return connected ? "ok" : why;
-}
-
-void whir_esp32_link_want(int connection)
-{
-    unwanted = !connection;
-}
-
-int whir_esp32_link_wants_will(void)
-{
-    return wants_will;
-}
-
-void whir_esp32_link_will(const char *json, uint32_t bytes)
-{
-    will_bytes = bytes < sizeof will ? bytes : 0;
-    memcpy(will, json, will_bytes);
-    wants_will = 0;
-    (void)xSemaphoreGive(will_given);
-}
-
-uint32_t whir_esp32_link_command(void *payload, uint32_t bytes_max)
-{
-    return (uint32_t)xMessageBufferReceive(commands, payload, bytes_max, 0);
+    return wiring->connected ? "ok" : why;
 }

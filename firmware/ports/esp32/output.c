@@ -5,10 +5,7 @@
 #include "whir/alarm.h"
 #include "whir_board.h"
 
-static volatile uint8_t severity;
-static volatile uint8_t silenced;
-static uint32_t tick;
-static volatile uint32_t shown; /* ticks to blink for, so that a person finds the board */
+static whir_alarm_t local;
 
 static void drive(int pin, int active_level, int on)
 {
@@ -17,30 +14,21 @@ static void drive(int pin, int active_level, int on)
 
 static void on_tick(void *argument)
 {
-    uint8_t on = whir_alarm_at(severity, tick++, silenced);
+    uint8_t on = whir_alarm_tick(&local, gpio_get_level(WHIR_BOARD_PIN_BUTTON) == WHIR_BOARD_BUTTON_ACTIVE);
 
-    if (shown > 0) {
-        shown = shown - 1;
-        on = (uint8_t)((on & ~WHIR_ALARM_LED) | (shown % 2 != 0 ? WHIR_ALARM_LED : 0));
-    }
-
-    if (gpio_get_level(WHIR_BOARD_PIN_BUTTON) == WHIR_BOARD_BUTTON_ACTIVE) {
-        silenced = 1;
-    }
     drive(WHIR_BOARD_PIN_LED, WHIR_BOARD_LED_ACTIVE, on & WHIR_ALARM_LED);
     drive(WHIR_BOARD_PIN_BUZZER, WHIR_BOARD_BUZZER_ACTIVE, on & WHIR_ALARM_BUZZER);
     drive(WHIR_BOARD_PIN_RELAY, WHIR_BOARD_RELAY_ACTIVE, on & WHIR_ALARM_RELAY);
 }
 
-static void set(whir_output_t *output, uint8_t new_severity)
+static void set(whir_output_t *output, uint8_t severity)
 {
-    severity = new_severity;
-    silenced = 0;
+    whir_alarm_set(&local, severity);
 }
 
 static void identify(whir_control_t *control, uint32_t seconds)
 {
-    shown = seconds * (1000 / WHIR_ALARM_TICK_MS);
+    whir_alarm_show(&local, seconds);
 }
 
 static void restart(whir_control_t *control, int forget_settings)

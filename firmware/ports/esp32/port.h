@@ -4,9 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "psa_crypto.h"
 #include "whir/accel.h"
-#include "whir/factory.h"
+#include "whir/console.h"
 #include "whir/node.h"
+#include "whir/own_key.h"
+#include "whir/port/wiring.h"
 #include "whir/settings.h"
 
 /* The core's seams on an ESP32. Functions return 0 or a negative WHIR_ERR_… code unless said otherwise. */
@@ -32,23 +35,18 @@ typedef struct whir_esp32_settings {
 /* s->refused says more than an error: the node cannot run, the console can. */
 int whir_esp32_settings_load(whir_esp32_settings_t *s);
 /* The key that the board has made itself: a factory reset leaves it. */
-int whir_esp32_own_key_read(whir_esp32_blob_t *key);
-int whir_esp32_own_key_write(const whir_esp32_blob_t *key);
+extern whir_own_key_t whir_esp32_own_key;
 /* The installer's settings, in NVS. */
 extern whir_store_t whir_esp32_store;
 
 /* flash.c: the partitions model_0, model_1, spool and state; an address is one of the chip. */
 int whir_esp32_flash_init(whir_flash_t *flash, whir_node_layout_t *layout);
 
-/* crypto.c: PSA; `keys` as the factory writes them. */
-int whir_esp32_crypto_init(whir_crypto_t *crypto, const whir_esp32_blob_t *keys);
-
 /* bus.c: the sensor's bus and interrupt line of the board. Each interrupt notifies the task. */
 int whir_esp32_bus_init(whir_bus_t *bus, uint8_t address);
 int whir_esp32_interrupt_init(void *task /* TaskHandle_t */);
 
-/* output.c: LED, relay, buzzer by severity; the button silences the buzzer until the severity changes. What the fleet may ask.
- */
+/* output.c: LED, relay, buzzer and button (whir/alarm.h); what the fleet may ask. */
 int whir_esp32_output_init(whir_output_t *output, whir_control_t *control);
 
 /* firmware.c: ESP-IDF's application slots. */
@@ -63,47 +61,24 @@ void whir_esp32_health(whir_health_t *health);
 /* power.c: the clock since the cold boot; what a sleep before this start has kept, or NULL; and that sleep. */
 uint64_t whir_esp32_now_ms(void);
 const whir_node_memory_t *whir_esp32_memory(uint32_t *measured_mhz);
-void whir_esp32_sleep(const whir_node_t *node, uint32_t ms);
+void whir_esp32_sleep(whir_wiring_t *wiring, const whir_node_t *node, uint32_t ms);
 
-/* wifi.c: connects and stays connected, sets the clock. */
-int whir_esp32_wifi_start(const whir_esp32_settings_t *s);
-int whir_esp32_wifi_up(void);
+/* wifi.c: begins with the radio off; sets the clock. */
+int whir_esp32_wifi_init(whir_wiring_t *wiring, const whir_esp32_settings_t *s);
 const char *whir_esp32_wifi_state(whir_board_t *board, int32_t *rssi_dbm);
-void whir_esp32_wifi_radio(int on);
-/* ms since 1970 when the clock was set since the last call, else 0. */
-uint64_t whir_esp32_clock_set(void);
 
-/* link.c: MQTT in a task of its own; the node's task never waits for the network. */
-int whir_esp32_link_start(whir_link_t *link, const whir_esp32_settings_t *s);
-int whir_esp32_link_connected(void);
+/* link.c: MQTT, with a task for what waits for the network. */
+int whir_esp32_link_start(whir_link_t *link, whir_wiring_t *wiring, const whir_esp32_settings_t *s);
 const char *whir_esp32_link_state(whir_board_t *board);
-/* 0: takes leave of the broker, so that its silence is no loss, and makes no connection until 1. */
-void whir_esp32_link_want(int connection);
-/* The link is about to connect and wants a last will; answer with its text. */
-int whir_esp32_link_wants_will(void);
-void whir_esp32_link_will(const char *json, uint32_t bytes);
-/* One command, 0 bytes when there is none. */
-uint32_t whir_esp32_link_command(void *payload, uint32_t bytes_max);
 
-/* fetch.c: a bundle over HTTPS, resumed where it broke off. Pieces are handed over one at a time. */
-int whir_esp32_fetch_init(const whir_esp32_settings_t *s);
-int whir_esp32_fetch_begin(const char *url, uint32_t bytes);
-typedef struct whir_esp32_piece {
-    const uint8_t *data;
-    uint32_t bytes; /* 0: the end */
-    int error;      /* of the end */
-} whir_esp32_piece_t;
-/* 1 when a piece waits; it waits until it is answered. */
-int whir_esp32_fetch_piece(whir_esp32_piece_t *piece);
-void whir_esp32_fetch_answer(int result);
+/* fetch.c: a download (whir/fetch.h) over HTTPS in a task of its own. */
+int whir_esp32_fetch_init(whir_link_t *link, whir_wiring_t *wiring, const whir_esp32_settings_t *s);
 
 /* board.c: what the factory asks of it. */
-void whir_esp32_board_init(whir_board_t *board, const whir_esp32_settings_t *s);
+void whir_esp32_board_init(whir_board_t *board, const whir_esp32_settings_t *s, whir_crypto_t *crypto);
 
-/* console.c: commands on the serial line. */
-#define WHIR_ESP32_QUESTION_BYTES 64
+/* console.c: the serial line, and its next command if there is one. */
 int whir_esp32_console_start(void);
-/* The next line that is the factory's to answer, terminated; 0 bytes when there is none. */
-uint32_t whir_esp32_console_question(char line[WHIR_ESP32_QUESTION_BYTES]);
+void whir_esp32_console_serve(whir_console_t *console);
 
 #endif

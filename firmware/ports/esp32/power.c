@@ -23,7 +23,7 @@ const whir_node_memory_t *whir_esp32_memory(uint32_t *measured_mhz)
     return esp_reset_reason() == ESP_RST_DEEPSLEEP ? &memory : NULL;
 }
 
-void whir_esp32_sleep(const whir_node_t *node, uint32_t ms)
+void whir_esp32_sleep(whir_wiring_t *wiring, const whir_node_t *node, uint32_t ms)
 {
     rate_mhz = node->config.sensor.rate_mhz;
     whir_node_sleep(node, &memory);

@@ -6,6 +6,8 @@
 #define FACTORY "fctry"
 #define OWN "whir_own" /* namespace of what neither factory nor installer has written */
 
+static uint8_t unreadable; /* nvs: full, or of another version */
+
 static int open_factory(void)
 {
 #ifdef CONFIG_NVS_ENCRYPTION
@@ -31,18 +33,6 @@ static int read_blob(nvs_handle_t nvs, const char *key, whir_esp32_blob_t *blob)
     return nvs_get_blob(nvs, key, blob->data, &blob->bytes) == ESP_OK ? 0 : WHIR_ERR_ARG;
 }
 
-int whir_esp32_own_key_read(whir_esp32_blob_t *key)
-{
-    nvs_handle_t nvs;
-    int err = WHIR_ERR_ARG;
-
-    if (nvs_open(OWN, NVS_READONLY, &nvs) == ESP_OK) {
-        err = read_blob(nvs, WHIR_NVS_PRIVATE_KEY, key);
-        nvs_close(nvs);
-    }
-    return err;
-}
-
 /* A blob, with bytes 0 a text, or with key NULL all of the namespace erased. */
 static int write_nvs(const char *space, const char *key, const void *data, size_t bytes)
 {
@@ -58,10 +48,25 @@ static int write_nvs(const char *space, const char *key, const void *data, size_
     return err == ESP_OK ? 0 : WHIR_ERR_FLASH;
 }
 
-int whir_esp32_own_key_write(const whir_esp32_blob_t *key)
+static int own_key_read(uint8_t *sec1)
 {
-    return write_nvs(OWN, WHIR_NVS_PRIVATE_KEY, key->data, key->bytes);
+    size_t bytes = WHIR_PRIVATE_KEY_BYTES;
+    nvs_handle_t nvs;
+    int err = WHIR_ERR_ARG;
+
+    if (nvs_open(OWN, NVS_READONLY, &nvs) == ESP_OK) {
+        err = nvs_get_blob(nvs, WHIR_NVS_PRIVATE_KEY, sec1, &bytes) == ESP_OK ? 0 : WHIR_ERR_ARG;
+        nvs_close(nvs);
+    }
+    return err;
 }
+
+static int own_key_write(const uint8_t *sec1)
+{
+    return write_nvs(OWN, WHIR_NVS_PRIVATE_KEY, sec1, WHIR_PRIVATE_KEY_BYTES);
+}
+
+whir_own_key_t whir_esp32_own_key = {.read = own_key_read, .write = own_key_write};
 
 static int load_factory(whir_esp32_settings_t *s)
 {
@@ -77,7 +82,8 @@ static int load_factory(whir_esp32_settings_t *s)
     err = err < 0 ? err : read_text(nvs, WHIR_NVS_HARDWARE, s->hardware, sizeof s->hardware);
     err = err < 0 ? err : read_blob(nvs, WHIR_NVS_CERTIFICATE, &s->certificate);
     if (read_blob(nvs, WHIR_NVS_PRIVATE_KEY, &s->private_key) < 0 || s->private_key.bytes == 0) {
-        err = err < 0 ? err : whir_esp32_own_key_read(&s->private_key);
+        err = err < 0 ? err : own_key_read(s->private_key.data);
+        s->private_key.bytes = WHIR_PRIVATE_KEY_BYTES;
     }
     err = err < 0 ? err : read_blob(nvs, WHIR_NVS_BROKER_CA, &s->broker_ca);
     err = err < 0 ? err : read_blob(nvs, WHIR_NVS_BUNDLE_KEYS, &s->bundle_keys);
@@ -107,6 +113,10 @@ static int store_put(whir_store_t *store, int set, const char *key, const char *
 
 static int store_clear(whir_store_t *store, int set)
 {
+    if (unreadable) { /* on somebody's word at the console, who may have to provision the board again */
+        unreadable = nvs_flash_erase() != ESP_OK || nvs_flash_init() != ESP_OK;
+        return unreadable ? WHIR_ERR_FLASH : 0;
+    }
     return write_nvs(SETS[set], NULL, NULL, 0);
 }
 
@@ -116,9 +126,10 @@ int whir_esp32_settings_load(whir_esp32_settings_t *s)
 {
     int err;
 
-    s->refused = "no identity";
-    /* full or of another version: settings are lost, the identity is not */
-    if (nvs_flash_init() != ESP_OK && (nvs_flash_erase() != ESP_OK || nvs_flash_init() != ESP_OK)) {
+    /* Never erased by itself: in it may be the only copy of the key that the board's certificate is for. */
+    unreadable = nvs_flash_init() != ESP_OK;
+    s->refused = unreadable ? "nvs cannot be read: factory-reset yes erases it" : "no identity in fctry";
+    if (unreadable) {
         return WHIR_ERR_FLASH;
     }
     s->trial = whir_settings_load(&s->own, &whir_esp32_store);

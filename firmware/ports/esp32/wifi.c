@@ -6,46 +6,28 @@
 #include "esp_event.h"
 #include "esp_netif.h"
 #include "esp_netif_sntp.h"
-#include "esp_random.h"
-#include "esp_timer.h"
 #include "esp_wifi.h"
 #include "port.h"
-#include "whir/backoff.h"
 #include "whir/ip4.h"
 
 #define FALLBACK_NTP "pool.ntp.org" /* where DHCP names no server */
 
-static volatile int up;
-static volatile int clock_set, off;
+static whir_wiring_t *wiring;
+static volatile uint8_t clock_is_set;
 static volatile int reason; /* of the last refusal, wifi_err_reason_t */
-static uint32_t failures;
-static esp_timer_handle_t again;
-
-static void connect(void *argument)
-{
-    (void)esp_wifi_connect();
-}
 
 static void on_event(void *argument, esp_event_base_t base, int32_t id, void *data)
 {
-    if (base == IP_EVENT) { /* of these only STA_GOT_IP is asked for */
-        up = 1;
-        failures = 0;
-    } else if (base == WIFI_EVENT && id == WIFI_EVENT_STA_START) {
-        connect(NULL);
-    } else if (base == WIFI_EVENT && id == WIFI_EVENT_STA_DISCONNECTED) {
-        up = 0;
+    wiring->joined = base == IP_EVENT; /* of these only STA_GOT_IP is asked for, of the others only STA_DISCONNECTED */
+    if (!wiring->joined) {
         reason = ((const wifi_event_sta_disconnected_t *)data)->reason;
-        (void)esp_timer_stop(again);
-        if (!off) {
-            (void)esp_timer_start_once(again, 1000ull * whir_backoff_ms(++failures, esp_random()));
-        }
+        wiring->parted = 1;
     }
 }
 
 static void on_clock(struct timeval *tv)
 {
-    clock_set = 1;
+    clock_is_set = 1;
 }
 
 static esp_err_t start_clock(const char *server)
@@ -105,36 +87,58 @@ static esp_err_t set_enterprise(const whir_esp32_settings_t *s)
     return esp_wifi_sta_enterprise_enable();
 }
 
-int whir_esp32_wifi_start(const whir_esp32_settings_t *s)
+static void radio(whir_wiring_t *w, int on)
+{
+    (void)(on ? esp_wifi_start() : esp_wifi_stop());
+}
+
+static void join(whir_wiring_t *w)
+{
+    w->parted = 0; /* before it starts: it may fail at once */
+    if (esp_wifi_connect() != ESP_OK) {
+        w->parted = 1;
+    }
+}
+
+static uint64_t clock_set(whir_wiring_t *w)
+{
+    struct timeval now;
+
+    if (!clock_is_set) {
+        return 0;
+    }
+    clock_is_set = 0;
+    gettimeofday(&now, NULL);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_usec / 1000u;
+}
+
+int whir_esp32_wifi_init(whir_wiring_t *w, const whir_esp32_settings_t *s)
 {
     const wifi_init_config_t init = WIFI_INIT_CONFIG_DEFAULT();
-    const esp_timer_create_args_t timer = {.callback = connect, .name = "wifi"};
     wifi_config_t config = {.sta = {.threshold.authmode = s->own.wifi_user[0] != 0       ? WIFI_AUTH_WPA2_ENTERPRISE
                                                           : s->own.wifi_password[0] != 0 ? WIFI_AUTH_WPA2_PSK
                                                                                          : WIFI_AUTH_OPEN,
                                     .sae_pwe_h2e = WPA3_SAE_PWE_BOTH,
                                     .pmf_cfg.capable = true}};
 
+    wiring = w;
+    w->radio = radio;
+    w->join = join;
+    w->clock_set = clock_set;
     memcpy(config.sta.ssid, s->own.wifi_ssid, strnlen(s->own.wifi_ssid, sizeof config.sta.ssid));
     memcpy(config.sta.password, s->own.wifi_password, strnlen(s->own.wifi_password, sizeof config.sta.password));
     esp_netif_t *netif = NULL;
     if (esp_netif_init() != ESP_OK || esp_event_loop_create_default() != ESP_OK ||
-        (netif = esp_netif_create_default_wifi_sta()) == NULL || set_address(netif, &s->own) != ESP_OK ||
-        esp_timer_create(&timer, &again) != ESP_OK) {
+        (netif = esp_netif_create_default_wifi_sta()) == NULL || set_address(netif, &s->own) != ESP_OK) {
         return WHIR_ERR_STATE;
     }
     return esp_wifi_init(&init) == ESP_OK && esp_wifi_set_storage(WIFI_STORAGE_RAM) == ESP_OK &&
-                   esp_event_handler_register(WIFI_EVENT, ESP_EVENT_ANY_ID, on_event, NULL) == ESP_OK &&
+                   esp_event_handler_register(WIFI_EVENT, WIFI_EVENT_STA_DISCONNECTED, on_event, NULL) == ESP_OK &&
                    esp_event_handler_register(IP_EVENT, IP_EVENT_STA_GOT_IP, on_event, NULL) == ESP_OK &&
                    esp_wifi_set_mode(WIFI_MODE_STA) == ESP_OK && esp_wifi_set_config(WIFI_IF_STA, &config) == ESP_OK &&
-                   set_enterprise(s) == ESP_OK && start_clock(s->own.ntp) == ESP_OK && esp_wifi_start() == ESP_OK
+                   set_enterprise(s) == ESP_OK && start_clock(s->own.ntp) == ESP_OK
                ? 0
                : WHIR_ERR_STATE;
-}
-
-int whir_esp32_wifi_up(void)
-{
-    return up;
 }
 
 const char *whir_esp32_wifi_state(whir_board_t *board, int32_t *rssi_dbm)
@@ -142,28 +146,10 @@ const char *whir_esp32_wifi_state(whir_board_t *board, int32_t *rssi_dbm)
     static char why[24];
     wifi_ap_record_t ap;
 
-    if (up && esp_wifi_sta_get_ap_info(&ap) == ESP_OK) {
+    if (wiring->joined && esp_wifi_sta_get_ap_info(&ap) == ESP_OK) {
         *rssi_dbm = ap.rssi;
         return "ok";
     }
     (void)snprintf(why, sizeof why, "not joined, reason %d", reason);
     return why;
-}
-
-void whir_esp32_wifi_radio(int on)
-{
-    off = !on;
-    (void)(on ? esp_wifi_start() : esp_wifi_stop());
-}
-
-uint64_t whir_esp32_clock_set(void)
-{
-    struct timeval now;
-
-    if (!clock_set) {
-        return 0;
-    }
-    clock_set = 0;
-    gettimeofday(&now, NULL);
-    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_usec / 1000u;
 }

@@ -14,9 +14,21 @@ uint32_t host_backoff_ms(uint32_t attempts, uint32_t random)
     return whir_backoff_ms(attempts, random);
 }
 
-uint8_t host_alarm_at(uint8_t severity, uint32_t tick, int silenced)
+static whir_alarm_t alarm_of_the_board;
+
+void host_alarm_set(uint8_t severity)
 {
-    return whir_alarm_at(severity, tick, silenced);
+    whir_alarm_set(&alarm_of_the_board, severity);
+}
+
+void host_alarm_show(uint32_t seconds)
+{
+    whir_alarm_show(&alarm_of_the_board, seconds);
+}
+
+uint8_t host_alarm_tick(int button)
+{
+    return whir_alarm_tick(&alarm_of_the_board, button);
 }
 
 int host_settings_set(const char *key, const char *value, char *text, uint32_t *number)

@@ -27,6 +27,9 @@ int host_base64_read(const char *text, uint8_t *data, uint32_t max);
 /* point: 65 bytes, left as they are where the key is of another kind. */
 int host_certificate_read(const uint8_t *der, uint32_t bytes, uint64_t *end_s, uint8_t *point);
 
-uint8_t host_alarm_at(uint8_t severity, uint32_t tick, int silenced);
+/* Of one board. */
+void host_alarm_set(uint8_t severity);
+void host_alarm_show(uint32_t seconds);
+uint8_t host_alarm_tick(int button);
 
 #endif

@@ -74,6 +74,11 @@ host_factory_t *host_factory_new(struct host_node *node, const host_board_t *cal
     return factory;
 }
 
+whir_factory_t *host_factory_core(host_factory_t *factory)
+{
+    return &factory->core;
+}
+
 void host_factory_free(host_factory_t *factory)
 {
     free(factory);

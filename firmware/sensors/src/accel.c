@@ -4,7 +4,8 @@
 
 #include "whir/contract.h"
 
-#define MEASURE_MIN_US 2000000u  /* one watermark in 2 s is 1 % at worst, and shrinks with time */
+#define MEASURE_MIN_US 2000000u /* one watermark in 2 s is 1 % at worst, and shrinks with time */
+#define SETTLE_MAX_US 3000000u
 #define MEASURE_MAX_US 60000000u /* then again, because crystals follow the temperature */
 #define MEAN_SAMPLES 256         /* many enough to average what little moves at rest */
 #define MEAN_WAIT_MS 4           /* shorter than any FIFO overruns at its fastest */
@@ -351,6 +352,19 @@ int whir_accel_read(whir_accel_t *a, int16_t *samples, uint32_t max, uint64_t no
     }
     measure(a, (uint32_t)count, now_us);
     return count;
+}
+
+int whir_accel_settle(whir_accel_t *a, uint64_t (*now_us)(void *ctx), void *ctx)
+{
+    int16_t samples[WHIR_ACCEL_BURST * 3];
+    uint64_t begin_us = now_us(ctx), us;
+
+    while (a->measured_mhz == 0 && (us = now_us(ctx)) - begin_us < SETTLE_MAX_US) {
+        if (whir_accel_read(a, samples, WHIR_ACCEL_BURST, us) < WHIR_ACCEL_BURST) {
+            a->bus->wait_ms(a->bus, 1);
+        }
+    }
+    return a->measured_mhz != 0 ? 0 : WHIR_ERR_SENSOR_SILENT;
 }
 
 void whir_accel_info(const whir_accel_t *a, whir_sensor_info_t *info)

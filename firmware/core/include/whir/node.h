@@ -40,6 +40,9 @@ typedef struct whir_node_layout {
     uint32_t capture_base;                      /* capture_slots times whir_capture_slot_sectors; none: no captures */
     uint8_t capture_slots;
 } whir_node_layout_t;
+/* All but the slots: state and baseline from `state` on; captures, alerts with a third of the rest, and telemetry in `spool`.
+ */
+void whir_node_layout(whir_node_layout_t *layout, uint32_t sector_bytes, uint32_t state, uint32_t spool, uint32_t spool_bytes);
 
 typedef struct whir_node_config {
     const char *site;
@@ -64,6 +67,9 @@ typedef struct whir_node_config {
     uint32_t status_interval_ms;
     uint32_t resend_interval_ms;
 } whir_node_config_t;
+
+/* What the installer has set, of it. */
+void whir_node_config_settings(whir_node_config_t *config, const whir_settings_t *s, whir_trial_t trial);
 
 typedef struct whir_node_ports {
     whir_flash_t *flash;

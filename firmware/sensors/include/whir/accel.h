@@ -50,6 +50,8 @@ int whir_accel_open(whir_accel_t *a, const whir_accel_part_t *part, whir_bus_t *
  * _STUCK: one value for WHIR_ACCEL_STUCK_SAMPLES; _BUS. `now_us` is the CPU's clock, against which the rate is measured.
  */
 int whir_accel_read(whir_accel_t *a, int16_t *samples, uint32_t max, uint64_t now_us);
+/* Reads until the true rate is measured, which takes two seconds; 0, or _SILENT after three. `now_us` is the CPU's clock. */
+int whir_accel_settle(whir_accel_t *a, uint64_t (*now_us)(void *ctx), void *ctx);
 /* Standing by, where it takes least; open it again. */
 int whir_accel_stop(whir_accel_t *a);
 /* "+x-z+y" (the machine's x, y, z are the sensor's x, minus z, y) as settings. 0, or _ARG and axes that open refuses. */
