@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -76,9 +77,7 @@ def test_without_an_answer_pauses_double_and_an_answer_begins_anew(net: Network)
     net.air = False
     net.live(40)
     tries = net.times(JOIN)
-    assert [b - a for a, b in zip(tries, tries[1:], strict=False)] == pytest.approx(
-        [500, 1000, 2000, 4000, 8000, 16000], abs=40
-    )
+    assert [b - a for a, b in pairwise(tries)] == pytest.approx([500, 1000, 2000, 4000, 8000, 16000], abs=40)
     net.air = True
     net.live(30)
     assert net.connected
