@@ -28,7 +28,7 @@ from whir_fleet.listen import listen
 log = logging.getLogger("whir.fleet.broker")
 
 USERS = ("fleet", "nodes", "subscriber")
-INFLIGHT_MAX = 1000  # unacknowledged messages towards one client; mosquitto's default of 20 would stall batches
+INFLIGHT_MAX = 2000  # unacknowledged messages towards one client; mosquitto's default of 20 would stall batches
 PID_FILE = "mosquitto.pid"
 QUEUED_MAX = 1_000_000  # kept for an ingest that is away; mosquitto's default of 1,000 would drop
 AUTOSAVE_S = 5

@@ -6,11 +6,10 @@ the power or the model, not of so many machines.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from whir_contracts import contract
@@ -23,6 +22,7 @@ WINDOW_MS = 5 * 60_000
 PERCENT, AT_LEAST = 10, 3  # more than so many percent of the site's nodes, and so many
 LATELY_MS = 24 * 3_600_000  # what counts as after a model change
 _MODEL_CHANGES: Final = ("update_trial", "update_confirmed", "update_reverted", "rollback_done")
+_OF_ALERT: Final = (Occurrence, Occurrence.alert_id == Alert.alert_id)
 
 
 def is_common(count: int, total: int) -> bool:
@@ -37,38 +37,36 @@ def totals(session: Session, sites: Iterable[str]) -> dict[str, int]:
 
 def gather(session: Session, now_ms: int) -> list[Alert]:
     """Moves what machines' alerts have in common into their site's, and resolves them by that. Returns the sites' alerts."""
-    rows = session.execute(
-        select(Alert, Occurrence)
-        .join(Occurrence, Occurrence.alert_id == Alert.alert_id)
-        .where(Occurrence.raised_ms > now_ms - WINDOW_MS, Occurrence.state == "active")
-        .where(Alert.state != alerts.RESOLVED, Alert.machine != alerts.SITE)
-    )
-    groups: dict[tuple[str, str], list[tuple[Alert, Occurrence]]] = defaultdict(list)
-    for alert, occurrence in rows:
-        groups[alert.site, alert.verdict].append((alert, occurrence))
-    if not groups:
-        return []
-    known = totals(session, {site for site, _ in groups})
+    joint = _joint(now_ms)
+    counts = select(Alert.site, Alert.verdict, func.count(Occurrence.node_id.distinct())).join(*_OF_ALERT)
+    rows = session.execute(counts.where(*joint).group_by(Alert.site, Alert.verdict).order_by(Alert.site, Alert.verdict)).all()
+    known = totals(session, {site for site, _, _ in rows}) if rows else {}
     found = []
-    for (site, verdict), members in sorted(groups.items()):
-        if verdict != SENSOR_LOST:
-            changed = _changed_model(session, {o.node_id for _, o in members}, now_ms)
-            members = [(alert, occurrence) for alert, occurrence in members if occurrence.node_id in changed]
+    for site, verdict, fresh in rows:  # every second, with thousands open: members are read only where there is a case
         whole = alerts.unresolved(session, site, alerts.SITE, verdict)
-        count = len({o.node_id for _, o in members}) + (_active_since(session, whole, now_ms - WINDOW_MS) if whole else 0)
-        if members and is_common(count, known.get(site, 0)):
+        count = fresh + (_active_since(session, whole, now_ms - WINDOW_MS) if whole else 0)
+        if is_common(count, known.get(site, 0)):
+            of = select(Alert, Occurrence).join(*_OF_ALERT).where(*joint, Alert.site == site, Alert.verdict == verdict)
+            members = [(alert, occurrence) for alert, occurrence in session.execute(of)]
             found.append(_fold(session, site, verdict, members, now_ms))
     return found
+
+
+def _joint(now_ms: int) -> tuple[ColumnElement[bool], ...]:
+    """What can be one site's alert: raised lately and still active, and of silence or after a change of the model."""
+    changed = select(Event.node_id).where(Event.node_id == Occurrence.node_id, Event.kind.in_(_MODEL_CHANGES))
+    return (
+        Occurrence.raised_ms > now_ms - WINDOW_MS,
+        Occurrence.state == "active",
+        Alert.state != alerts.RESOLVED,
+        Alert.machine != alerts.SITE,
+        or_(Alert.verdict == SENSOR_LOST, changed.where(Event.at_ms > now_ms - LATELY_MS).exists()),
+    )
 
 
 def _active_since(session: Session, alert: Alert, since_ms: int) -> int:
     query = select(func.count(Occurrence.node_id.distinct())).where(Occurrence.alert_id == alert.alert_id)
     return session.scalar(query.where(Occurrence.state == "active", Occurrence.raised_ms > since_ms)) or 0
-
-
-def _changed_model(session: Session, nodes: set[int], now_ms: int) -> set[int]:
-    query = select(Event.node_id).distinct().where(Event.node_id.in_(nodes), Event.kind.in_(_MODEL_CHANGES))
-    return set(session.scalars(query.where(Event.at_ms > now_ms - LATELY_MS)))
 
 
 def _fold(session: Session, site: str, verdict: str, members: list[tuple[Alert, Occurrence]], now_ms: int) -> Alert:

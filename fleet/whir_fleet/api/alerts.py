@@ -22,7 +22,7 @@ from whir_fleet.models import Alert, AlertChange
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
-_STREAM_POLL_S = 0.25
+_STREAM_POLL_S = 0.1
 _STREAM_BATCH = 200
 
 
