@@ -195,6 +195,7 @@ class PowerMode(IntEnum):
     CONTINUOUS = 0
     INTERVAL = 1
     SLEEP = 2
+    MOTION = 3
 
 
 class AckResult(IntEnum):

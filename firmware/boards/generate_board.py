@@ -103,6 +103,7 @@ def header(name: str, board: dict[str, Any], chips: dict[str, Any]) -> str:
         f"#define WHIR_BOARD_BUS_{sensor['bus'].upper()} 1",
         f"#define WHIR_BOARD_BUS_SPEED_HZ {sensor['speed_hz']}",
         f"#define WHIR_BOARD_SENSOR_ADDRESS {sensor.get('address', 0)}",
+        f"#define WHIR_BOARD_WAKES {int(pins['interrupt'] in chips[board['chip']]['wakes'])} /* from deep sleep */",
         f"#define WHIR_BOARD_LAST_CORE {chips[board['chip']]['cores'] - 1}",
     ]
     lines += [f"#define WHIR_BOARD_PIN_{role.upper()} {pin}" for role, pin in pins.items()]

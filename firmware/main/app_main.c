@@ -38,7 +38,16 @@ static uint32_t dice(whir_wiring_t *w)
     return esp_random();
 }
 
-static whir_wiring_t wiring = {.sensor = whir_sample_want, .sleep = whir_esp32_sleep, .random = dice};
+/* The sensor stands by already. */
+static void sleep_on(whir_wiring_t *w, const whir_node_t *of, uint32_t ms, int motion)
+{
+    if (motion && whir_accel_watch(&accel) == 0) {
+        whir_esp32_wake_at_motion();
+    }
+    whir_esp32_sleep(of, ms);
+}
+
+static whir_wiring_t wiring = {.sensor = whir_sample_want, .sleep = sleep_on, .random = dice};
 static whir_console_t console = {&factory, &whir_esp32_store, &ports.control};
 
 static void start_engine(void)
@@ -65,6 +74,7 @@ static int start_sensor(const whir_accel_settings_t *wanted)
 
     config.sensor.name = WHIR_BOARD_SENSOR;
     config.memory = whir_esp32_memory(&kept_mhz);
+    config.by_motion = (uint8_t)(config.memory != NULL && whir_esp32_by_motion());
     err = err < 0 ? err : whir_accel_open(&accel, part, &bus, wanted);
     if (config.memory != NULL) {
         accel.measured_mhz = kept_mhz;
@@ -73,6 +83,7 @@ static int start_sensor(const whir_accel_settings_t *wanted)
     }
     if (accel.part != NULL) {
         whir_accel_info(&accel, &config.sensor);
+        config.sensor.watches &= WHIR_BOARD_WAKES;
     }
     return err;
 }

@@ -358,7 +358,7 @@ def power(
     battery_mah: Annotated[float, typer.Option(help="Nominal charge; 80 % of it count.")] = 3000,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """What each power mode takes from a battery, computed from nominal currents (firmware/whir_node/power.toml), not measured.
+    """What each power mode takes from a battery, computed from the currents in firmware/whir_node/power.toml, not measured.
 
     Example: whir node power --chip esp32c3 --sensor kx134 --every-s 900 --battery-mah 6000
     """

@@ -115,6 +115,7 @@ class NodeConfig:
     flash_erase_ms: int = 45
     sensor_fifo_ms: int = 100
     power: PowerMode = PowerMode.CONTINUOUS
+    watches: bool = False  # its sensor tells motion while all else sleeps
     every_s: int = 600
     up: int = 0
     capture_slots: int = 2
@@ -149,6 +150,7 @@ class Use:
     sensor: bool
     radio: bool
     sleep_ms: int
+    motion: bool  # in this sleep the sensor watches, and wakes it
 
 
 @dataclass(frozen=True)
@@ -283,15 +285,15 @@ class VirtualNode:
         """What it wants to be on now."""
         sleep_ms: Any = ffi.new("uint32_t *")
         on = lib.host_node_use(self._running(), self.now_ms, sleep_ms)
-        return Use(bool(on & 1), bool(on & 2), sleep_ms[0])
+        return Use(bool(on & 1), bool(on & 2), sleep_ms[0], bool(on & 4))
 
-    def sleep(self, ms: int) -> None:
+    def sleep(self, ms: int, by_motion: bool = False) -> None:
         """All but what it keeps in memory is off for so long; then it wakes up, and its clock has gone on."""
         memory = ffi.gc(lib.host_memory_new(), lib.host_memory_free)
         lib.host_node_sleep(self._running(), memory)
         self._halt()
         lib.host_flash_reboot(self._flash)
-        self._boot("wake-up", memory=memory, now_us=self._now_us + ms * 1000)
+        self._boot("motion" if by_motion else "wake-up", memory=memory, now_us=self._now_us + ms * 1000)
 
     def close(self) -> None:
         """Frees the node; what it wrote stays in its flash file."""
@@ -324,7 +326,7 @@ class VirtualNode:
             "host_node_setup_t *",
             [
                 *(*texts, *numbers, *intervals, config.arena_bytes, *machine, config.capture_slots),
-                *(int(config.power), config.up, config.every_s * 1000),
+                *(int(config.power), config.watches, reason == "motion", config.up, config.every_s * 1000),
                 ffi.NULL if crash is None else ffi.from_buffer(note),
                 config.sensor_fifo_ms,
                 ffi.from_buffer(config.certificate) if config.certificate else ffi.NULL,

@@ -33,7 +33,7 @@ class Budget:
 
 
 def budgets(chip: str, sensor: str, every_s: float, facts: Path = FACTS) -> list[Budget]:
-    """All modes, for one measurement each `every_s` where the board rests.
+    """All modes that the sensor can, for one measurement each `every_s` where the board rests. Motion: it never starts.
 
     Raises:
         PowerFactsError: not in power.toml, or a cycle longer than every_s.
@@ -47,7 +47,8 @@ def budgets(chip: str, sensor: str, every_s: float, facts: Path = FACTS) -> list
     if every_s <= busy_s:
         raise PowerFactsError(f"every {every_s:g} s: a measurement and its telling take {busy_s:g} s")
     run_ma, off_ma = part["run_ua"] / 1000, part["off_ua"] / 1000
-    heard = run_ma * cycle["listen_s"] / every_s + off_ma * (1 - cycle["listen_s"] / every_s)
+    listening = cycle["listen_s"] / every_s
+    heard = run_ma * listening + off_ma * (1 - listening)
     told = of["radio_ma"] * cycle["tell_s"] / every_s
     rows = {
         PowerMode.CONTINUOUS: {"CPU and radio": of["radio_ma"], "sensor": run_ma},
@@ -59,4 +60,7 @@ def budgets(chip: str, sensor: str, every_s: float, facts: Path = FACTS) -> list
             "asleep": of["sleep_ua"] / 1000 * (1 - busy_s / every_s),
         },
     }
+    if "watch_ua" in part:
+        watched = run_ma * listening + part["watch_ua"] / 1000 * (1 - listening)
+        rows[PowerMode.MOTION] = {**rows[PowerMode.SLEEP], "sensor": watched}
     return [Budget(mode, sum(parts.values()), parts) for mode, parts in rows.items()]

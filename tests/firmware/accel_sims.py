@@ -41,6 +41,8 @@ class Part:
     lost: int = 0
     next_us: float = 0.0
     transfers: int = 0
+    moved: bool = False  # motion was detected, and is latched
+    seen: Vector | None = None  # the sample before, while it watches
     depth = 32
     kinds: ClassVar[tuple[int, ...]] = (SPI, I2C)
     test_mg: ClassVar[Vector] = (500.0, 500.0, 800.0)
@@ -50,6 +52,7 @@ class Part:
     range_max_mg: ClassVar[int] = 16000
     has_self_test: ClassVar[bool] = True
     has_degrees: ClassVar[bool] = True  # its temperature
+    can_watch: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.reset()
@@ -58,7 +61,12 @@ class Part:
     def reset(self) -> None:
         self.regs = {}
         self.fifo.clear()
-        self.overrun = False
+        self.overrun = self.moved = False
+        self.seen = None
+
+    def watch_mg(self) -> float:
+        """From where on a change between two samples raises INT1 and keeps it up; 0: it does not watch."""
+        return 0.0
 
     def rate_hz(self) -> float:
         raise NotImplementedError
@@ -95,6 +103,10 @@ class Part:
     def interrupt(self) -> bool:
         return len(self.fifo) >= self.bursting_watermark()
 
+    def int1(self) -> bool:
+        """The level of the line, while it watches."""
+        return self.moved and self.watch_mg() > 0
+
     def advance(self, us: float) -> None:
         end = self.now_us + us
         while self.running() and not self.frozen and self.next_us <= end:
@@ -106,6 +118,10 @@ class Part:
 
     def sample(self, time_s: float) -> None:
         g = self.signal(0.0 if self.constant else time_s)
+        if threshold := self.watch_mg():
+            self.moved |= self.seen is not None and max(abs(a - b) for a, b in zip(g, self.seen, strict=True)) >= threshold
+            self.seen = g
+            return
         if self.testing() and not self.dead_test:
             g = tuple(a + b for a, b in zip(g, self.test_mg, strict=True))  # type: ignore[assignment]
         low, high = self.limits()
@@ -139,7 +155,7 @@ class Part:
 
 class Adxl345(Part):
     depth = 32
-    identity_reg, stuck, has_degrees = 0x00, (0x31, 0xF7), False
+    identity_reg, stuck, has_degrees, can_watch = 0x00, (0x31, 0xF7), False, True
     test_mg = (500.0, -500.0, 800.0)
     popped: tuple[int, int, int] = (0, 0, 0)
 
@@ -156,7 +172,17 @@ class Adxl345(Part):
         return reg + 1 if multi else reg
 
     def rate_hz(self) -> float:
+        assert not self.regs[0x2C] & 0x10 or 7 <= self.regs[0x2C] & 0x0F <= 12, (
+            "low power saves something from 12.5 to 400 Hz only"
+        )
         return 3200 / 2 ** (15 - (self.regs[0x2C] & 0x0F)) if self.regs.get(0x2D, 0) & 0x08 else 0.0
+
+    def watch_mg(self) -> float:
+        """Activity, AC-coupled: against where it was when detection began."""
+        if not self.regs.get(0x2E, 0) & 0x10 or self.regs.get(0x2F, 0) & 0x10 or not self.regs.get(0x2D, 0) & 0x08:
+            return 0.0
+        assert self.regs.get(0x27, 0) & 0xF0 == 0xF0 and self.regs.get(0x24, 0) > 0, "gravity alone would be activity"
+        return self.regs[0x24] * 62.5
 
     def counts_per_g(self) -> float:
         assert self.regs.get(0x31, 0) & 0x08, "full resolution"
@@ -200,7 +226,7 @@ class Adxl345(Part):
 
 class Lis3dh(Part):
     depth = 32
-    stuck, has_degrees = (0x23, 0xFF), False
+    stuck, has_degrees, can_watch = (0x23, 0xFF), False, True
     test_mg = (300.0, 300.0, 300.0)
     sensitivity_mg = (4, 8, 16, 48)  # normal mode, 10 bits
 
@@ -219,9 +245,18 @@ class Lis3dh(Part):
         return 0x28 if reg == 0x2D and self.regs.get(0x24, 0) & 0x40 else reg + 1
 
     def rate_hz(self) -> float:
-        assert not self.regs.get(0x20, 0) & 0x08
+        low_power = self.regs.get(0x20, 0) & 0x08
+        assert not low_power or not self.regs.get(0x24, 0) & 0x40, "8 bits in the FIFO"
         assert not self.regs.get(0x23, 0) & 0x08, "high resolution hears a ninth of the rate only"
         return {0: 0, 1: 1, 2: 10, 3: 25, 4: 50, 5: 100, 6: 200, 7: 400, 9: 1344}[self.regs.get(0x20, 0) >> 4]
+
+    def watch_mg(self) -> float:
+        """Interrupt generator 1 behind the high pass: 16 mg a count at 2 g."""
+        if not self.regs.get(0x22, 0) & 0x40 or not self.regs.get(0x30, 0) & 0x2A or not self.regs.get(0x20, 0) & 7:
+            return 0.0
+        assert self.regs.get(0x21, 0) & 1, "gravity alone would be motion"
+        assert self.regs.get(0x24, 0) & 0x08, "not latched: gone before anybody looks"
+        return self.regs.get(0x32, 0) * (16, 32, 62, 186)[self.regs.get(0x23, 0) >> 4 & 3]
 
     def counts_per_g(self) -> float:
         return 1000 / self.sensitivity_mg[self.regs.get(0x23, 0) >> 4 & 3]
@@ -334,10 +369,19 @@ class StFifo(Part):
 
 class Lsm6dsox(StFifo):
     who = 0x6C
+    can_watch = True
+
+    def watch_mg(self) -> float:
+        """Wake-up by the slope filter: a 64th of the range a count, latched."""
+        if not self.regs.get(0x58, 0) & 0x80 or not self.regs.get(0x5E, 0) & 0x20:
+            return 0.0
+        assert not self.regs.get(0x56, 0) & 0x10 and self.regs.get(0x56, 0) & 1
+        assert self.regs.get(0x15, 0) & 0x10, "not in low power"
+        return (self.regs.get(0x5B, 0) & 0x3F) * 2000 / 64
 
     def rate_hz(self) -> float:
         code = self.regs.get(0x10, 0) >> 4
-        rate = {0: 0, 6: 417, 7: 833, 8: 1667, 9: 3333, 10: 6667}[code]
+        rate = {0: 0, 4: 104, 6: 417, 7: 833, 8: 1667, 9: 3333, 10: 6667}[code]
         assert not self.batch() or self.batch() == code, "batched at another rate than sampled"
         return rate
 
@@ -356,6 +400,7 @@ class Kx134(Part):
 
     depth = 86
     identity_reg, stuck, range_max_mg, has_self_test, has_degrees = 0x13, (0x5E, 0xFF), 64000, False, False
+    can_watch = True
 
     def reset(self) -> None:
         super().reset()
@@ -371,8 +416,15 @@ class Kx134(Part):
     def rate_hz(self) -> float:
         return 25600 / 2 ** (15 - (self.regs[0x21] & 0x0F)) if self.regs.get(0x1B, 0) & 0x80 else 0.0
 
+    def watch_mg(self) -> float:
+        """Wake-up engine, relative: 64 counts a g."""
+        if not self.regs.get(0x1E, 0) & 0x20 or not self.regs.get(0x25, 0) & 0x02 or not self.regs.get(0x1B, 0) & 0x80:
+            return 0.0
+        assert self.regs[0x1E] & 0x40 and self.regs[0x22] & 0x38 == 0x30, "relative, on INT1, high and latched"
+        return (self.regs.get(0x49, 0) | (self.regs.get(0x4A, 0) & 0x70) << 4) * 1000 / 64
+
     def counts_per_g(self) -> float:
-        assert self.regs[0x1B] & 0x40, "16 bits only in high performance"
+        assert self.regs[0x1B] & 0x40 or self.regs.get(0x1E, 0) & 0x20, "16 bits only in high performance"
         return 4096 >> (self.regs[0x1B] >> 3 & 3)
 
     def bursting_watermark(self) -> int:

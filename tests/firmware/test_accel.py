@@ -413,6 +413,81 @@ def test_temperature_is_told_where_the_part_knows_it(rig: Callable[[str, int], R
     assert lib.host_accel_temperature(r.handle, value) < 0
 
 
+def quiet(time_s: float) -> tuple[float, float, float]:
+    """A machine that stands: gravity, and 5 mg of what goes on around it."""
+    wobble = 5 * np.sin(2 * np.pi * 9.1 * time_s)
+    return (wobble, 300 - wobble, 950.0)
+
+
+def starting(time_s: float) -> tuple[float, float, float]:
+    return (0.0, 300 + 150 * np.sin(2 * np.pi * 23.7 * time_s), 950.0)
+
+
+@both
+def test_motion_raises_the_interrupt_of_a_part_that_watches_and_rest_does_not(
+    rig: Callable[[str, int], Rig], name: str, kind: int
+) -> None:
+    r = rig(name, kind)
+    r.sim.signal = quiet
+    assert r.open() == 0
+    if not r.sim.can_watch:
+        assert lib.host_accel_watch(r.handle) == Err.STATE
+        return
+    assert lib.host_accel_watch(r.handle) == 0
+    r.sim.advance(20e6)
+    assert r.sim.watch_mg() > 0 and not r.sim.int1()
+    assert 50 < r.sim.watch_mg() < 70
+    r.sim.signal = starting
+    r.sim.advance(0.5e6)
+    assert r.sim.int1()
+    r.sim.signal = quiet
+    r.sim.advance(5e6)
+    assert r.sim.int1(), "it stays up until somebody has looked"
+    assert r.open() == 0
+    assert not r.sim.watch_mg()
+    r.sim.advance(r.watermark_us())
+    assert len(r.samples()) > 0
+
+
+@each_part
+def test_a_watch_that_is_not_set_is_told(rig: Callable[[str, int], Rig], name: str, kind: int) -> None:
+    r = rig(name, kind)
+    assert r.open() == 0
+    if not r.sim.can_watch:
+        return
+    needed = r.sim.transfers
+    assert lib.host_accel_watch(r.handle) == 0
+    needed = r.sim.transfers - needed
+    for cut in range(needed):
+        r.nak_after = cut
+        assert lib.host_accel_watch(r.handle) == Err.SENSOR_BUS
+        r.nak_after = None
+    r.sim.stuck_bits = {0x25: 0xFF, 0x22: 0xFF, 0x5E: 0xFF, 0x24: 0xFF}
+    assert lib.host_accel_watch(r.handle) == Err.SENSOR_SETTING
+
+
+@each_part
+def test_the_true_rate_is_known_before_the_node_is_told_of_the_sensor(
+    rig: Callable[[str, int], Rig], name: str, kind: int
+) -> None:
+    r = rig(name, kind)
+    r.sim.rate_error = 0.012
+    assert r.open() == 0
+    nominal = r.info()["rate_mhz"]
+
+    def now_us(_user: Any) -> int:
+        r.sim.advance(50)
+        return r.sim.now_us
+
+    clock = ffi.callback("uint64_t(void *)", now_us)
+    assert lib.host_accel_settle(r.handle, clock) == 0
+    assert r.info()["rate_mhz"] == pytest.approx(nominal * 1.012, rel=0.005)
+    assert 2e6 < r.sim.now_us < 3.2e6
+    r.sim.frozen = True
+    assert r.open() == 0
+    assert lib.host_accel_settle(r.handle, clock) == Err.SENSOR_SILENT
+
+
 def test_a_part_is_refused_on_a_bus_that_it_has_not(rig: Callable[[str, int], Rig]) -> None:
     assert rig("iis3dwb", I2C).open() == Err.ARG
     assert rig("mpu6050", SPI).open() == Err.ARG

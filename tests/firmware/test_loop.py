@@ -47,7 +47,7 @@ class Board:
             ffi.callback("uint32_t(uint8_t *, int *)", self._piece),
             ffi.callback("void(int)", self._answer),
             ffi.callback("int(int)", self._sensor),
-            ffi.callback("void(uint32_t)", lambda ms: self.slept.append(int(ms))),
+            ffi.callback("void(uint32_t, int)", lambda ms, _motion: self.slept.append(int(ms))),
         ]
         self._calls = ffi.new("host_wiring_t *", self._keep)
         self._factory = Factory(SoftBoard(), self.rig.node)

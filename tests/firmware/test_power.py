@@ -128,6 +128,48 @@ def test_resting_time_is_neither_running_time_nor_makes_an_alert_worse() -> None
     assert board.rig.broker.of("alert", state="active")[-1]["severity"] == "warning"
 
 
+def asleep(board: Board, seconds: int, kind: str) -> Use:
+    """What it wants in its next sleep."""
+    for _ in range(seconds):
+        use = board.rig.node.use
+        if use.sleep_ms:
+            return use
+        board._second(use, kind)
+    raise AssertionError("it does not sleep")
+
+
+def test_a_machine_that_stands_may_wake_it_by_its_start() -> None:
+    board = Board(PowerMode.MOTION, watches=True)
+    use = asleep(board, 300, "off")
+    assert use.motion and use.sleep_ms > 200_000
+    assert board.rig.broker.of("status")[-1]["power"] == "motion"
+    board.rig.node.sleep(20_000, by_motion=True)
+    board.up = False
+    assert board.rig.node.use.sensor, "it measures at once"
+    assert not asleep(board, 300, "healthy").motion, "a machine that runs would wake it for ever"
+    assert board.rig.broker.of("telemetry")[-1]["verdict"] == "healthy"
+    assert board.rig.broker.of("status")[-1]["reset"] == "motion"
+
+
+def test_passers_by_wake_it_once_an_interval_at_most() -> None:
+    board = Board(PowerMode.MOTION, watches=True)
+    assert asleep(board, 300, "off").motion
+    board.rig.node.sleep(5_000, by_motion=True)
+    board.up = False
+    use = asleep(board, 300, "off")
+    assert not use.motion and use.sleep_ms > 200_000
+    board.rig.node.sleep(use.sleep_ms)
+    board.up = False
+    assert asleep(board, 300, "off").motion
+
+
+@pytest.mark.parametrize(("mode", "watches"), [(PowerMode.SLEEP, True), (PowerMode.MOTION, False)])
+def test_without_the_mode_or_a_sensor_that_can_it_sleeps_by_the_clock_and_says_so(mode: PowerMode, watches: bool) -> None:
+    board = Board(mode, watches=watches)
+    assert not asleep(board, 300, "off").motion
+    assert board.rig.broker.of("status")[-1]["power"] == "sleep"
+
+
 def test_out_of_reach_it_rests_all_the_same_and_delivers_later() -> None:
     board = Board(PowerMode.SLEEP, reachable=False)
     list(board.live(BOOT_S + 3 * EVERY_S))

@@ -87,7 +87,7 @@ static void serve(whir_loop_t *l, uint64_t now_ms)
     rests = l->wiring->sensor(l->wiring, use.sensor);
     reach(l, use.radio, now_ms);
     if (use.sleep_ms > 0 && rests && !l->network.radio) {
-        l->wiring->sleep(l->wiring, l->node, use.sleep_ms);
+        l->wiring->sleep(l->wiring, l->node, use.sleep_ms, use.motion);
     }
 }
 

@@ -109,7 +109,10 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     node->now_ms = now_ms;
     node->begun_ms = now_ms;
     read_certificate(node);
-    whir_power_init(&node->power, config->power_mode, config->every_ms, now_ms);
+    if (node->config.power_mode == WHIR_POWER_MODE_MOTION && !config->sensor.watches) {
+        node->config.power_mode = WHIR_POWER_MODE_SLEEP; /* as the status then says */
+    }
+    whir_power_init(&node->power, node->config.power_mode, config->every_ms, now_ms);
     err = mount(node);
     if (err < 0) {
         return err;

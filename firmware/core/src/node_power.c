@@ -77,15 +77,24 @@ int whir_node_listens(const whir_node_t *node)
     return node->power.phase == WHIR_POWER_AWAKE || node->power.phase == WHIR_POWER_LISTEN;
 }
 
+/* For a machine that stands and may start: one that runs would wake it for ever. A start by motion after which the machine
+ * still stands is followed by a sleep for the whole interval, so that neither do passers-by. */
+static int watches(const whir_node_t *node)
+{
+    return node->power.mode == WHIR_POWER_MODE_MOTION && node->config.sensor.watches && !node->config.by_motion &&
+           (node->verdict.quality & WHIR_QUALITY_OFF) != 0;
+}
+
 void whir_node_use(const whir_node_t *node, whir_node_use_t *use, uint64_t now_ms)
 {
     const whir_power_t *power = &node->power;
 
     use->sensor = (uint8_t)whir_node_listens(node);
     use->radio = power->phase == WHIR_POWER_AWAKE || power->phase == WHIR_POWER_TELL;
-    use->sleep_ms = power->phase == WHIR_POWER_REST && power->mode == WHIR_POWER_MODE_SLEEP && power->next_ms > now_ms
+    use->sleep_ms = power->phase == WHIR_POWER_REST && power->mode >= WHIR_POWER_MODE_SLEEP && power->next_ms > now_ms
                         ? (uint32_t)(power->next_ms - now_ms)
                         : 0;
+    use->motion = (uint8_t)(use->sleep_ms > 0 && watches(node));
 }
 
 static uint32_t memory_crc(const whir_node_memory_t *memory)

@@ -45,7 +45,7 @@ static const struct setting {
     NUMBER(range_mg, 400000),
     NUMBER(address, 127),
     NUMBER(rpm, 100000),
-    NUMBER(power, 2),
+    NUMBER(power, 3),
     NUMBER(every_s, 86400),
 };
 

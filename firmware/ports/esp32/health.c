@@ -17,6 +17,9 @@ const char *whir_esp32_reset_reason(void)
     };
     unsigned reason = (unsigned)esp_reset_reason();
 
+    if (reason == ESP_RST_DEEPSLEEP && whir_esp32_by_motion()) {
+        return "motion";
+    }
     return reason < sizeof NAMES / sizeof NAMES[0] && NAMES[reason] != NULL ? NAMES[reason] : "other";
 }
 

@@ -61,7 +61,9 @@ void whir_esp32_health(whir_health_t *health);
 /* power.c: the clock since the cold boot; what a sleep before this start has kept, or NULL; and that sleep. */
 uint64_t whir_esp32_now_ms(void);
 const whir_node_memory_t *whir_esp32_memory(uint32_t *measured_mhz);
-void whir_esp32_sleep(whir_wiring_t *wiring, const whir_node_t *node, uint32_t ms);
+int whir_esp32_by_motion(void);
+void whir_esp32_wake_at_motion(void);
+void whir_esp32_sleep(const whir_node_t *node, uint32_t ms);
 
 /* wifi.c: begins with the radio off; sets the clock. */
 int whir_esp32_wifi_init(whir_wiring_t *wiring, const whir_esp32_settings_t *s);

@@ -108,6 +108,16 @@ void host_accel_info(const host_accel_t *h, uint32_t *values)
     values[6] = info.channels;
 }
 
+int host_accel_watch(host_accel_t *h)
+{
+    return whir_accel_watch(&h->accel);
+}
+
+int host_accel_settle(host_accel_t *h, uint64_t (*now_us)(void *user))
+{
+    return whir_accel_settle(&h->accel, now_us, h->user);
+}
+
 int host_accel_temperature(host_accel_t *h, int16_t *cdeg)
 {
     return whir_accel_temperature(&h->accel, cdeg);

@@ -21,6 +21,9 @@ void host_accel_info(const host_accel_t *h, uint32_t *values);
 int host_accel_turn(host_accel_t *h, int wanted, int16_t *samples, uint8_t *gap, uint32_t *wait_ms, uint64_t now_us);
 /* Overruns and times that it was opened anew. */
 void host_accel_troubles(const host_accel_t *h, uint32_t *values);
+/* Stands by and watches for motion. */
+int host_accel_watch(host_accel_t *h);
+int host_accel_settle(host_accel_t *h, uint64_t (*now_us)(void *user));
 int host_accel_temperature(host_accel_t *h, int16_t *cdeg);
 int host_accel_self_test(host_accel_t *h, int16_t *moved_mg);
 int host_accel_mounting(host_accel_t *h, int8_t up, int16_t *mean_mg);

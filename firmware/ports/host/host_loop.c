@@ -67,10 +67,10 @@ static int wiring_sensor(whir_wiring_t *w, int wanted)
     return CALLS(w).sensor(wanted);
 }
 
-static void wiring_sleep(whir_wiring_t *w, const whir_node_t *node, uint32_t ms)
+static void wiring_sleep(whir_wiring_t *w, const whir_node_t *node, uint32_t ms, int motion)
 {
     (void)node;
-    CALLS(w).sleep(ms);
+    CALLS(w).sleep(ms, motion);
 }
 
 static uint32_t wiring_random(whir_wiring_t *w)

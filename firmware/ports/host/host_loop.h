@@ -18,7 +18,7 @@ typedef struct host_wiring {
     uint32_t (*piece)(uint8_t *data, int *error); /* UINT32_MAX: none waits */
     void (*answer)(int result);
     int (*sensor)(int wanted);
-    void (*sleep)(uint32_t ms);
+    void (*sleep)(uint32_t ms, int motion);
 } host_wiring_t;
 
 typedef struct host_loop host_loop_t;

@@ -281,6 +281,8 @@ static void configure(host_node_t *node, const host_node_setup_t *setup, whir_no
     config->crash = setup->crash == NULL ? NULL : keep(node, 6, setup->crash);
     config->layout = layout(setup->capture_slots);
     config->power_mode = setup->power_mode;
+    config->sensor.watches = setup->watches;
+    config->by_motion = setup->by_motion;
     config->up = setup->up;
     config->every_ms = setup->every_ms;
     config->telemetry_interval_ms = setup->telemetry_interval_ms;
@@ -481,7 +483,7 @@ int host_node_use(const host_node_t *node, uint64_t now_ms, uint32_t *sleep_ms)
 
     whir_node_use(&node->core, &use, now_ms);
     *sleep_ms = use.sleep_ms;
-    return use.sensor | use.radio << 1;
+    return use.sensor | use.radio << 1 | use.motion << 2;
 }
 
 void host_node_sleep(const host_node_t *node, host_memory_t *memory)

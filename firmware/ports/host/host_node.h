@@ -24,6 +24,7 @@ typedef struct host_node_setup {
     uint8_t profile;
     uint8_t capture_slots;
     uint8_t power_mode;
+    uint8_t watches, by_motion;
     int8_t up; /* machine axis that points up, 0: not told */
     uint32_t every_ms;
     const char *crash;          /* NULL: none */

@@ -92,9 +92,9 @@ static int holds(whir_accel_t *a, uint8_t reg, uint8_t mask, uint8_t value)
 }
 
 /* The last step that writes a register decides what it must hold. */
-static int holds_start(whir_accel_t *a)
+static int holds_all(whir_accel_t *a, const whir_accel_step_t *step)
 {
-    for (const whir_accel_step_t *step = a->part->start; step->mask != 0; step++) {
+    for (; step->mask != 0; step++) {
         const whir_accel_step_t *later = step + 1;
         int err;
         while (later->mask != 0 && later->reg != step->reg) {
@@ -198,7 +198,7 @@ int whir_accel_open(whir_accel_t *a, const whir_accel_part_t *part, whir_bus_t *
     if (err == 0) {
         err = holds(a, part->rate_reg, part->rate_mask, a->rate->value);
     }
-    return err < 0 ? err : holds_start(a);
+    return err < 0 ? err : holds_all(a, part->start);
 }
 
 /* Samples that wait in the FIFO, or why there is none to be had. */
@@ -378,6 +378,7 @@ void whir_accel_info(const whir_accel_t *a, whir_sensor_info_t *info)
         .lsb_nano = a->range->lsb_nano,
         .unit = WHIR_UNIT_G,
         .channels = 3,
+        .watches = a->part->watch != NULL,
     };
 }
 
@@ -492,6 +493,15 @@ int whir_accel_mounting(whir_accel_t *a, int8_t up, int16_t mean_mg[3])
     return along > 0 && 4 * along * along >= 3 * square && square >= 500 * 500 && square <= 1500 * 1500
                ? 0
                : WHIR_ERR_SENSOR_MOUNTING;
+}
+
+int whir_accel_watch(whir_accel_t *a)
+{
+    const whir_accel_part_t *part = a->part;
+    int err = part->watch == NULL ? WHIR_ERR_STATE : run(a, part->reset);
+
+    err = err < 0 ? err : run(a, part->watch);
+    return err < 0 ? err : holds_all(a, part->watch);
 }
 
 int whir_accel_stop(whir_accel_t *a)

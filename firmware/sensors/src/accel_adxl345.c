@@ -13,6 +13,14 @@ static const whir_accel_step_t START[] = {
     {0},
 };
 static const whir_accel_step_t RESTART[] = {{0x38, 0xFF, 0x00, 0}, {0x38, 0xFF, 0x90, 0}, {0}};
+static const whir_accel_step_t WATCH[] = {
+    {0x2C, 0xFF, 0x1A, 0},  /* 100 Hz, low power */
+    {0x24, 0xFF, 1, 0},     /* activity at 62.5 mg */
+    {0x27, 0xFF, 0xF0, 0},  /* of any axis, against where it was: gravity is none */
+    {0x2F, 0xFF, 0x00, 0},  /* on INT1 */
+    {0x2D, 0xFF, 0x08, 50}, /* measure */
+    {0x2E, 0xFF, 0x10, 0},  {0},
+};
 static const whir_accel_rate_t RATES[] = {{800000, 400, 0x0D}, {1600000, 800, 0x0E}, {3200000, 1600, 0x0F}, {0}};
 static const whir_accel_range_t RANGES[] = {
     {2000, 3900000, FULL_RESOLUTION | 0},
@@ -33,6 +41,7 @@ const whir_accel_part_t whir_accel_adxl345 = {
     .reset = RESET,
     .start = START,
     .restart = RESTART,
+    .watch = WATCH,
     .rate_reg = 0x2C,
     .rate_mask = 0x1F,
     .rates = RATES,

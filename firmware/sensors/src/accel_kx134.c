@@ -1,5 +1,6 @@
-/* KX134-1211, Kionix/ROHM; its registers as the maker's public driver headers name them, not tried on a part. They take what is
- * written while it stands by only, so that its self-test, which would change the range while it runs, is not used. */
+/* KX134-1211, Kionix/ROHM, Technical Reference Manual rev. 1.0: names, addresses, bits and reset values compared with public
+ * drivers; not tried on a part. Registers take what is written while it stands by only, so that its self-test, which would
+ * change the range while it runs, is not used. */
 #include "accel_parts.h"
 
 #define LOW_NOISE 0x40 /* ODCNTL.LPRO: the filter is at half the rate, not at a ninth */
@@ -16,6 +17,19 @@ static const whir_accel_step_t START[] = {
 };
 static const whir_accel_step_t RESTART[] = {{0x62, 0xFF, 0x00, 0}, {0}};
 /* z hears 5600 Hz at most */
+/* A count of the threshold is taken as 1/64 g: the 11 highest bits of 32 g; the sister part KX132 has 1/256 g for its 8 g. */
+static const whir_accel_step_t WATCH[] = {
+    {0x22, 0xFF, 0x30, 0}, /* INT1, active high, latched */
+    {0x25, 0xFF, 0x02, 0}, /* wake-up on it */
+    {0x21, 0xFF, 0x07, 0}, /* 100 Hz */
+    {0x1D, 0xFF, 0xAF, 0}, /* wake-up's too */
+    {0x1E, 0xFF, 0x60, 0}, /* wake-up, from sample to sample, so that gravity is no motion */
+    {0x49, 0xFF, 4, 0},
+    {0x4A, 0xFF, 0x00, 0},
+    {0x4D, 0xFF, 1, 0},
+    {0x1B, 0xFF, 0x80, 50}, /* runs, low power */
+    {0},
+};
 static const whir_accel_rate_t RATES[] = {{800000, 400, LOW_NOISE | 10},    {1600000, 800, LOW_NOISE | 11},
                                           {3200000, 1600, LOW_NOISE | 12},  {6400000, 3200, LOW_NOISE | 13},
                                           {12800000, 5600, LOW_NOISE | 14}, {0}};
@@ -30,6 +44,7 @@ const whir_accel_part_t whir_accel_kx134 = {
     .reset = RESET,
     .start = START,
     .restart = RESTART,
+    .watch = WATCH,
     .rate_reg = 0x21,
     .rate_mask = 0x4F,
     .rates = RATES,

@@ -13,6 +13,14 @@ static const whir_accel_step_t START[] = {
     {0},
 };
 static const whir_accel_step_t RESTART[] = {{0x0A, 0xFF, 0x00, 0}, {0x0A, 0xFF, 0x06, 0}, {0}};
+static const whir_accel_step_t WATCH[] = {
+    {0x12, 0xFF, 0x44, 0},   {0x15, 0xFF, 0x10, 0}, /* low power */
+    {0x10, 0xFF, 0x40, 100},                        /* 104 Hz, 2 g */
+    {0x56, 0xFF, 0x01, 0},                          /* latched; from sample to sample, so that gravity is no motion */
+    {0x5C, 0xFF, 0x00, 0},   {0x5B, 0xFF, 2, 0},    /* 62.5 mg */
+    {0x5E, 0xFF, 0x20, 0},                          /* wake-up on INT1 */
+    {0x58, 0xFF, 0x80, 0},   {0},
+};
 static const whir_accel_rate_t RATES[] = {{417000, 208, 0x60},   {833000, 416, 0x70},   {1667000, 833, 0x80},
                                           {3333000, 1666, 0x90}, {6667000, 3333, 0xA0}, {0}};
 static const whir_accel_range_t RANGES[] = {
@@ -29,6 +37,7 @@ const whir_accel_part_t whir_accel_lsm6dsox = {
     .reset = RESET,
     .start = START,
     .restart = RESTART,
+    .watch = WATCH,
     .rate_reg = 0x10,
     .rate_mask = 0xF0,
     .batch_reg = 0x09,

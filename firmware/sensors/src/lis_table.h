@@ -9,7 +9,8 @@
  * no absolute zero.
  */
 extern const whir_accel_identity_t whir_lis_identity[];
-extern const whir_accel_step_t whir_lis_reset[], whir_lis_start[], whir_lis_restart[], whir_lis_test_on[], whir_lis_test_off[];
+extern const whir_accel_step_t whir_lis_reset[], whir_lis_start[], whir_lis_restart[], whir_lis_watch[], whir_lis_test_on[],
+    whir_lis_test_off[];
 extern const whir_accel_rate_t whir_lis_rates[];
 extern const whir_accel_range_t whir_lis_ranges[];
 
@@ -17,8 +18,8 @@ extern const whir_accel_range_t whir_lis_ranges[];
     {                                                                                                                          \
         .name = part_name, .buses = WHIR_BUS_SPI | WHIR_BUS_I2C, .spi_read = 0x80, .spi_multi = 0x40, .i2c_multi = 0x80,       \
         .identity = whir_lis_identity, .reset = whir_lis_reset, .start = whir_lis_start, .restart = whir_lis_restart,          \
-        .rate_reg = 0x20, .rate_mask = 0xF8, .rates = whir_lis_rates, .range_reg = 0x23, .range_mask = 0x38,                   \
-        .ranges = whir_lis_ranges, .noise_ug_rthz = 220,                                                                       \
+        .watch = whir_lis_watch, .rate_reg = 0x20, .rate_mask = 0xF8, .rates = whir_lis_rates, .range_reg = 0x23,              \
+        .range_mask = 0x38, .ranges = whir_lis_ranges, .noise_ug_rthz = 220,                                                   \
         .fifo = {.level_reg = 0x2F,                                                                                            \
                  .level_bytes = 1,                                                                                             \
                  .level_mask = 0x1F,                                                                                           \

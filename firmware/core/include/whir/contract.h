@@ -391,10 +391,12 @@
 #define WHIR_POWER_MODE_CONTINUOUS 0
 #define WHIR_POWER_MODE_INTERVAL 1
 #define WHIR_POWER_MODE_SLEEP 2
+#define WHIR_POWER_MODE_MOTION 3
 #define WHIR_POWER_MODE_NAMES(X) \
     X(WHIR_POWER_MODE_CONTINUOUS, "continuous") \
     X(WHIR_POWER_MODE_INTERVAL, "interval") \
-    X(WHIR_POWER_MODE_SLEEP, "sleep")
+    X(WHIR_POWER_MODE_SLEEP, "sleep") \
+    X(WHIR_POWER_MODE_MOTION, "motion")
 
 /* ack_result */
 #define WHIR_ACK_RESULT_OK 0

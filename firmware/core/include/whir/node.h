@@ -60,6 +60,7 @@ typedef struct whir_node_config {
     int8_t up;                             /* the machine axis that points up, 1 to 3, negative: down; 0: nobody has said */
     uint8_t profile;                       /* WHIR_PROFILE_… of the decide stage */
     uint8_t power_mode;                    /* WHIR_POWER_MODE_… */
+    uint8_t by_motion;                     /* it was the sensor that woke this start */
     uint32_t every_ms;                     /* where it rests: from one measurement to the next */
     const struct whir_node_memory *memory; /* what whir_node_sleep left in memory that this start kept; NULL: a cold boot */
     whir_node_layout_t layout;
@@ -126,6 +127,7 @@ int whir_node_prove(whir_node_t *node, whir_golden_mismatch_t *mismatch);
 /* What the board may switch off now. */
 typedef struct whir_node_use {
     uint8_t sensor, radio;
+    uint8_t motion;    /* in this sleep the sensor watches, and wakes the board */
     uint32_t sleep_ms; /* not 0: everything but `memory`; then whir_node_sleep, and a start after so long, or by motion */
 } whir_node_use_t;
 void whir_node_use(const whir_node_t *node, whir_node_use_t *use, uint64_t now_ms);

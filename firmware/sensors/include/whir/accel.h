@@ -54,6 +54,9 @@ int whir_accel_read(whir_accel_t *a, int16_t *samples, uint32_t max, uint64_t no
 int whir_accel_settle(whir_accel_t *a, uint64_t (*now_us)(void *ctx), void *ctx);
 /* Standing by, where it takes least; open it again. */
 int whir_accel_stop(whir_accel_t *a);
+/* Standing by, and its interrupt goes up at motion, some 60 mg on any axis, and stays; open it again. WHIR_ERR_STATE: it
+ * cannot, see part->watch. */
+int whir_accel_watch(whir_accel_t *a);
 /* "+x-z+y" (the machine's x, y, z are the sensor's x, minus z, y) as settings. 0, or _ARG and axes that open refuses. */
 int whir_accel_axes(const char *text, int8_t axes[3]);
 /* Time that the FIFO takes to its watermark and until it overruns, in us. */

@@ -16,6 +16,7 @@ typedef struct whir_sensor_info {
     uint32_t lsb_nano;      /* one count, in 1e-9 unit */
     uint8_t unit;           /* WHIR_UNIT_… */
     uint8_t channels;       /* 1 to 3 */
+    uint8_t watches;        /* while all else sleeps it tells motion, and the board wakes at it */
 } whir_sensor_info_t;
 
 #endif

@@ -36,8 +36,8 @@ typedef struct whir_wiring {
     void (*answer)(struct whir_wiring *w, int result);
     /* Samples are wanted or not; 1: the sensor stands by, or there is none. */
     int (*sensor)(struct whir_wiring *w, int wanted);
-    /* Everything but whir_node_sleep's memory off for so long; does not return. */
-    void (*sleep)(struct whir_wiring *w, const whir_node_t *node, uint32_t ms);
+    /* Everything but whir_node_sleep's memory off for so long, or until the sensor tells motion; does not return. */
+    void (*sleep)(struct whir_wiring *w, const whir_node_t *node, uint32_t ms, int motion);
     uint32_t (*random)(struct whir_wiring *w);
 } whir_wiring_t;
 
