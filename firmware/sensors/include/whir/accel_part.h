@@ -72,7 +72,8 @@ typedef struct whir_accel_part {
     const whir_accel_identity_t *identity;
     const whir_accel_step_t *reset, *start;
     const whir_accel_step_t *restart; /* empties the FIFO and lets it run again */
-    /* After `reset`: it stands by, and raises INT1 at motion until it is reset. NULL: it cannot, or takes as much as running. */
+    /* After `reset`: it stands by, and raises INT1 at motion until it is reset. NULL: it cannot, or takes as much as running.
+     */
     const whir_accel_step_t *watch;
     uint8_t rate_reg, rate_mask;
     uint8_t batch_reg; /* the FIFO has a rate of its own, here: the upper half of the rate's value. 0: it has not */
