@@ -22,7 +22,7 @@ from whir_contracts.contract import Severity
 from whir_node.download import Download
 from whir_node.errors import CoreError
 from whir_node.mqtt import BrokerAddress, BrokerRefusedError, Command, Down, MqttConnection, Refused, Up
-from whir_node.node import NodeConfig, PowerError, Verdict, VirtualNode
+from whir_node.node import NodeConfig, PowerError, Store, Verdict, VirtualNode
 from whir_node.replay import Block, Replay
 
 BLOCK_MS = 50  # of the node's clock at speed 1
@@ -60,7 +60,8 @@ class NodeRunner:
         flash: file that keeps the flash, None = in memory.
         first_bundle: for a blank flash.
         speed: node seconds per real second.
-        tls: as `MqttConnection` takes it.
+        tls: gives what `MqttConnection` takes, at each start of the node; None connects in the open.
+        store: as VirtualNode takes it.
 
     Raises:
         the errors of VirtualNode.
@@ -78,7 +79,8 @@ class NodeRunner:
         first_bundle: bytes | None = None,
         speed: float = 1.0,
         observer: Observer | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[VirtualNode], ssl.SSLContext] | None = None,
+        store: Store | None = None,
     ) -> None:
         self._tls = tls
         self.config = config
@@ -104,6 +106,7 @@ class NodeRunner:
             first_bundle=first_bundle,
             output=self.observer.on_output,
             identify=self.observer.on_identify,
+            store=store,
         )
 
     def __enter__(self) -> NodeRunner:
@@ -214,9 +217,8 @@ class NodeRunner:
     def _power_on(self) -> None:
         if self._speed == 1.0:
             self.node.set_clock(time.time_ns() // 1_000_000)
-        self._connection = MqttConnection(
-            self.config.site, self.config.name, self._broker, self._password, self._will, self._tls
-        )
+        tls = None if self._tls is None else self._tls(self.node)
+        self._connection = MqttConnection(self.config.site, self.config.name, self._broker, self._password, self._will, tls)
         self._connection.start()
 
     def _will(self) -> bytes:

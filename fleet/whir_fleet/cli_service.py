@@ -245,3 +245,19 @@ def broker_config(
     except OSError as error:
         raise SettingsError(f"{folder}: cannot be written: {error.strerror}") from error
     typer.echo(config)
+
+
+@app.command("operational-ca")
+@one_line
+def operational_ca(
+    folder: Annotated[Path, typer.Argument(help="gets the key, encrypted, and the certificate; setting operational_ca_dir")],
+    passphrase_file: Annotated[Path, typer.Option(help="at least 12 characters; setting operational_ca_passphrase_file")],
+) -> None:
+    """The CA by which the fleet renews nodes' certificates; once more for its next generation. The broker must trust it too.
+
+    Example: whir fleet operational-ca /etc/whir/operational-ca --passphrase-file /etc/whir/operational-passphrase
+    """
+    from whir_fleet.crl import utc_now
+    from whir_fleet.generations import add
+
+    typer.echo(add(folder, passphrase_file, utc_now()))

@@ -12,6 +12,7 @@ from whir_fleet.messages import Parsed
 from whir_fleet.models import Command, Node
 
 PENDING, ACCEPTED, DONE = "pending", "accepted", "done"
+_ONCE = ("restart", "factory_reset", "setting")  # bring a start about: must not come again after it
 
 
 def create(session: Session, node_id: int, c: str, args: dict[str, Any], id: str, exp_s: int, now_ms: int) -> Command:
@@ -58,7 +59,7 @@ def on_ack(session: Session, node_id: int, message: Parsed) -> Command | None:
         return None
     command.result, command.code = body["result"], body.get("code")
     if command.result in ("ok", "accepted"):
-        command.state = ACCEPTED
+        command.state = DONE if command.c in _ONCE else ACCEPTED
     elif command.code == "busy":
         return None
     else:

@@ -11,20 +11,16 @@ import logging
 import os
 import signal
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from whir_fleet import alerts, enrolment, site_alerts
+from whir_fleet import alerts, enrolment, renewal, site_alerts
 from whir_fleet.broker import PID_FILE
 from whir_fleet.crl import LIFETIME, RENEW_BEFORE, WARN_BEFORE, make_crl, seconds_left, utc_now
 from whir_fleet.db import Database
-from whir_fleet.errors import SettingsError
+from whir_fleet.generations import Generation
 from whir_fleet.link import BrokerAddress, client
 from whir_fleet.models import Alert, Device
 from whir_fleet.said import Number, Said
@@ -36,38 +32,6 @@ CLOSE_FOR_MS = 60_000  # a retired node is taken off again and again for this lo
 _CLOSE_EVERY_S = 5.0
 _CONNECT_S = 5.0
 CRL_ENDS, _SEVERITY = "crl_ends", "critical"
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """One key of the device CA."""
-
-    number: int
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-
-    def __repr__(self) -> str:
-        return f"Generation({self.number})"
-
-    def sign(self, data: bytes) -> bytes:
-        return self.key.sign(data, ec.ECDSA(hashes.SHA256()))
-
-
-def load(folder: Path, passphrase_file: Path | None) -> list[Generation]:
-    """All generations in a factory's `keys/device-ca`. SettingsError: unreadable, or the passphrase is wrong."""
-    try:
-        passphrase = passphrase_file.read_text().strip().encode() if passphrase_file is not None else None
-        found = []
-        for path in sorted(folder.glob("*.crt.pem")):
-            number = int(path.name.partition(".")[0])
-            key = serialization.load_pem_private_key((folder / f"{number}.key.pem").read_bytes(), passphrase)
-            assert isinstance(key, ec.EllipticCurvePrivateKey), "made by whir provision"
-            found.append(Generation(number, x509.load_pem_x509_certificate(path.read_bytes()), key))
-    except (OSError, ValueError, TypeError) as error:
-        raise SettingsError(f"device_ca_dir {folder}: {error}; or device_ca_passphrase_file is not right") from error
-    if not found:
-        raise SettingsError(f"device_ca_dir {folder}: no certificate; copy keys/device-ca of the factory's station there")
-    return found
 
 
 class CrlKeeper:
@@ -84,6 +48,7 @@ class CrlKeeper:
         self._database = database
         self._address = address
         self._revoked: dict[str, int] | None = None  # as written; number → when
+        self._issued: dict[str, list[str]] = {}  # numbers of all certificates of a retired node, by its serial
         self._closed_s = 0.0
 
     def step(self, now: datetime | None = None) -> None:
@@ -92,7 +57,10 @@ class CrlKeeper:
         with self._database.read() as session:
             revoked = {row.number: row.revoked_ms for row in enrolment.revocations(session)}
             retired = enrolment.retired_since(session, 0)
-            revoked |= {device.certificate_number: device.retired_ms or now_ms for device in retired}
+            for device in retired:
+                if device.serial not in self._issued:
+                    self._issued[device.serial] = [device.certificate_number, *renewal.issued(session, device)]
+                revoked |= dict.fromkeys(self._issued[device.serial], device.retired_ms or now_ms)
             generation_of = {row.number: row.generation for row in enrolment.revocations(session)}
         left = crl_seconds_left(self._dir, now)
         if revoked != self._revoked or left is None or left < RENEW_BEFORE.total_seconds():

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     broker_dir: Path | None = Field(None, description="of `whir fleet broker-config`, where nodes show certificates")
     device_ca_dir: Path | None = Field(None, description="keys/device-ca of the factory's station: signs what is revoked")
     device_ca_passphrase_file: Path | None = None
+    operational_ca_dir: Path | None = Field(None, description="of `whir fleet operational-ca`: renews nodes' certificates")
+    operational_ca_passphrase_file: Path | None = None
+    certificate_days: int = Field(
+        90, ge=1, le=825, description="how long a renewed certificate lasts; the last third renews it"
+    )
     broker_host: str = Field("127.0.0.1", description="where the embedded broker listens")
     broker_port: int = Field(1883, ge=0, le=65535, description="0 takes a free one")
 

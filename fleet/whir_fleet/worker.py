@@ -27,11 +27,13 @@ from whir_fleet import (
 from whir_fleet.artifacts import Signer
 from whir_fleet.clock import now_ms
 from whir_fleet.crl_keeper import CrlKeeper
-from whir_fleet.crl_keeper import load as load_device_ca
 from whir_fleet.db import Database
 from whir_fleet.errors import BrokerError, LeaseLostError
+from whir_fleet.generations import Generation
+from whir_fleet.generations import load as load_ca
 from whir_fleet.link import BrokerAddress, client, connect
 from whir_fleet.models import Command, Node
+from whir_fleet.renewal import Renewals
 from whir_fleet.settings import Settings
 
 log = logging.getLogger("whir.fleet.worker")
@@ -61,9 +63,14 @@ class Worker:
         self._watched_ms = 0
         self._judged_ms = 0
         self._crl: CrlKeeper | None = None
+        self._renewals: Renewals | None = None
+        operational: list[Generation] = []
+        if settings.operational_ca_dir is not None:
+            operational = load_ca(settings.operational_ca_dir, settings.operational_ca_passphrase_file, "operational_ca")
+            self._renewals = Renewals(operational[-1], settings.certificate_days)
         if settings.broker_dir is not None and settings.device_ca_dir is not None:
-            generations = load_device_ca(settings.device_ca_dir, settings.device_ca_passphrase_file)
-            self._crl = CrlKeeper(generations, settings.broker_dir, database, address)
+            generations = load_ca(settings.device_ca_dir, settings.device_ca_passphrase_file, "device_ca")
+            self._crl = CrlKeeper([*generations, *operational], settings.broker_dir, database, address)
         self._pruned_ms = 0
 
     def stop(self) -> None:
@@ -163,6 +170,8 @@ class Worker:
             escalation.escalate(session, now)
             commands.expire(session, now)
             desired.reconcile(session, now)
+            if self._renewals is not None:
+                self._renewals.step(session, now)
         if self._crl is not None:
             self._crl.step()
 

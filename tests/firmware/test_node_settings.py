@@ -6,35 +6,16 @@ import pytest
 from rig import FAR, Rig, bundle
 
 from whir_contracts.contract import SETTINGS_TRIAL_MS
-
-KEPT, TRIED = 0, 1
-
-
-class Texts:
-    """A store in memory."""
-
-    def __init__(self) -> None:
-        self.sets: tuple[dict[str, str], dict[str, str]] = ({}, {})
-
-    def get(self, which: int, key: str) -> str | None:
-        return self.sets[which].get(key)
-
-    def put(self, which: int, key: str, text: str) -> None:
-        self.sets[which][key] = text
-
-    def clear(self, which: int) -> None:
-        self.sets[which].clear()
+from whir_node.store import KEPT, MemoryStore
 
 
 @pytest.fixture
-def texts() -> Texts:
-    texts = Texts()
-    texts.put(KEPT, "broker", "mqtts://old")
-    return texts
+def texts() -> MemoryStore:
+    return MemoryStore({"broker": "mqtts://old"})
 
 
 @pytest.fixture
-def rig(texts: Texts) -> Rig:
+def rig(texts: MemoryStore) -> Rig:
     return Rig(bundle(), store=texts).connect()
 
 
@@ -47,7 +28,7 @@ def told(rig: Rig) -> list[str]:
     return [e["kind"] for e in rig.broker.of("event") if e["kind"].startswith("settings")]
 
 
-def test_a_new_broker_is_kept_with_the_first_receipt(rig: Rig, texts: Texts) -> None:
+def test_a_new_broker_is_kept_with_the_first_receipt(rig: Rig, texts: MemoryStore) -> None:
     assert setting(rig, "broker", "mqtts://new") == "ok"
     assert texts.sets[KEPT]["broker"] == "mqtts://old"
     rig.node.reboot("software")
@@ -60,7 +41,7 @@ def test_a_new_broker_is_kept_with_the_first_receipt(rig: Rig, texts: Texts) -> 
     assert told(rig)[-1] == "settings_kept"
 
 
-def test_without_a_receipt_the_node_restarts_with_the_old_ones_and_tells(rig: Rig, texts: Texts) -> None:
+def test_without_a_receipt_the_node_restarts_with_the_old_ones_and_tells(rig: Rig, texts: MemoryStore) -> None:
     setting(rig, "broker", "mqtts://nowhere")
     rig.node.reboot("software")
     rig.node.wait(SETTINGS_TRIAL_MS + 2000)
@@ -72,7 +53,7 @@ def test_without_a_receipt_the_node_restarts_with_the_old_ones_and_tells(rig: Ri
     assert told(rig) == ["settings_reverted"]
 
 
-def test_what_is_no_setting_is_refused(rig: Rig, texts: Texts) -> None:
+def test_what_is_no_setting_is_refused(rig: Rig, texts: MemoryStore) -> None:
     assert setting(rig, "colour", "blue") == "refused"
     assert setting(rig, "rpm", "fast", "s-2") == "refused"
     assert texts.sets == ({"broker": "mqtts://old"}, {})

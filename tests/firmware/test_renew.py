@@ -16,8 +16,8 @@ from rig import FAR, Rig, bundle
 from whir_contracts.contract import SETTINGS_TRIAL_MS, ErrorCode
 from whir_node.factory import private_key_der
 from whir_node.library import ffi, lib
+from whir_node.store import KEPT, TRIED, MemoryStore
 
-KEPT, TRIED = 0, 1
 DER = serialization.Encoding.DER
 NOW = datetime(2026, 11, 21, 12, 30, 5, tzinfo=UTC)
 CA_KEY = ec.derive_private_key(0xCA, ec.SECP256R1())
@@ -86,27 +86,24 @@ class TestBase64:
         assert lib.host_base64_read(wrong.encode(), ffi.new("uint8_t[16]"), 16) == ErrorCode.ARG
 
 
-class Texts:
-    """A store; from its `cut`-th change on nothing is stored any more (0: never): what a node does after a cut never was."""
+class Texts(MemoryStore):
+    """From its `cut`-th change on nothing is stored any more (0: never): what a node does after a cut never was."""
 
     def __init__(self) -> None:
-        self.sets: tuple[dict[str, str], dict[str, str]] = ({"broker": "mqtts://b"}, {})
+        super().__init__({"broker": "mqtts://b"})
         self.cut = self.changes = 0
 
     def _powered(self) -> bool:
         self.changes += 1
         return self.cut == 0 or self.changes < self.cut
 
-    def get(self, which: int, key: str) -> str | None:
-        return self.sets[which].get(key)
-
-    def put(self, which: int, key: str, value: str) -> None:
+    def put(self, which: int, key: str, text: str) -> None:
         if self._powered():
-            self.sets[which][key] = value
+            super().put(which, key, text)
 
     def clear(self, which: int) -> None:
         if self._powered():
-            self.sets[which].clear()
+            super().clear(which)
 
 
 class Node:

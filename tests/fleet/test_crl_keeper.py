@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from whir_fleet import alerts, enrolment
 from whir_fleet.crl import LIFETIME, RENEW_BEFORE, WARN_BEFORE, make_crl, utc_now
-from whir_fleet.crl_keeper import CRL_ENDS, CRL_FILE, CrlKeeper, Generation, crl_seconds_left
+from whir_fleet.crl_keeper import CRL_ENDS, CRL_FILE, CrlKeeper, crl_seconds_left
 from whir_fleet.db import Database
+from whir_fleet.generations import Generation
 from whir_fleet.link import BrokerAddress
 from whir_fleet.models import Alert, AlertChange
 from whir_tools.provision.ca import DeviceCa

@@ -15,8 +15,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 import paho.mqtt.client as mqtt
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -27,10 +25,12 @@ from whir_contracts.recording import SensorFacts
 from whir_node.bundle import BundleInfo, inspect
 from whir_node.errors import CoreError
 from whir_node.factory import STEP_MS, Factory, private_key_der, refuses
+from whir_node.identity import Identity
 from whir_node.mqtt import BrokerAddress
 from whir_node.node import NodeConfig, VirtualNode
 from whir_node.replay import Replay, Segment
 from whir_node.runner import NodeRunner
+from whir_node.store import MemoryStore
 from whir_tools.provision import layout, nvs
 from whir_tools.provision.errors import ProvisionError
 from whir_tools.provision.practice.board import Board
@@ -95,20 +95,11 @@ class Node:
         )  # fmt: skip
         return VirtualNode(config, public_keys=self.bundle_keys(), link=_Nowhere(), first_bundle=data)
 
-    def tls(self) -> ssl.SSLContext:
+    def own(self) -> Identity:
         """The flashed certificate and key, and whom they trust."""
-        context = ssl.create_default_context(cadata=bytes(self.identity["broker_ca"]))
-        certificate = x509.load_der_x509_certificate(bytes(self.identity["certificate"]))
         own = self._board.own_key
-        key_der = bytes(self.identity["private_key"]) if own is None else private_key_der(own)
-        key = serialization.load_der_private_key(key_der, None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey), "the contract's key"
-        pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-        with tempfile.NamedTemporaryFile() as file:  # 0600; the context takes files only
-            file.write(certificate.public_bytes(pem) + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-            file.flush()
-            context.load_cert_chain(file.name)
-        return context
+        key = bytes(self.identity["private_key"]) if own is None else private_key_der(own)
+        return Identity(bytes(self.identity["certificate"]), key, bytes(self.identity["broker_ca"]))
 
     def address(self) -> BrokerAddress:
         parts = urlsplit(str(self.settings["broker"]))
@@ -124,7 +115,7 @@ class Node:
         )
         client.on_subscribe = lambda c, d, m, codes, p: done.append("not authorized" if codes[0].is_failure else "ok")
         try:
-            client.tls_set_context(self.tls())
+            client.tls_set_context(self.own().tls())
             client.connect(self.address().host, self.address().port, 10)
             until = time.monotonic() + _BROKER_S
             while not done and time.monotonic() < until and client.loop(0.1) == mqtt.MQTT_ERR_SUCCESS:
@@ -137,13 +128,20 @@ class Node:
     def run(self, hears: Path, stop: threading.Event) -> None:
         """As the firmware after its boot: the core, the flashed model, and MQTT over TLS, until `stop`."""
         data, info = self.bundle()
-        replay = Replay([Segment(recording.load(hears))])
+        replay, own = Replay([Segment(recording.load(hears))]), self.own()
         config = NodeConfig(
             site=str(self.identity["site"]), name=str(self.identity["node"]), sensor=replay.sensor,
-            hardware_class=info.hardware_class, telemetry_interval_ms=_TELEMETRY_MS,
+            hardware_class=info.hardware_class, telemetry_interval_ms=_TELEMETRY_MS, certificate=own.certificate,
         )  # fmt: skip
         with NodeRunner(
-            config, replay, self.address(), None, public_keys=self.bundle_keys(), first_bundle=data, tls=self.tls()
+            config,
+            replay,
+            self.address(),
+            None,
+            public_keys=self.bundle_keys(),
+            first_bundle=data,
+            tls=own.tls,
+            store=MemoryStore({key: str(value) for key, value in self.settings.items()}),
         ) as runner:
             runner.run(stop)
 
