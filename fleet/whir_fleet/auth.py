@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -17,6 +19,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from ulid import ULID
 
+from whir_contracts.contract import NAME_SITE_NODE_PATTERN
 from whir_fleet import known_secrets
 from whir_fleet.errors import CredentialError, ForbiddenError, NotFoundError
 from whir_fleet.models import Token
@@ -25,6 +28,7 @@ from whir_fleet.said import Said
 PREFIX = "whir"
 DAYS = 365  # a token lasts, unless it is said otherwise
 DAYS_MAX = 3650
+LABEL_MAX = 64
 # What a token can be confined to: the tags of the API.
 AREAS: Final = (
     "service",
@@ -49,6 +53,36 @@ class Role(IntEnum):
     VIEWER = 1  # read
     OPERATOR = 2  # acknowledge alerts, upload bundles, run rollouts
     ADMIN = 3  # tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role, on which sites (None: all). As text: `operator` or `operator@plant-1,plant-2`."""
+
+    role: Role
+    sites: frozenset[str] | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Grant:
+        """ValueError says what is wrong."""
+        role, at, sites = text.partition("@")
+        if role.upper() not in Role.__members__:
+            raise ValueError(f"{role!r} is no role; viewer, operator or admin")
+        names = frozenset(name.strip() for name in sites.split(",")) if at else None
+        if names is not None and not all(re.fullmatch(NAME_SITE_NODE_PATTERN, name) for name in names):
+            raise ValueError(f"{sites!r} are no sites")
+        return cls(Role[role.upper()], names)
+
+    @classmethod
+    def highest(cls, grants: Iterable[Grant]) -> Grant | None:
+        """The highest role, on all sites where it is granted; None where nothing is granted at all."""
+        found = list(grants)
+        if not found:
+            return None
+        role = max(grant.role for grant in found)
+        sites = [grant.sites for grant in found if grant.role == role]
+        everywhere = any(one is None for one in sites)
+        return cls(role, None if everywhere else frozenset().union(*(one for one in sites if one is not None)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +150,20 @@ def create(
     session.add(token)
     session.flush()
     return token, f"{PREFIX}_{token.id}_{secret}"
+
+
+def sign_in(session: Session, subject: str, name: str, grant: Grant, now_ms: int, lasts_s: int) -> Token:
+    """The token behind the sessions of a person whom an identity provider knows: one for each, with the role of the newest
+    sign-in, and worth nothing outside a session. One that was revoked stays so; the next sign-in makes another."""
+    token = session.scalar(select(Token).where(Token.subject == subject, Token.revoked_ms.is_(None)).with_for_update())
+    if token is None:
+        token, _ = create(session, "", grant.role, now_ms)
+        token.subject = subject
+    token.label, token.role = name[:LABEL_MAX], grant.role.name.lower()
+    token.sites = sorted(grant.sites) if grant.sites is not None else None
+    token.expires_ms = now_ms + lasts_s * 1000
+    session.flush()
+    return token
 
 
 def token_id(text: str | None) -> str:

@@ -11,9 +11,11 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 import secrets
 import threading
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,13 @@ from whir_fleet.listen import listen
 log = logging.getLogger("whir.fleet.broker")
 
 USERS = ("fleet", "nodes", "subscriber")
+SITE_SUBSCRIBER = "subscriber/"  # and a site: a slash, so that it is no node's name
+# Accounts of other systems, with what they may do.
+OTHERS = {
+    "bridge": ["topic readwrite homeassistant/#", "topic write spBv1.0/#", "topic read spBv1.0/+/NCMD/+"],
+    "home-assistant": ["topic read homeassistant/#", "topic write homeassistant/status"],
+    "scada": ["topic read spBv1.0/#", "topic write spBv1.0/+/NCMD/+", "topic write spBv1.0/STATE/#"],
+}
 INFLIGHT_MAX = 2000  # unacknowledged messages towards one client; mosquitto's default of 20 would stall batches
 PID_FILE = "mosquitto.pid"
 QUEUED_MAX = 1_000_000  # kept for an ingest that is away; mosquitto's default of 1,000 would drop
@@ -48,11 +57,14 @@ class Users:
     passwords: dict[str, str]
 
     @classmethod
-    def load(cls, path: Path) -> Users:
-        """Reads the file, or makes it (0600) with random passwords."""
+    def load(cls, path: Path, more: Sequence[str] = ()) -> Users:
+        """Reads the file, or makes it (0600) with random passwords; `more` accounts are entered when they are not there yet."""
+        for user in more:
+            site = user.removeprefix(SITE_SUBSCRIBER)
+            if user not in OTHERS and (site == user or not re.fullmatch(contract.NAME_SITE_NODE_PATTERN, site)):
+                raise SettingsError(f"account {user}: is none of {', '.join(OTHERS)}, {SITE_SUBSCRIBER}SITE")
         if not path.exists():
-            lines = [f'{user} = "{secrets.token_urlsafe(24)}"' for user in USERS]
-            write_private(path, "# MQTT users of this fleet; made once, keep it private\n" + "\n".join(lines) + "\n")
+            write_private(path, "# MQTT users of this fleet; made once, keep it private\n" + _lines(USERS))
         try:
             passwords = tomllib.loads(path.read_text())
         except (OSError, tomllib.TOMLDecodeError) as error:
@@ -60,7 +72,15 @@ class Users:
         for user in USERS:
             if not isinstance(passwords.get(user), str) or not passwords[user]:
                 raise SettingsError(f"{path}: user {user} has no password; delete the file to have a new one made")
+        new = [user for user in more if user not in passwords]
+        if new:
+            write_private(path, path.read_text().rstrip("\n") + "\n" + _lines(new))
+            return cls.load(path)
         return cls({str(user): str(password) for user, password in passwords.items()})
+
+
+def _lines(users: Sequence[str]) -> str:
+    return "".join(f'"{user}" = "{secrets.token_urlsafe(24)}"\n' for user in users)
 
 
 def free_port(host: str) -> int:
@@ -124,7 +144,7 @@ class EmbeddedBroker:
 
 def rumqttd_toml(host: str, port: int, users: Users) -> str:
     """One MQTT 3.1.1 listener; with the auth table present it takes nobody without user name and password."""
-    accounts = "\n".join(f'{user} = "{password}"' for user, password in users.passwords.items())
+    accounts = "\n".join(f'"{user}" = "{password}"' for user, password in users.passwords.items())
     return f"""id = 0
 
 [router]
@@ -155,7 +175,7 @@ def mosquitto_files(folder: Path, port: int, users: Users, host: str | None = No
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
     write_private(folder / "passwords", "".join(f"{u}:{_mosquitto_hash(p)}\n" for u, p in users.passwords.items()))
-    write_private(folder / "acl", mosquitto_acl())
+    write_private(folder / "acl", mosquitto_acl(users))
     config = folder / "mosquitto.conf"
     lines = [
         f"listener {port}{f' {host}' if host else ''}",
@@ -225,19 +245,32 @@ def _nodes_acl() -> str:
     return "\n".join(lines) + "\n"
 
 
-def mosquitto_acl() -> str:
-    """`fleet` all; `subscriber` the fleet's alerts; `nodes` all nodes' topics; any other user name is one node's."""
+def mosquitto_acl(users: Users) -> str:
+    """`fleet` all; `subscriber` the fleet's alerts, `subscriber/SITE` a site's; `nodes` all nodes' topics; other systems what
+    is theirs; any other user name is one node's. Who only reads is denied what a node of the same name might write."""
     prefix = contract.TOPIC_PREFIX
     upwards = [name for name, spec in contract.TOPICS.items() if spec["direction"] == "node"]
     shared = [f"topic write {prefix}/+/+/{name}" for name in upwards] + [f"topic read {prefix}/+/+/cmd"]
     own = [f"pattern write {prefix}/+/%u/{name}" for name in upwards] + [f"pattern read {prefix}/+/%u/cmd"]
     blocks = [
         ["user fleet", f"topic readwrite {prefix}/#"],
-        ["user subscriber", f"topic read {prefix}/+/_fleet/#"],
+        *(
+            [f"user {name}", *lines, f"topic deny {prefix}/+/{name}/#"]
+            for name, lines in {
+                "subscriber": [f"topic read {prefix}/+/_fleet/#"],
+                **{name: [f"topic read {prefix}/{site}/_fleet/#"] for name, site in _site_subscribers(users)},
+                **{name: lines for name, lines in OTHERS.items() if name in users.passwords},
+            }.items()
+        ),
         ["user nodes", *shared],
         ["# a node with an account of its own name", *own],
     ]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _site_subscribers(users: Users) -> list[tuple[str, str]]:
+    """User and site."""
+    return [(user, user.removeprefix(SITE_SUBSCRIBER)) for user in users.passwords if user.startswith(SITE_SUBSCRIBER)]
 
 
 def _mosquitto_hash(password: str) -> str:

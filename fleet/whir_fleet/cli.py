@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from whir_fleet import cli_alerts, cli_captures, cli_machines, cli_notifications, cli_service
+from whir_fleet import cli_alerts, cli_bridge, cli_captures, cli_machines, cli_notifications, cli_service
 from whir_fleet.remote import Remote
 from whir_fleet.terminal import ConfigOption, DataOption, JsonOption, UrlOption, columns, one_line, print_json, print_table
 
@@ -18,6 +18,7 @@ app = typer.Typer(help="The fleet service: serve, ingest, upload, tokens.", no_a
 token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
 app.add_typer(cli_service.app)
 app.add_typer(token_app, name="token")
+app.add_typer(cli_bridge.app, name="bridge")
 app.add_typer(cli_machines.app, name="machines")
 app.add_typer(cli_alerts.app, name="alerts")
 app.add_typer(cli_alerts.maintenance_app, name="maintenance")

@@ -18,7 +18,7 @@ app = typer.Typer()
 BrokerOption = Annotated[str | None, typer.Option(help="`embedded`, or mqtt://user@host:port")]
 
 
-def _on_signal(stop: Callable[[], None]) -> None:
+def on_signal(stop: Callable[[], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop())
 
@@ -55,7 +55,7 @@ def serve(
     )
     logs.start(settings.log_format)
     service = FleetService(settings)
-    _on_signal(service.stopping.set)
+    on_signal(service.stopping.set)
     with service:
         log = logging.getLogger("whir.fleet")
         log.info("API %s, broker %s, database %r", service.url, service.broker.url, service.database.engine.url)
@@ -97,7 +97,7 @@ def _part(name: str, config: Path | None, data_dir: Path | None, broker: str | N
     settings = Settings.load(config, data_dir=data_dir, broker=broker)
     logs.start(settings.log_format)
     service = FleetService(settings, frozenset({name}))
-    _on_signal(service.stopping.set)
+    on_signal(service.stopping.set)
     with service:
         logging.getLogger("whir.fleet").info("%s runs%s", name, f", {service.url}" if service.url else "")
         while not service.stopping.is_set():
@@ -136,7 +136,7 @@ def ingest(
     database = Database(settings.url)
     database.migrate()
     stop = threading.Event()
-    _on_signal(stop.set)
+    on_signal(stop.set)
     try:
         address = BrokerAddress.parse(settings.broker, settings.external_password())
         counters = ingest.drain(settings, database, address, stop)
@@ -224,10 +224,14 @@ def broker_config(
     tls_port: Annotated[int, typer.Option(min=1, max=65535, help="where nodes with certificates connect")] = 8883,
     certificate: Annotated[Path | None, typer.Option(help="the broker's own, PEM; with --device-ca")] = None,
     key: Annotated[Path | None, typer.Option(help="of the broker's certificate")] = None,
+    account: Annotated[
+        list[str] | None, typer.Option(help="one more: subscriber/SITE, bridge, home-assistant, scada; again for more")
+    ] = None,
 ) -> None:
     """A mosquitto configuration with users, ACL, persistence and explicit queue limits.
 
-    With --device-ca nodes show certificates, and passwords are taken on this machine only.
+    With --device-ca nodes show certificates, and passwords are taken on this machine only. `users.toml` keeps the accounts: the
+    same command again leaves those that are there as they are.
 
     Example: whir fleet broker-config /etc/whir && mosquitto -c /etc/whir/mosquitto.conf
     """
@@ -235,7 +239,7 @@ def broker_config(
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        users = Users.load(folder / "users.toml")
+        users = Users.load(folder / "users.toml", account or [])
         if device_ca is None:
             config = mosquitto_files(folder, port, users, host, run_as)
         elif certificate is None or key is None:

@@ -16,6 +16,7 @@ FleetError
 ├── RequestError           422, the request itself is wrong
 ├── BundleRefusedError     422, with the core's error name in `code`
 ├── CredentialError        401
+├── IdentityProviderError  503, of OpenID Connect: it cannot be reached, or answers nonsense
 ├── ForbiddenError         403
 ├── TooManyTriesError      429, of a wrong token
 ├── TooLargeError          413
@@ -119,6 +120,11 @@ class BundleRefusedError(FleetError):
 class CredentialError(FleetError):
     status = 401
     code = "credential"
+
+
+class IdentityProviderError(FleetError):
+    status = 503
+    code = "identity_provider"
 
 
 class ForbiddenError(FleetError):

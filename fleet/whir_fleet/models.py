@@ -468,9 +468,18 @@ class Lease(Base):
 
 
 class Token(Base):
-    """An API token; only its hash is kept."""
+    """An API token, of which only the hash is kept; or, with a `subject`, a person whom an identity provider knows."""
 
     __tablename__ = "token"
+    __table_args__ = (
+        Index(
+            "ux_token_subject",
+            "subject",
+            unique=True,
+            sqlite_where=text("revoked_ms IS NULL"),
+            postgresql_where=text("revoked_ms IS NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     label: Mapped[str] = mapped_column(String(64))
@@ -481,6 +490,7 @@ class Token(Base):
     revoked_ms: Mapped[int | None] = mapped_column(BigInteger)
     sites: Mapped[list[str] | None]  # null: all
     areas: Mapped[list[str] | None]  # of the API; null: all
+    subject: Mapped[str | None] = mapped_column(Text)  # issuer and subject; null: it was made here
 
 
 class AuditEntry(Base):

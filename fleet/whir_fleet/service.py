@@ -169,7 +169,7 @@ class FleetService:
             wake()
 
     def _secret(self) -> str:
-        return secret_file(self.settings.secret_file or self.settings.data_dir / "secret")
+        return secret_file(self.settings.signing_secret)
 
     def _signer(self) -> Signer:
         url = self.settings.public_url or self.url

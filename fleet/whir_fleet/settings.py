@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from whir_fleet.auth import Grant
 from whir_fleet.errors import SettingsError
 from whir_fleet.known_secrets import refuse
 
@@ -28,7 +29,7 @@ class Settings(BaseSettings):
     keys_dir: Path | None = Field(None, description="public keys that sign bundles, <key_id>.pem; default data_dir/keys")
 
     artifact_store: str | None = Field(None, description="s3://bucket/folder; default is data_dir/bundles alone")
-    secret_file: Path | None = Field(None, description="signs bundles' URLs; default data_dir/secret, made at the first start")
+    secret_file: Path | None = Field(None, description="signs bundles' URLs and sessions; default data_dir/secret, made")
 
     broker: str = Field("embedded", description="`embedded`, or mqtt://user@host:port (mqtts:// for TLS)")
     broker_password: SecretStr | None = Field(None, description="for a broker of its own; better in broker_password_file")
@@ -67,6 +68,14 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = Field(None, description="better in smtp_password_file")
     smtp_password_file: Path | None = None
     sign_in_failures: int = Field(30, ge=1, description="tries with a wrong token in a minute, by address and token")
+    oidc_issuer: str | None = Field(None, description="people sign in there (OpenID Connect), as well as with tokens")
+    oidc_client_id: str = Field("whir", description="the console's name at the provider")
+    oidc_client_secret: SecretStr | None = Field(None, description="better in oidc_client_secret_file; none: a public client")
+    oidc_client_secret_file: Path | None = None
+    oidc_scope: str = Field("openid profile email", description="what is asked for")
+    oidc_claim: str = Field("groups", description="claim with a person's groups; dots lead into objects")
+    oidc_roles: dict[str, str] = Field({}, description="group -> role, or role@site,site")
+    sparkplug_group: str = Field("whir", pattern=r"^[^+#/]{1,64}$", description="group of the edge nodes of Sparkplug B")
     url_ttl_s: int = Field(3600, ge=10, le=604_800, description="how long a signed bundle URL works")
 
     @field_validator("broker")
@@ -104,6 +113,22 @@ class Settings(BaseSettings):
             raise ValueError("must not hold the password; put it into smtp_password_file or WHIR_FLEET_SMTP_PASSWORD")
         if parts.scheme == "smtp" and parts.username:
             raise ValueError("would send the password over an open line; take smtp+starttls:// or smtps://")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _oidc_issuer(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if value is not None and not (parts.hostname and (parts.scheme == "https" or local)):
+            raise ValueError("is the https:// address of an identity provider")
+        return value
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _oidc_roles(cls, value: dict[str, str]) -> dict[str, str]:
+        for grant in value.values():
+            Grant.parse(grant)
         return value
 
     @classmethod
@@ -146,6 +171,11 @@ class Settings(BaseSettings):
         return self.data_dir / "bundles"
 
     @property
+    def signing_secret(self) -> Path:
+        """The file that signs bundles' URLs, sessions of the console and webhooks."""
+        return self.secret_file or self.data_dir / "secret"
+
+    @property
     def url(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.data_dir / 'fleet.db'}"
@@ -168,6 +198,20 @@ class Settings(BaseSettings):
     def smtp_secret(self) -> str:
         """Password of the mail server given by `smtp`."""
         return self._secret("smtp", str(self.smtp), self.smtp_password_file, self.smtp_password)
+
+    @property
+    def oidc_grants(self) -> dict[str, Grant]:
+        return {group: Grant.parse(text) for group, text in self.oidc_roles.items()}
+
+    @property
+    def has_oidc_secret(self) -> bool:
+        return self.oidc_client_secret_file is not None or self.oidc_client_secret is not None
+
+    def oidc_secret(self) -> str | None:
+        """Of the console at the identity provider; None: it is a public client, which PKCE alone protects."""
+        if not self.has_oidc_secret:
+            return None
+        return self._secret("oidc_client_secret", "", self.oidc_client_secret_file, self.oidc_client_secret)
 
     @staticmethod
     def _secret(name: str, what: str, file: Path | None, password: SecretStr | None) -> str:

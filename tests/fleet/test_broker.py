@@ -42,7 +42,7 @@ def try_connect(port: int, user: str | None, password: str | None) -> bool:
 
 @pytest.fixture
 def users(tmp_path: Path) -> Users:
-    return Users.load(tmp_path / "users.toml")
+    return Users.load(tmp_path / "users.toml", ["subscriber/lab", "subscriber/plant", "home-assistant"])
 
 
 @pytest.fixture
@@ -93,19 +93,20 @@ def test_the_generated_mosquitto_refuses_anonymous_access_and_wrong_passwords(ge
 
 
 def test_the_generated_mosquitto_keeps_each_user_to_its_topics(generated: int, users: Users) -> None:
-    heard: dict[str, list[str]] = {"fleet": [], "subscriber": []}
-    listening = threading.Barrier(3)
+    readers = ("fleet", "subscriber", "subscriber/lab", "subscriber/plant", "home-assistant")
+    heard: dict[str, list[str]] = {name: [] for name in readers}
+    listening = threading.Barrier(len(readers) + 1)
     clients = []
     for name in heard:
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         client.username_pw_set(name, users.passwords[name])
-        client.on_connect = lambda c, *_: c.subscribe("whir/#", 1)
-        client.on_subscribe = lambda *_: listening.wait(5)
+        client.on_connect = lambda c, *_: c.subscribe([("whir/#", 1), ("homeassistant/#", 1)])
+        client.on_subscribe = lambda *_: listening.wait(60)
         client.on_message = lambda _c, _d, message, name=name: heard[name].append(message.topic)
         client.connect("127.0.0.1", generated)
         client.loop_start()
         clients.append(client)
-    listening.wait(5)
+    listening.wait(60)
     sender = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
     sender.username_pw_set("pump-1", "pump-1-password")
     sender.connect("127.0.0.1", generated)
@@ -113,15 +114,19 @@ def test_the_generated_mosquitto_keeps_each_user_to_its_topics(generated: int, u
     for topic in ("lab/pump-1/alert", "lab/pump-2/alert", "lab/pump-1/cmd", "lab/_fleet/alert/x"):
         sender.publish(f"whir/v1/{topic}", b"{}", 1).wait_for_publish(5)
     sender.publish("whir/v1/lab/pump-1/event", b"last", 1).wait_for_publish(5)
-    clients[0].publish("whir/v1/lab/_fleet/alert/y", b"{}", 1).wait_for_publish(5)
-    give_up = time.monotonic() + 5
-    while (len(heard["fleet"]) < 3 or not heard["subscriber"]) and time.monotonic() < give_up:
+    for reader in clients[1:]:  # who may only read does not write, not even as a node of his own name
+        for name in readers[1:]:
+            reader.publish(f"whir/v1/lab/{name}/alert", b"{}", 1).wait_for_publish(60)
+    clients[0].publish("whir/v1/lab/_fleet/alert/y", b"{}", 1).wait_for_publish(60)
+    give_up = time.monotonic() + 60
+    while (len(heard["fleet"]) < 3 or not heard["subscriber"] or not heard["subscriber/lab"]) and time.monotonic() < give_up:
         time.sleep(0.01)
     for client in (*clients, sender):
         client.disconnect()
         client.loop_stop()
     assert heard["fleet"] == ["whir/v1/lab/pump-1/alert", "whir/v1/lab/pump-1/event", "whir/v1/lab/_fleet/alert/y"]
-    assert heard["subscriber"] == ["whir/v1/lab/_fleet/alert/y"]
+    assert heard["subscriber"] == heard["subscriber/lab"] == ["whir/v1/lab/_fleet/alert/y"]
+    assert heard["subscriber/plant"] == heard["home-assistant"] == []
 
 
 def test_the_generated_mosquitto_states_persistence_and_limits(tmp_path: Path, users: Users) -> None:
@@ -141,6 +146,12 @@ def test_passwords_are_made_once_are_private_and_a_broken_file_is_named(tmp_path
     path = tmp_path / "users.toml"
     assert Users.load(path) == Users.load(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    before = Users.load(path).passwords
+    assert Users.load(path, ["subscriber/lab", "scada"]).passwords.items() > before.items()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for wrong in ("subscriber/Lab 1", "nobody", "subscriber/"):
+        with pytest.raises(SettingsError, match=f"account {wrong}: is none of"):
+            Users.load(path, [wrong])
     path.write_text('fleet = ""')
     with pytest.raises(SettingsError, match="user fleet has no password"):
         Users.load(path)

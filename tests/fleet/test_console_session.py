@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from whir_fleet import auth
+from whir_fleet import auth, notify
 from whir_fleet.auth import Role
 from whir_fleet.clock import now_ms
 from whir_fleet.console import session
@@ -82,3 +83,18 @@ def test_what_another_sites_page_sends_changes_nothing(http: httpx.Client, sign_
     token = {"label": "mine", "role": "viewer"}
     assert http.post("/settings/tokens", data=token, headers=sent_from).status_code == 403
     assert http.post("/settings/tokens", data=token).status_code < 400
+
+
+def test_a_session_and_a_webhooks_secret_are_the_same_at_every_process_that_shares_the_secret_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("url-signing-secret")
+    common = {"database_url": f"sqlite:///{tmp_path / 'fleet.db'}", "secret_file": tmp_path / "secret", "api_port": 0}
+    common |= {"broker": "mqtt://fleet@127.0.0.1:9", "broker_password": "fleet-password"}  # the API alone needs no broker
+    parts = [FleetService(Settings.load(data_dir=tmp_path / name, **common), frozenset({"api"})) for name in ("one", "two")]
+    with parts[0] as one, parts[1] as two, httpx.Client(timeout=60) as http:
+        token = one.create_token("t", Role.ADMIN)
+        http.post(f"{one.url}/console/sign-in", data={"token": token}, headers={"Origin": one.url})
+        assert http.get(f"{two.url}/console/alerts").status_code == 200
+        hook = {"name": "on-call", "kind": "webhook", "target": "http://127.0.0.1:9/"}
+        made = http.post(f"{one.url}/api/v1/channels", json=hook, headers={"Authorization": f"Bearer {token}"}).json()
+        assert made["secret"] == notify.webhook_secret("url-signing-secret", made["id"])  # the worker signs with it
+    assert not (tmp_path / "one" / "secret").exists()

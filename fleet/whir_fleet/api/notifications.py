@@ -116,7 +116,7 @@ def add(ctx: Ctx, session: Writing, who: Admin, request: ChannelRequest) -> NewC
     audit.note(session, object=channel.id, **request.model_dump(exclude={"target"}))  # a URL may hold a secret
     secret = None
     if channel.kind == "webhook":
-        secret = notify.webhook_secret(secret_file(ctx.settings.data_dir / "secret"), channel.id)
+        secret = notify.webhook_secret(secret_file(ctx.settings.signing_secret), channel.id)
     return NewChannel(**ChannelView.model_validate(channel).model_dump(), secret=secret)
 
 

@@ -73,6 +73,11 @@ def back_to(place: str) -> RedirectResponse:
     return RedirectResponse(PATH + place, 303)
 
 
+def place(text: str) -> str:
+    """A page of the console to go on to, never another site's."""
+    return text if text.startswith("/") and not text.startswith(("//", "/sign-in")) and "\\" not in text else "/"
+
+
 def blank(text: str | None) -> str | None:
     """What a form's empty field means."""
     return (text or "").strip() or None

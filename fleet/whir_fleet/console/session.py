@@ -1,4 +1,5 @@
-"""Signing in: an API token is exchanged for a signed cookie, which names the token and nothing else.
+"""Signing in: an API token, or the word of an identity provider, is exchanged for a signed cookie, which names the token and
+nothing else. Behind a person whom a provider knows there is a token, too, which is good for that and nothing else.
 
 The cookie is HttpOnly and SameSite=Strict, and a request that changes something must come from a page of this very address.
 What the token may do is looked up at every request, so a revoked token ends its sessions.
@@ -25,7 +26,7 @@ _SAFE = ("GET", "HEAD")
 
 
 def _serializer(ctx: Context) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(secret_file(ctx.settings.data_dir / "secret"), salt="whir-console")
+    return URLSafeTimedSerializer(secret_file(ctx.settings.signing_secret), salt="whir-console")
 
 
 def open_session(request: Request, ctx: Context, text: str, response: Response) -> Identity:
@@ -38,16 +39,21 @@ def open_session(request: Request, ctx: Context, text: str, response: Response) 
     except CredentialError:
         ctx.sign_in.failed(address, token, now)
         raise
+    set_session(request, ctx, who.token_id, response)
+    return who
+
+
+def set_session(request: Request, ctx: Context, token_id: str, response: Response) -> None:
+    """For whoever has shown the token, or has been vouched for."""
     response.set_cookie(
         COOKIE,
-        _serializer(ctx).dumps(who.token_id),
+        _serializer(ctx).dumps(token_id),
         max_age=LASTS_S,
         path="/",
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="strict",
     )
-    return who
 
 
 def close_session(response: Response) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request, Response
 
 from whir_fleet.api.context import Ctx
 from whir_fleet.console import languages, units
-from whir_fleet.console.pages import PATH, back_to, render
+from whir_fleet.console.pages import PATH, back_to, place, render
 from whir_fleet.console.session import close_session, open_session
 from whir_fleet.errors import CredentialError, TooManyTriesError
 
@@ -17,25 +17,21 @@ router = APIRouter()
 _YEAR_S = 365 * 86_400
 
 
-def _place(text: str) -> str:
-    """A page of the console to go on to, never another site's."""
-    return text if text.startswith("/") and not text.startswith(("//", "/sign-in")) and "\\" not in text else "/"
-
-
 @router.get("/sign-in")
-def sign_in(request: Request, next: str = "/") -> Response:
-    return render(request, "sign_in.html", None, next=_place(next), text=None)
+def sign_in(request: Request, ctx: Ctx, next: str = "/") -> Response:
+    return render(request, "sign_in.html", None, next=place(next), text=None, provider=ctx.settings.oidc_issuer is not None)
 
 
 @router.post("/sign-in")
 def sign_in_with(
     request: Request, ctx: Ctx, token: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "/"
 ) -> Response:
-    response = back_to(_place(next))
+    response = back_to(place(next))
     try:
         open_session(request, ctx, token.strip(), response)
     except (CredentialError, TooManyTriesError) as error:
-        return render(request, "sign_in.html", None, error.status, next=_place(next), text=error.text)
+        known = ctx.settings.oidc_issuer is not None
+        return render(request, "sign_in.html", None, error.status, next=place(next), text=error.text, provider=known)
     return response
 
 
@@ -57,6 +53,6 @@ def choose_language(key: Annotated[str, Form()], next: Annotated[str, Form()] = 
 
 
 def _keep(cookie: str, choice: str, next: str) -> Response:
-    response = back_to(_place(next))
+    response = back_to(place(next))
     response.set_cookie(cookie, choice, max_age=_YEAR_S, path=PATH, httponly=True, samesite="strict")
     return response
