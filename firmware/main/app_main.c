@@ -109,6 +109,9 @@ static void start_node(void)
     config.reset_reason = whir_esp32_reset_reason();
     config.crash = whir_esp32_crash();
     whir_node_config_settings(&config, &settings.own, settings.trial);
+    config.operational = settings.operational.bytes > 0;
+    config.certificate = config.operational ? settings.operational.data : settings.certificate.data;
+    config.certificate_bytes = (uint32_t)(config.operational ? settings.operational.bytes : settings.certificate.bytes);
     start_engine();
     whir_esp32_firmware_init(&ports.firmware);
     ESP_ERROR_CHECK(whir_esp32_flash_init(&ports.flash, &config.layout));

@@ -13,6 +13,7 @@ from test_factory import SoftBoard
 from whir_contracts.contract import POWER_AFTER_BOOT_MS, PowerMode, Quality
 from whir_node.factory import Factory
 from whir_node.library import ffi, lib
+from whir_node.store import TRIED, MemoryStore
 
 STEP_MS = 20
 STEP_SAMPLES = 20  # at 1 kHz
@@ -32,6 +33,8 @@ class Board:
         self.slept: list[int] = []
         self.commands: list[bytes] = []
         self.wills: list[dict[str, Any]] = []
+        self.births: list[bool] = []  # for each connection: it shows the factory's certificate
+        self.lets_in = True
         self.pieces: list[bytes] = []
         self.answers: list[int] = []
         self.clock_ms = 0
@@ -40,7 +43,7 @@ class Board:
         self._keep = [
             ffi.callback("void(int)", self._radio),
             ffi.callback("void()", self._join),
-            ffi.callback("void(const char *, uint32_t)", self._connect),
+            ffi.callback("void(const char *, uint32_t, int)", self._connect),
             ffi.callback("void()", self._leave),
             ffi.callback("uint32_t(void *, uint32_t)", self._command),
             ffi.callback("uint64_t()", self._clock),
@@ -64,11 +67,12 @@ class Board:
         assert self.radio_on
         self.joined, self.parted = self.reachable, not self.reachable
 
-    def _connect(self, will: Any, size: int) -> None:
+    def _connect(self, will: Any, size: int, birth: int) -> None:
         assert self.joined
         self.wills.append(json.loads(ffi.buffer(will, size)[:]))
-        self.connected = self.rig.broker.up = True
-        self.broken = False
+        self.births.append(bool(birth))
+        self.connected = self.rig.broker.up = self.lets_in
+        self.broken = not self.lets_in
 
     def _leave(self) -> None:
         self.log.append("leave")
@@ -143,6 +147,24 @@ def test_each_connection_has_a_will_of_its_own(board: Board) -> None:
     board.connected, board.broken, board.rig.broker.up = False, True, False
     board.live(3)
     assert [will["conn"] for will in board.wills] == [1, 2]
+
+
+def test_a_node_that_is_not_let_in_shows_its_birth_certificate_now_and_then(board: Board) -> None:
+    board.lets_in = False
+    while len(board.births) < 8:
+        board.live(60)
+    assert board.births[:8] == [False, False, False, True] * 2
+
+
+def test_what_is_on_trial_is_not_covered_up_by_the_birth_certificate() -> None:
+    store = MemoryStore({"broker": "mqtts://old"})
+    store.sets[TRIED].update(broker="mqtts://new", trial="new")
+    board = Board(store=store)
+    board.lets_in = False
+    while len(board.births) < 5:
+        board.live(60)
+    assert not any(board.births)
+    board.rig.node.close()
 
 
 def test_a_command_is_carried_out_and_the_clock_is_told(board: Board) -> None:

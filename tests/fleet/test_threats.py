@@ -12,8 +12,8 @@ def test_every_threat_names_a_test_that_exists() -> None:
     rows = [row for row in PAGE.read_text().splitlines() if row.startswith("| ") and not row.startswith(("| **", "| Threat"))]
     assert len(rows) > 20
     for row in rows:
-        named = re.findall(r"`(test_\w+\.py)(?:::(\w+))?`", row.split("|")[3])
+        named = re.findall(r"`((?:tests/\w+/)?test_\w+\.py)(?:::(\w+))?`", row.split("|")[3])
         assert named, row
         for file, test in named:
-            text = (Path(__file__).parent / file).read_text()
+            text = (PAGE.parents[1] / (file if "/" in file else f"tests/fleet/{file}")).read_text()
             assert not test or f"def {test}(" in text, f"{file}::{test}"

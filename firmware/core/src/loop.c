@@ -49,6 +49,13 @@ static void take_piece(whir_loop_t *l, uint64_t now_ms)
     }
 }
 
+/* An operational certificate that has ended, or whose CA is gone, must not lock a node out for ever: every fourth attempt shows
+ * the factory's. Not while one is tried, which that would seem to prove. */
+static uint8_t shows_birth(const whir_loop_t *l)
+{
+    return l->node->config.trial != WHIR_TRIAL_RUNNING && l->network.broker.failures % 4 == 3;
+}
+
 static void reach(whir_loop_t *l, uint8_t wanted, uint64_t now_ms)
 {
     whir_wiring_t *w = l->wiring;
@@ -68,6 +75,7 @@ static void reach(whir_loop_t *l, uint8_t wanted, uint64_t now_ms)
     }
     if ((todo & WHIR_NETWORK_CONNECT) != 0) {
         int bytes = whir_node_will(l->node, l->will, sizeof l->will);
+        w->birth = shows_birth(l);
         w->connect(w, l->will, bytes < 0 ? 0u : (uint32_t)bytes);
     }
     if ((todo & WHIR_NETWORK_LEAVE) != 0) {

@@ -20,10 +20,8 @@ static whir_piece_t piece;
 
 static int http_open(whir_http_t *http, const char *url, uint32_t at)
 {
-    const esp_http_client_config_t config = {.url = url,
-                                             .cert_pem = (const char *)settings->broker_ca.data,
-                                             .cert_len = settings->broker_ca.bytes,
-                                             .timeout_ms = TIMEOUT_MS};
+    const esp_http_client_config_t config = {
+        .url = url, .cert_pem = settings->trusted, .cert_len = settings->trusted_bytes, .timeout_ms = TIMEOUT_MS};
     char range[32];
 
     (void)snprintf(range, sizeof range, "bytes=%lu-", (unsigned long)at);

@@ -65,15 +65,18 @@ static void on_event(void *argument, esp_event_base_t event_base, int32_t id, vo
 static esp_mqtt_client_config_t config(uint32_t will_bytes)
 {
     const whir_esp32_settings_t *s = settings;
+    int own = s->operational.bytes > 0 && !wiring->birth;
+    const whir_esp32_blob_t *certificate = own ? &s->operational : &s->certificate;
+    const whir_esp32_blob_t *key = own ? &s->operational_key : &s->private_key;
 
     return (esp_mqtt_client_config_t){
         .broker.address.uri = s->own.broker,
-        .broker.verification = {.certificate = (const char *)s->broker_ca.data, .certificate_len = s->broker_ca.bytes},
+        .broker.verification = {.certificate = s->trusted, .certificate_len = s->trusted_bytes},
         .credentials.client_id = client_id,
-        .credentials.authentication = {.certificate = (const char *)s->certificate.data,
-                                       .certificate_len = s->certificate.bytes,
-                                       .key = (const char *)s->private_key.data,
-                                       .key_len = s->private_key.bytes},
+        .credentials.authentication = {.certificate = (const char *)certificate->data,
+                                       .certificate_len = certificate->bytes,
+                                       .key = (const char *)key->data,
+                                       .key_len = key->bytes},
         .session = {.last_will = {.topic = will_topic, .msg = will, .msg_len = (int)will_bytes, .qos = 1, .retain = 1},
                     .keepalive = 30,
                     .protocol_ver = MQTT_PROTOCOL_V_3_1_1},

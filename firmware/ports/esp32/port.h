@@ -30,6 +30,10 @@ typedef struct whir_esp32_settings {
     uint8_t development;
     const char *refused; /* why no node runs with this identity; NULL: it does */
     whir_esp32_blob_t certificate, private_key, broker_ca, bundle_keys;
+    whir_esp32_blob_t operational, operational_key; /* bytes 0: none, the factory's is shown */
+    char anchors[WHIR_ANCHORS_PEM_MAX_BYTES];
+    const char *trusted; /* anchors, PEM with its NUL, or the factory's, DER */
+    size_t trusted_bytes;
 } whir_esp32_settings_t;
 
 /* s->refused says more than an error: the node cannot run, the console can. */

@@ -122,6 +122,18 @@ static int store_clear(whir_store_t *store, int set)
 
 whir_store_t whir_esp32_store = {.get = store_get, .put = store_put, .clear = store_clear};
 
+/* What has taken the place of the factory's. */
+static void load_own(whir_esp32_settings_t *s)
+{
+    int bytes = whir_settings_identity(&s->own, s->operational.data, sizeof s->operational.data, s->operational_key.data);
+    int pem_bytes = whir_settings_anchors(&s->own, s->anchors, sizeof s->anchors);
+
+    s->operational.bytes = bytes < 0 ? 0 : (size_t)bytes;
+    s->operational_key.bytes = WHIR_PRIVATE_KEY_BYTES;
+    s->trusted = pem_bytes > 0 ? s->anchors : (const char *)s->broker_ca.data;
+    s->trusted_bytes = pem_bytes > 0 ? (size_t)pem_bytes + 1 : s->broker_ca.bytes;
+}
+
 int whir_esp32_settings_load(whir_esp32_settings_t *s)
 {
     int err;
@@ -134,6 +146,7 @@ int whir_esp32_settings_load(whir_esp32_settings_t *s)
     }
     s->trial = whir_settings_load(&s->own, &whir_esp32_store);
     err = load_factory(s);
+    load_own(s);
     s->refused = err < 0 ? s->refused : NULL;
 #ifdef CONFIG_SECURE_BOOT
     s->refused = err < 0 ? s->refused : whir_factory_refuses(s->development, s->bundle_keys.data, s->bundle_keys.bytes);

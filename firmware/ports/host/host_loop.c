@@ -30,7 +30,7 @@ static void wiring_join(whir_wiring_t *w)
 
 static void wiring_connect(whir_wiring_t *w, const char *will, uint32_t bytes)
 {
-    CALLS(w).connect(will, bytes);
+    CALLS(w).connect(will, bytes, w->birth);
 }
 
 static void wiring_leave(whir_wiring_t *w)

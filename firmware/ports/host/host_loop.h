@@ -11,7 +11,7 @@ struct host_node;
 typedef struct host_wiring {
     void (*radio)(int on);
     void (*join)(void);
-    void (*connect)(const char *will, uint32_t bytes);
+    void (*connect)(const char *will, uint32_t bytes, int birth);
     void (*leave)(void);
     uint32_t (*command)(void *payload, uint32_t bytes_max);
     uint64_t (*clock_set)(void);

@@ -20,6 +20,7 @@ typedef struct whir_wiring {
     void *ctx;
     volatile uint8_t joined, parted;    /* it has an address; the last attempt to join has failed, or what it gave is lost */
     volatile uint8_t connected, broken; /* commands are subscribed to; the last connection has failed, or is lost */
+    uint8_t birth; /* set by the loop before it connects: show the factory's certificate, not the operational one */
     void (*radio)(struct whir_wiring *w, int on);
     /* Begins to join: parted is 0 until it fails. */
     void (*join)(struct whir_wiring *w);
