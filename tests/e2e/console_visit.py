@@ -23,7 +23,7 @@ expect.set_options(timeout=WAIT_MS)
 
 def start(folder: Path, **settings: Any) -> FleetService:
     assert (STATIC / "vendor").is_dir(), "the files of npm are missing: ci/install.sh test"
-    return FleetService(Settings.load(data_dir=folder, api_port=0, broker_port=0, **settings))
+    return FleetService(Settings.load(data_dir=folder, **{"api_port": 0, "broker_port": 0, **settings}))
 
 
 class Visit:

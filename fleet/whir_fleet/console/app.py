@@ -8,6 +8,7 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -15,11 +16,9 @@ from starlette.staticfiles import StaticFiles
 from whir_fleet.api.context import Context, identity
 from whir_fleet.console import alerts, captures, machines, models, oidc, overview, rollouts, settings, sign_in, stream, words
 from whir_fleet.console.pages import HEADERS, PATH, STATIC, render
-from whir_fleet.console.session import same_origin, visitor
+from whir_fleet.console.session import same_origin, signed_in, visitor
 from whir_fleet.errors import CredentialError, FleetError
 from whir_fleet.invalid import first
-
-_PROBLEM = "problem.html"
 
 
 class Files(StaticFiles):
@@ -43,21 +42,35 @@ def create_console(context: Context) -> FastAPI:
     def fleet_error(request: Request, error: FleetError) -> Response:
         if isinstance(error, CredentialError) and request.url.path != f"{PATH}/sign-in":
             return _sign_in_first(request)
-        return render(request, _PROBLEM, None, error.status, text=error.text)
+        return _problem(request, error.status, error.text)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
-        return render(request, _PROBLEM, None, 422, text=first(error.errors()))
+        return _problem(request, 422, first(error.errors()))
 
     @app.exception_handler(ValidationError)
     def invalid_form(request: Request, error: ValidationError) -> Response:
-        return render(request, _PROBLEM, None, 422, text=first(error.errors()))
+        return _problem(request, 422, first(error.errors()))
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
-        return render(request, _PROBLEM, None, error.status_code, text=words.http.get(error.status_code, str(error.detail)))
+        return _problem(request, error.status_code, words.http.get(error.status_code, str(error.detail)))
+
+    @app.exception_handler(Exception)
+    def mistake(request: Request, error: Exception) -> Response:
+        """Ours: the log has it, whoever looks gets a page all the same."""
+        return _problem(request, 500, words.http[500])
 
     return app
+
+
+def _problem(request: Request, status: int, text: str) -> Response:
+    """With the way on to other pages for whoever has signed in, if that can still be told."""
+    try:
+        who = signed_in(request, request.app.state.context)
+    except (FleetError, SQLAlchemyError):
+        who = None
+    return render(request, "problem.html", who, status, text=text, problem=words.problem(status))
 
 
 def _sign_in_first(request: Request) -> Response:

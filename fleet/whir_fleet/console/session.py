@@ -62,13 +62,17 @@ def close_session(response: Response) -> None:
 
 def visitor(request: Request, ctx: Ctx) -> Identity:
     """Who looks at the page: takes the place of the API's `identity` for every route of the console."""
+    return confine(request, signed_in(request, ctx))
+
+
+def signed_in(request: Request, ctx: Context) -> Identity:
+    """Whoever the cookie says, whatever may be seen. CredentialError where nobody has signed in."""
     try:
         token_id = _serializer(ctx).loads(request.cookies.get(COOKIE, ""), max_age=LASTS_S)
     except BadSignature as error:
         raise CredentialError(Said("sign in first")) from error
     with ctx.database.read() as session:
-        who = auth.of_token(session, token_id, now_ms())
-    return confine(request, who)
+        return auth.of_token(session, token_id, now_ms())
 
 
 def same_origin(request: Request) -> None:

@@ -188,6 +188,17 @@ http: Final = {
     405: Said("this page does not take that"),
     500: Said("the service has made a mistake; its log says which"),
 }
+_NOT_DONE: Final = (N_("Not done"), N_("Nothing was changed. Go back and correct it."))
+_PROBLEM: Final = {
+    403: (N_("Not allowed"), N_("Somebody with another role, or for another site, can do it.")),
+    404: (N_("Not found"), N_("It may have been removed, or its name may have changed.")),
+    409: (N_("Not possible now"), N_("Somebody else may have been faster. Look at it again.")),
+    500: (
+        N_("Something broke"),
+        N_("That is our mistake, not yours. Try again; if it stays, tell whoever runs the service the time."),
+    ),
+    503: (N_("Not possible now"), N_("Something that the service needs does not answer. Try again in a minute.")),
+}
 delivery_state: Final = {"pending": N_("Waiting"), "delivered": N_("Delivered"), "dead": N_("Given up")}
 role: Final = {"viewer": N_("Viewer"), "operator": N_("Operator"), "admin": N_("Admin")}
 role_means: Final = {
@@ -226,6 +237,11 @@ _failure: Final = {
     "refused": N_("refused the bundle"),
     "expired": N_("did not take the command in time"),
 }
+
+
+def problem(status: int) -> tuple[str, str]:
+    """How a page for an error is called, and what to do about it."""
+    return _PROBLEM.get(status, _NOT_DONE)
 
 
 def verdict_name(name: str) -> str:

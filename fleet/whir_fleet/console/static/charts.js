@@ -1,13 +1,17 @@
 // Lines by uPlot, and the waterfall. The data stand in the page, hidden, where `data-source` says: x, lines, unit, marks, zones.
 "use strict";
 
+/** The page's language as the viewer's browser writes it: de-AT where the page is German. */
+const viewerLocale = navigator.languages.find((one) => one.split("-")[0] === document.documentElement.lang) ?? document.documentElement.lang;
+
 const charts = (() => {
   const HEIGHT = 190;
   const DAY_S = 86_400;
   const ZONES = [["A", "good"], ["B", "advisory"], ["C", "warning"], ["D", "critical"]];
   const COLOURS = ["chart-mean", "chart-max", "chart-third"];
-  const language = document.documentElement.lang;
-  const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+  const moment = new Intl.DateTimeFormat(viewerLocale, { dateStyle: "medium", timeStyle: "short" });
+  const figure = new Intl.NumberFormat(viewerLocale, { maximumSignificantDigits: 4, useGrouping: false });
+  const mark = new Intl.NumberFormat(viewerLocale, { maximumSignificantDigits: 12, useGrouping: false });
   /** @type {Map<Element, { plot: uPlot, text: string }>} */
   const drawn = new Map();
 
@@ -17,7 +21,7 @@ const charts = (() => {
   /** Times as the viewer writes them: the hour where a day or less is shown, else the date. @param {number[]} seconds */
   function clock(seconds) {
     const short = seconds[seconds.length - 1] - seconds[0] <= 1.5 * DAY_S;
-    const shown = new Intl.DateTimeFormat(language, short ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" });
+    const shown = new Intl.DateTimeFormat(viewerLocale, short ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" });
     return (_, ticks) => ticks.map((tick) => shown.format(tick * 1000));
   }
 
@@ -81,22 +85,22 @@ const charts = (() => {
     const labels = (place.dataset.labels ?? "").split("|");
     const behind = unit && ` ${unit}`;
     const axis = { stroke: colour("faint"), font: "12px system-ui", grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
-    const along = x_unit ? (_, ticks) => ticks.map((tick) => `${tick} ${x_unit}`) : clock(x);
+    const along = x_unit ? (_, ticks) => ticks.map((tick) => `${mark.format(tick)} ${x_unit}`) : clock(x);
     const plot = new uPlot({
       width: place.clientWidth || 400,
       height: HEIGHT,
       cursor: { y: false, ...(x_unit ? {} : { sync: { key: "history" } }) },
       scales: { x: { time: !x_unit }, y: { range: (_, low, high) => [Math.min(0, low * 1.05), Math.max(least, high * 1.1) || 1] } },
-      axes: [{ ...axis, size: 32, grid: { show: false }, values: along }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${tick}${behind}`) }],
+      axes: [{ ...axis, size: 32, grid: { show: false }, values: along }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${mark.format(tick)}${behind}`) }],
       hooks: { drawClear: zones ? [bands(zones)] : [], draw: [cursors(marks)] },
       series: [
-        { label: x_unit ?? "", value: (_, at) => (at === null ? "–" : x_unit ? at : moment.format(at * 1000)) },
+        { label: x_unit ?? "", value: (_, at) => (at === null ? "–" : x_unit ? mark.format(at) : moment.format(at * 1000)) },
         ...lines.map((_line, at) => ({
           label: labels[at],
           stroke: colour(COLOURS[at]),
           width: 1.4,
           points: { show: false },
-          value: (_, value) => (value === null ? "–" : `${Number(value.toPrecision(4))}${behind}`),
+          value: (_, value) => (value === null ? "–" : `${figure.format(value)}${behind}`),
         })),
       ],
     }, [x, ...lines], place);

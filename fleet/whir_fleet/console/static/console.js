@@ -2,10 +2,9 @@
 "use strict";
 
 (() => {
-  const language = document.documentElement.lang;
-  const full = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-  const exact = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
-  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
+  const full = new Intl.DateTimeFormat(viewerLocale, { dateStyle: "medium", timeStyle: "short" });
+  const exact = new Intl.DateTimeFormat(viewerLocale, { dateStyle: "full", timeStyle: "long" });
+  const relative = new Intl.RelativeTimeFormat(viewerLocale, { numeric: "auto", style: "short" });
   const STEPS = /** @type {[Intl.RelativeTimeFormatUnit, number][]} */ ([["second", 60], ["minute", 60], ["hour", 24], ["day", 14]]);
 
   /** How long ago, in the largest unit that is not zero; null after two weeks. @param {number} ms */
@@ -50,16 +49,42 @@
     if (back) for (const name of NAMES) htmx.trigger(document.body, `${name}-changed`);
   }
 
+  const RETRY_MS = 3000;
   const NAMES = ["alerts", "rollouts", "nodes", "commands", "captures"];
   const address = document.body.dataset.stream;
-  if (address) {
-    const stream = new EventSource(address);
+  /** @type {EventSource} */
+  let stream;
+  let retry = 0;
+
+  function listen() {
+    stream = new EventSource(/** @type {string} */ (address));
     stream.onopen = () => connection(true);
-    stream.onerror = () => connection(false);
+    stream.onerror = lost;
     for (const name of NAMES) stream.addEventListener(name, () => htmx.trigger(document.body, `${name}-changed`));
+  }
+
+  /** A browser gives a stream up where a proxy answers for the service, and notices no cable that was pulled. */
+  function lost() {
+    connection(false);
+    stream.close();
+    clearTimeout(retry);
+    retry = setTimeout(again, RETRY_MS);
+  }
+
+  /** Listens again once the service answers; to the sign-in page when the session has ended meanwhile. */
+  async function again() {
+    const answer = await fetch(location.href, { headers: { "HX-Request": "true" } }).catch(() => null);
+    const elsewhere = answer?.headers.get("HX-Redirect");
+    if (elsewhere) location.assign(elsewhere);
+    else if (answer && answer.status < 500) listen();
+    else lost();
+  }
+
+  if (address) {
+    listen();
     addEventListener("pagehide", () => stream.close());
-    addEventListener("offline", () => connection(false));
-    document.body.addEventListener("htmx:sendError", () => connection(false));
+    addEventListener("offline", lost);
+    document.body.addEventListener("htmx:sendError", lost);
   }
 
   document.body.addEventListener("htmx:load", (event) => {
