@@ -199,9 +199,7 @@ def on_host(bundle: bytes, samples: Any) -> tuple[list[dict[str, Any]], list[lis
         }
         for v in verdicts
     ]
-    # The host's sensor counts its overruns; the page has no board that could.
-    said = [[topic, text.replace('"overruns":0', '"overruns":null')] for topic, text in fleet.messages]
-    return listed, said
+    return listed, fleet.messages
 
 
 def test_page_host_and_rv32_give_the_same_bytes(opened: Open, model: PageModel, samples: Any, tmp_path: Path) -> None:
@@ -303,6 +301,39 @@ def test_sliders_are_moved_by_the_keyboard(opened: Open) -> None:
     assert page.evaluate("whir.controls.imbalance_um") == 0
 
 
+SLIDERS = [
+    "speed_rpm", "load", "imbalance_um", "misalignment_mg", "looseness_mg", "outer_mm_s", "inner_mm_s", "ball_mm_s",
+    "noise_ug_rthz", "mount_deg",
+]  # fmt: skip
+
+
+def test_every_fault_has_its_slider_the_spectrum_its_marks_and_the_chip_its_figures(opened: Open) -> None:
+    page = opened()
+    sliders = page.locator("#controls input[type=range]")
+    assert sliders.evaluate_all("(all) => all.map((slider) => slider.id)") == SLIDERS
+    for name in SLIDERS:
+        slider = page.locator(f"#{name}")
+        before = slider.get_attribute("aria-valuetext")
+        slider.press("End")
+        expect(slider).not_to_have_attribute("aria-valuetext", before or "")
+        assert page.evaluate(f"whir.controls.{name}") == float(slider.get_attribute("max") or 0)
+    expect(page.locator("#spectrum")).to_have_attribute("aria-label", re.compile("Marked: 1×, 2×, BPFO, BPFI"))
+    expect(page.locator("#chip-time")).to_have_text("5.00 ms")
+    expect(page.locator("#chip")).to_contain_text(re.compile("Flash, code19.5 KB.*Arena0.5 KB.*Stack0.8 KB.*1,200,000"))
+    expect(page.locator("#chip-note")).to_contain_text("on an emulated chip")
+
+
+def test_the_node_restarts_and_blinks_when_it_is_told_to(opened: Open) -> None:
+    page = opened()
+    tell = "(c) => whir.session.node.command({ c, id: `test-${c}`, exp: 4000000000 })"
+    page.evaluate(tell, "identify")
+    expect(page.locator("html")).to_have_attribute("data-blinks", "yes")
+    page.evaluate(tell, "restart")
+    let_pass(page, 4)
+    expect(page.locator("#messages [data-topic=event]", has_text='"kind":"boot"')).to_have_count(2)
+    expect(page.locator("#said")).to_have_text("Healthy")
+
+
 # --- a page that anyone may host ---
 
 
@@ -351,8 +382,15 @@ def test_frames_are_reported(opened: Open, record_property: Callable[[str, objec
 SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("scheme", "size"),
+    [
+        ("light", "desktop"),
+        ("dark", "phone"),
+        pytest.param("dark", "desktop", marks=pytest.mark.long),
+        pytest.param("light", "phone", marks=pytest.mark.long),
+    ],
+)
 def test_axe_finds_nothing_serious(opened: Open, scheme: Any, size: str) -> None:
     page = opened(viewport=SIZES[size], color_scheme=scheme, reduced_motion="reduce")
     page.get_by_role("button", name="Outer race").click()
@@ -423,22 +461,38 @@ def test_an_own_recording_is_judged_in_the_page(opened: Open, tmp_path: Path, na
     expect(page.locator("#said")).to_have_text("Healthy")
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("motor.txt", b"one,two\nthree,four\n", "no samples in it"),
-        ("motor.csv", b"1,2\n3,4\n5\n", "row 3 is not like the others"),
-        ("motor.wav", b"RIFF1234WAVE", "broken"),
-        ("motor.npz", b"PK\x05\x06" + bytes(18), "no array x"),
-        ("motor.mp3", b"", "neither a recording"),
-        ("key.pem", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "not a P-256 public key"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_told_so(opened: Open, tmp_path: Path, name: str, content: bytes, said: str) -> None:
+DROP = """
+async (text) => {
+  const dropped = new DataTransfer();
+  dropped.items.add(new File([text], "motor.csv"));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+}
+"""
+
+
+def test_a_recording_may_be_dropped_anywhere_on_the_page(opened: Open) -> None:
     page = opened()
-    (tmp_path / name).write_bytes(content)
-    page.locator("#file").set_input_files(tmp_path / name)
-    expect(page.locator("#file-said")).to_contain_text(said)
+    samples = recording("imbalance", 4, 1.0, 9)
+    page.evaluate(DROP, as_files(samples, facts.SENSOR.rate_hz)["motor.csv"].decode())
+    expect(page.locator("#file-said")).to_contain_text("3 channels, 1.0 s at 3332 Hz")
+
+
+UNREADABLE = {
+    "motor.txt": (b"one,two\nthree,four\n", "no samples in it"),
+    "motor.csv": (b"1,2\n3,4\n5\n", "row 3 is not like the others"),
+    "motor.wav": (b"RIFF1234WAVE", "broken"),
+    "motor.npz": (b"PK\x05\x06" + bytes(18), "no array x"),
+    "motor.mp3": (b"", "neither a recording"),
+    "key.pem": (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "not a P-256 public key"),
+}
+
+
+def test_a_file_that_cannot_be_read_is_told_so(opened: Open, tmp_path: Path) -> None:
+    page = opened()
+    for name, (content, said) in UNREADABLE.items():
+        (tmp_path / name).write_bytes(content)
+        page.locator("#file").set_input_files(tmp_path / name)
+        expect(page.locator("#file-said")).to_contain_text(said)
 
 
 def public_pem() -> bytes:

@@ -51,6 +51,25 @@ static void output_set(whir_output_t *to, uint8_t severity)
     output(severity);
 }
 
+static void control_restart(whir_control_t *control, int forget_settings)
+{
+    (void)control;
+    restart(forget_settings);
+}
+
+static void control_identify(whir_control_t *control, uint32_t seconds)
+{
+    (void)control;
+    identify(seconds);
+}
+
+/* Samples come without a FIFO in between: none is ever read too late. */
+static void control_health(whir_control_t *control, whir_health_t *health)
+{
+    (void)control;
+    health->overruns = 0;
+}
+
 /* Keeps what the engine said for the page. Golden vectors of a candidate pass here too, but are no window. */
 static int invoke(whir_inference_t *e, const int8_t *input, int8_t *out)
 {
@@ -108,6 +127,7 @@ int wasm_boot(uint32_t rate_mhz, uint32_t bandwidth_hz, uint32_t range_milli, ui
 {
     static whir_link_t link = {.publish = link_publish, .fetch = link_fetch};
     static whir_output_t led = {.set = output_set};
+    static whir_control_t control = {.restart = control_restart, .identify = control_identify, .health = control_health};
     const whir_node_config_t config = {
         .site = "browser",
         .name = "virtual-esp32",
@@ -131,12 +151,12 @@ int wasm_boot(uint32_t rate_mhz, uint32_t bandwidth_hz, uint32_t range_milli, ui
         .status_interval_ms = WHIR_MESSAGE_STATUS_INTERVAL_MS_DEFAULT,
         .resend_interval_ms = WHIR_MESSAGE_RESEND_INTERVAL_MS_DEFAULT,
     };
-    /* no captures, and no board that could be restarted */
     const whir_node_ports_t ports = {.flash = wasm_flash(),
                                      .crypto = wasm_crypto(),
                                      .engine = &engine,
                                      .link = &link,
                                      .output = &led,
+                                     .control = &control,
                                      .arena = arena,
                                      .arena_bytes = sizeof arena};
     int err;

@@ -15,6 +15,9 @@
 int IMPORT(publish)(const char *topic, const char *payload, uint32_t bytes, int retained);
 int IMPORT(fetch)(const char *url, uint32_t bytes);
 void IMPORT(output)(uint8_t severity);
+/* What the fleet asks of the board: boot again once this call has returned, and blink for so long. */
+void IMPORT(restart)(int forget_settings);
+void IMPORT(identify)(uint32_t seconds);
 /* A window was classified: wasm_features, wasm_input and wasm_scores hold what became of it. */
 void IMPORT(window)(void);
 /* A verdict was given: the getters of `verdict` and `alert` below hold it. */

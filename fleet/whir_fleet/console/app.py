@@ -14,7 +14,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from whir_fleet.api.context import Context, identity
-from whir_fleet.console import alerts, captures, machines, models, oidc, overview, rollouts, settings, sign_in, stream, words
+from whir_fleet.console import (
+    alerts,
+    captures,
+    machines,
+    models,
+    oidc,
+    overview,
+    rollouts,
+    settings,
+    settings_channels,
+    settings_machines,
+    sign_in,
+    stream,
+    words,
+)
 from whir_fleet.console.pages import HEADERS, PATH, STATIC, render
 from whir_fleet.console.session import same_origin, signed_in, visitor
 from whir_fleet.errors import CredentialError, FleetError
@@ -34,7 +48,20 @@ def create_console(context: Context) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(same_origin)])
     app.state.context = context
     app.dependency_overrides[identity] = visitor  # roles, sites, areas and the audit log go on from there
-    for module in (sign_in, oidc, overview, stream, alerts, captures, machines, models, rollouts, settings):
+    for module in (
+        sign_in,
+        oidc,
+        overview,
+        stream,
+        alerts,
+        captures,
+        machines,
+        models,
+        rollouts,
+        settings,
+        settings_machines,
+        settings_channels,
+    ):
         app.include_router(module.router)
     app.mount("/static", Files(directory=STATIC), "static")
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from whir_fleet import devices
 from whir_fleet import machines as registry
-from whir_fleet.api import nodes as api_nodes
+from whir_fleet.api import commands as api
 from whir_fleet.api.context import Ctx, Operator, Reading, Viewer, Writing
 from whir_fleet.clock import now_ms
 from whir_fleet.console import captures, fleet_view, history, words
@@ -108,7 +108,7 @@ def detail(
         counts=devices.counts(session, ids),
         span=span if span in RANGES else "day",
         limits=history.limits_of(machine),
-        offered=[c for c in words.command if c in get_args(api_nodes.CommandRequest.model_fields["c"].annotation)],
+        offered=[c for c in words.command if c in get_args(api.CommandRequest.model_fields["c"].annotation)],
     )
 
 
@@ -162,7 +162,7 @@ def command(
     asked: dict[str, Any] = {"c": c}
     if c == "thresholds":  # an empty field is the model's own
         asked |= {"raise_permille": _permille(raise_percent), "clear_permille": _permille(clear_percent)}
-    api_nodes.command(ctx, session, who, site, name, api_nodes.CommandRequest.model_validate(asked))
+    api.command(ctx, session, who, site, name, api.CommandRequest.model_validate(asked))
     return back_to(f"/machines/{site}/{machine}")
 
 

@@ -82,6 +82,7 @@ change: Final = {
     "join": N_("Part of a site's alert now"),
     "resolve": N_("Resolved"),
     "outcome": N_("Outcome"),
+    "test": N_("Test"),
 }
 verdict: Final = {
     "normal": N_("Healthy"),

@@ -121,6 +121,11 @@ class Page implements Listener {
     this.verdicts.output(severity);
   }
 
+  identify(seconds: number): void {
+    document.documentElement.dataset.blinks = "yes";
+    setTimeout(() => delete document.documentElement.dataset.blinks, seconds * 1000);
+  }
+
   window(window: Window): void {
     const { model } = this.session.node;
     if (model?.bands) this.bands.draw(window.input, model.axes, model.bandEdgesHz, t("bands.stats"));

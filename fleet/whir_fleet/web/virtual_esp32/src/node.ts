@@ -74,6 +74,8 @@ export interface Ears {
   publish(topic: string, payload: string): void;
   fetch(url: string): void;
   output(severity: string): void;
+  restart(): void;
+  identify(seconds: number): void;
   window(window: Window): void;
   verdict(verdict: Verdict): void;
 }
@@ -112,6 +114,8 @@ export class Node {
         ears.fetch(this.text(url));
         return 0;
       },
+      restart: () => ears.restart(),
+      identify: (seconds: number) => ears.identify(seconds >>> 0),
       output: (severity: number) => ears.output(contract.severity[severity]!),
       window: () => ears.window(this.window()),
       verdict: () => ears.verdict(this.verdict()),

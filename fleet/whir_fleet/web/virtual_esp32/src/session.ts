@@ -15,6 +15,7 @@ export interface Message {
 export interface Listener {
   message(message: Message): void;
   output(severity: string): void;
+  identify(seconds: number): void;
   window(window: Window): void;
   verdict(verdict: Verdict): void;
   model(): void;
@@ -48,6 +49,7 @@ export class Session implements Ears {
   private sent = -1; // bytes of it; -1 while nobody fetches
   private commands = 0;
   private modelChanged = false;
+  private restarting = false;
 
   constructor(
     private readonly synth: Synth,
@@ -116,6 +118,10 @@ export class Session implements Ears {
     this.remember(this.node.run(samples, this.sensor.channels));
     this.bringBundle();
     this.answerReceipts();
+    if (this.restarting) {
+      this.restarting = false;
+      this.boot();
+    }
     if (this.modelChanged) {
       this.modelChanged = false;
       this.readModel();
@@ -142,6 +148,14 @@ export class Session implements Ears {
 
   output(severity: string): void {
     this.listener.output(severity);
+  }
+
+  restart(): void {
+    this.restarting = true; // not while the core is still at work
+  }
+
+  identify(seconds: number): void {
+    this.listener.identify(seconds);
   }
 
   window(window: Window): void {
