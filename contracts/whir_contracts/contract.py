@@ -34,6 +34,7 @@ class ErrorCode(IntEnum):
     BUNDLE_SENSOR = -28
     BUNDLE_GOLDEN = -29
     BUNDLE_KERNELS = -30
+    BUNDLE_SHADOW = -31
     NN_SCHEMA = -40
     NN_OP = -41
     NN_TYPE = -42
@@ -88,6 +89,7 @@ ERROR_TEXT: Final[dict[str, str]] = {
     "bundle_sensor": "the node's sensor hears less than the bundle needs",
     "bundle_golden": "a golden vector gave another byte on this node",
     "bundle_kernels": "not proven for this node's inference engine",
+    "bundle_shadow": "it cannot run beside the model in service: it hears other features, or there is no model",
     "nn_schema": "not a TFLite FlatBuffer with one input and one output, or an offset or length points outside it",
     "nn_op": "an operator that this build does not have; TensorFlow Lite Micro is the way out",
     "nn_type": "a tensor type other than int8 (int32 for biases and shapes)",
@@ -227,6 +229,7 @@ class EventKind(IntEnum):
     SETTINGS_KEPT = 19
     SETTINGS_REVERTED = 20
     CERTIFICATE_REQUEST = 21
+    UPDATE_SHADOW = 30
 
 
 class Quality(IntFlag):
@@ -485,7 +488,7 @@ TOPICS: Final[dict[str, dict[str, Any]]] = {
         "qos": 1,
         "retained": True,
         "doc": "who the node is and how it is; the last will uses it too (state lost, with conn, without seq and ts)",
-        "fields": ["v", "site", "node", "boot", "conn", "seq", "ts", "synced", "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz", "dropped", "captures_dropped", "reset", "fw_counter", "fw_trial", "power", "brownouts", "crashes", "heap_min", "stack_min", "stack_task", "overruns", "reopens", "cert", "cert_end"],
+        "fields": ["v", "site", "node", "boot", "conn", "seq", "ts", "synced", "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz", "dropped", "captures_dropped", "reset", "fw_counter", "fw_trial", "power", "brownouts", "crashes", "heap_min", "stack_min", "stack_task", "overruns", "reopens", "cert", "cert_end", "settings"],
         "required": ["v", "boot", "conn", "state"],
     },
     "telemetry": {
@@ -509,7 +512,7 @@ TOPICS: Final[dict[str, dict[str, Any]]] = {
         "qos": 1,
         "retained": False,
         "doc": "update progress, resets, faults",
-        "fields": ["v", "boot", "seq", "ts", "synced", "kind", "code", "text", "action", "fw", "model", "model_version", "counter", "slot", "vector", "byte", "got", "wanted"],
+        "fields": ["v", "boot", "seq", "ts", "synced", "kind", "code", "text", "action", "fw", "model", "model_version", "counter", "slot", "vector", "byte", "got", "wanted", "pairs", "differ", "fault_new", "fault_old", "unknown_new", "unknown_old", "alerts_new", "alerts_old"],
         "required": ["v", "boot", "seq", "ts", "synced", "kind"],
     },
     "capture": {
@@ -585,6 +588,7 @@ FIELD_TYPES: Final[dict[str, str]] = {
     "reopens": "u32?",
     "cert": "str?",
     "cert_end": "u64?",
+    "settings": "u32",
     "verdict": "str",
     "p": "u32",
     "classes": "map",
@@ -610,6 +614,14 @@ FIELD_TYPES: Final[dict[str, str]] = {
     "byte": "u32",
     "got": "i32",
     "wanted": "i32",
+    "pairs": "u32",
+    "differ": "u32",
+    "fault_new": "u32",
+    "fault_old": "u32",
+    "unknown_new": "u32",
+    "unknown_old": "u32",
+    "alerts_new": "u32",
+    "alerts_old": "u32",
     "id": "str",
     "exp": "u64",
     "c": "str",
@@ -619,12 +631,13 @@ FIELD_TYPES: Final[dict[str, str]] = {
     "seconds": "u32",
     "key": "str",
     "value": "str",
+    "shadow_s": "u32",
     "deadline_s": "u32",
 }
 
 COMMANDS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "receipt": {"required": {"boot": "u32", "seq": "u32[]"}, "optional": {}},
-    "update": {"required": {"id": "str", "exp": "u64", "url": "str", "bytes": "u32"}, "optional": {"deadline_s": "u32"}},
+    "update": {"required": {"id": "str", "exp": "u64", "url": "str", "bytes": "u32"}, "optional": {"deadline_s": "u32", "shadow_s": "u32"}},
     "firmware": {"required": {"id": "str", "exp": "u64", "url": "str", "bytes": "u32"}, "optional": {"deadline_s": "u32"}},
     "setting": {"required": {"id": "str", "exp": "u64", "key": "str", "value": "str"}, "optional": {}},
     "renew": {"required": {"id": "str", "exp": "u64"}, "optional": {}},

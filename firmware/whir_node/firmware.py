@@ -8,6 +8,7 @@ ImageError(ValueError)      not an application image of ESP-IDF
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -80,6 +81,12 @@ def describe(image: bytes) -> Image:
     if magic != _DESCRIPTION_MAGIC:
         raise ImageError("no application description behind its first header: is it the .bin of the application?")
     return Image(_text(version), secure_version, _text(project))
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """x.y.z to compare, as the core does (`whir_firmware_version_compare`): what follows the numbers does not count."""
+    found = re.match(r"(\d*)(?:\.(\d*))?(?:\.(\d*))?", version)
+    return tuple(int(number or 0) for number in found.groups()) if found else (0, 0, 0)
 
 
 def virtual_image(version: str, secure_version: int = 0, payload: bytes = b"") -> bytes:

@@ -1,8 +1,10 @@
-"""Bundles: checked by the node's own C code at upload, kept in a `BundleStore`, fetched by a signed, short-lived URL."""
+"""What rollouts bring: bundles and firmware packages, checked by the node's own C code at upload, kept in a `BundleStore` and
+fetched by a signed, short-lived URL; and settings, which are told."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,14 +15,19 @@ from sqlalchemy.orm import Session
 from whir_contracts import contract
 from whir_fleet import evaluation
 from whir_fleet.bundle_store import BundleStore
-from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, SettingsError
+from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, RequestError, SettingsError
 from whir_fleet.models import Action, Artifact, Rehearsal, Rollout
+from whir_fleet.rollout_kinds import ANY_HARDWARE, FIRMWARE, MODEL, SETTINGS
 from whir_fleet.said import Said
+from whir_node import firmware
+from whir_node import settings as board
 from whir_node.bundle import inspect
 from whir_node.crypto import KeyFileError, load_public_key
 from whir_node.errors import CoreError
 
-UPLOAD_MAX_BYTES = max(hardware["slot_bytes"] for hardware in contract.HARDWARE.values())
+FIRMWARE_MAX_BYTES = 2 * 1024 * 1024  # more than any board's application slot
+UPLOAD_MAX_BYTES = max(FIRMWARE_MAX_BYTES, *(hardware["slot_bytes"] for hardware in contract.HARDWARE.values()))
+_FIRMWARE_MAGIC = contract.FIRMWARE_MAGIC.to_bytes(4, "little")
 
 
 class Signer:
@@ -80,7 +87,7 @@ def public_keys(folder: Path) -> dict[int, ec.EllipticCurvePublicKey]:
 
 def require_trusted(artifact: Artifact, folder: Path) -> None:
     """ConflictError: the key that signed it was taken out of the allow-list after the upload."""
-    if not (folder / f"{artifact.key_id}.pem").is_file():
+    if artifact.kind != SETTINGS and not (folder / f"{artifact.key_id}.pem").is_file():
         raise ConflictError(
             Said(
                 "bundle %(bundle)s is signed by key %(key)s, which is trusted no more",
@@ -93,50 +100,90 @@ def require_trusted(artifact: Artifact, folder: Path) -> None:
 def upload(
     session: Session, store: BundleStore, keys: dict[int, ec.EllipticCurvePublicKey], data: bytes, who: str, now_ms: int
 ) -> Artifact:
-    """Checks a bundle exactly as a node would and keeps it. The same bytes again are no error.
+    """Checks a bundle or a firmware package exactly as a node would and keeps it. The same bytes again are no error.
 
-    BundleRefusedError carries the core's error name. Besides, the security counter must not fall behind the bundles that
+    BundleRefusedError carries the core's error name. Besides, the security counter must not fall behind those of its kind that
     are here already for its hardware class: a node would refuse it, and a rollout would find out node by node.
     """
     try:
-        info = inspect(data, keys)
+        artifact = _firmware(data, keys) if data.startswith(_FIRMWARE_MAGIC) else _bundle(data, keys)
     except CoreError as error:
         text = (
             Said(contract.ERROR_TEXT[error.code_name]) if error.code_name in contract.ERROR_TEXT else str(error)
         )  # without the name: it stands in `code`
         raise BundleRefusedError(error.code_name, text) from error
-    if info.hardware_class not in contract.HARDWARE:
+    prefix = "firmware" if artifact.kind == FIRMWARE else "bundle"
+    if artifact.hardware not in contract.HARDWARE:
         raise BundleRefusedError(
-            "bundle_hardware",
-            Said("hardware class %(hardware)r is not one of the contract's", hardware=info.hardware_class),
+            f"{prefix}_hardware",
+            Said("hardware class %(hardware)r is not one of the contract's", hardware=artifact.hardware),
         )
-    newest = session.scalar(select(func.max(Artifact.counter)).where(Artifact.hardware == info.hardware_class))
-    if newest is not None and info.security_counter < newest:
+    of_kind = select(func.max(Artifact.counter)).where(Artifact.hardware == artifact.hardware, Artifact.kind == artifact.kind)
+    newest = session.scalar(of_kind)
+    if newest is not None and artifact.counter < newest:
         text = Said(
             "the security counter is below the node's: %(counter)s, but %(newest)s has been uploaded",
-            counter=info.security_counter,
+            counter=artifact.counter,
             newest=newest,
         )
-        raise BundleRefusedError("bundle_counter", text)
-    sha256 = hashlib.sha256(data).hexdigest()
-    found = session.get(Artifact, sha256)
-    if found is not None:
+        raise BundleRefusedError(f"{prefix}_counter", text)
+    artifact.sha256 = hashlib.sha256(data).hexdigest()
+    if (found := session.get(Artifact, artifact.sha256)) is not None:
         return found
-    store.put(sha256, data)
-    artifact = Artifact(
-        sha256=sha256,
-        bytes=len(data),
+    store.put(artifact.sha256, data)
+    return _keep(session, artifact, len(data), who, now_ms)
+
+
+def _bundle(data: bytes, keys: dict[int, ec.EllipticCurvePublicKey]) -> Artifact:
+    info = inspect(data, keys)
+    return Artifact(
+        kind=MODEL,
         model=info.model_name,
         model_version=info.model_version,
         counter=info.security_counter,
         hardware=info.hardware_class,
         key_id=info.key_id,
         classes=list(info.classes),
-        uploaded_ms=now_ms,
-        uploaded_by=who,
-        pass_through=False,
         evaluation=evaluation.read(info.evaluation),
+        extractor_min=info.params.extractor_version,
+        extractor_max=info.params.extractor_version,
     )
+
+
+def _firmware(data: bytes, keys: dict[int, ec.EllipticCurvePublicKey]) -> Artifact:
+    info = firmware.inspect(data, keys)
+    return Artifact(
+        kind=FIRMWARE,
+        model="firmware",
+        model_version=info.version,
+        counter=info.security_counter,
+        hardware=info.hardware_class,
+        key_id=info.key_id,
+        classes=[],
+        extractor_min=info.extractor_min,
+        extractor_max=info.extractor_max,
+    )
+
+
+def settings(session: Session, name: str, values: dict[str, str], who: str, now_ms: int) -> Artifact:
+    """Settings of boards, by key; the same again are no error. RequestError: a board would not take one of them."""
+    known = board.keys()
+    for key, text in values.items():
+        if key not in known:
+            raise RequestError(f"setting {key}: there is none of that name; one of {', '.join(known)}")
+        if not board.is_valid(key, text):
+            raise RequestError(f"setting {key}: a board would not take its value")
+    content = json.dumps(values, sort_keys=True).encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    if (found := session.get(Artifact, sha256)) is not None:
+        return found
+    made = Artifact(sha256=sha256, kind=SETTINGS, model=name, model_version=sha256[:8], content=values)
+    made.counter, made.key_id, made.hardware, made.classes = 0, 0, ANY_HARDWARE, []
+    return _keep(session, made, len(content), who, now_ms)
+
+
+def _keep(session: Session, artifact: Artifact, size: int, who: str, now_ms: int) -> Artifact:
+    artifact.bytes, artifact.uploaded_ms, artifact.uploaded_by, artifact.pass_through = size, now_ms, who, False
     session.add(artifact)
     session.flush()
     return artifact
@@ -153,4 +200,5 @@ def remove(session: Session, store: BundleStore, sha256: str) -> None:
         )
     session.execute(delete(Rehearsal).where(Rehearsal.sha256 == artifact.sha256))
     session.delete(artifact)
-    store.remove(artifact.sha256)
+    if artifact.kind != SETTINGS:
+        store.remove(artifact.sha256)

@@ -30,11 +30,11 @@ app.add_typer(cli_notifications.deliveries_app, name="deliveries")
 @app.command()
 @one_line
 def upload(
-    bundle: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a signed bundle")],
+    bundle: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a signed bundle or firmware package")],
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Upload a bundle; the server checks it with the node's own code.
+    """Upload a bundle or a firmware package; the server checks it with the node's own code.
 
     Example: whir fleet upload build/synth12k.whir
     """

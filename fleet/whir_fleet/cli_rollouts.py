@@ -9,13 +9,16 @@ import typer
 from whir_fleet.remote import Remote
 from whir_fleet.terminal import JsonOption, UrlOption, columns, one_line, print_json, print_table
 
-app = typer.Typer(help="Roll a bundle out in groups.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Roll a bundle, a firmware or settings out in groups.", no_args_is_help=True, add_completion=False)
 
 
 @app.command()
 @one_line
 def create(
-    artifact: Annotated[str, typer.Argument(help="SHA-256 of an uploaded bundle, or its beginning")],
+    artifact: Annotated[
+        str | None, typer.Argument(help="SHA-256 of an uploaded bundle or firmware package, or its beginning")
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="key=value, in place of an artifact; again for more")] = None,
     name: Annotated[str, typer.Option(help="for people")] = "rollout",
     group: Annotated[
         list[str] | None, typer.Option(help="a number of nodes, a percentage reached, or a selector; again for the next")
@@ -34,14 +37,22 @@ def create(
     rate_per_min: Annotated[int | None, typer.Option(min=1, help="start no more in a minute")] = None,
     jitter_s: Annotated[int, typer.Option(min=0, help="each node starts after a random part of this")] = 0,
     observe_s: Annotated[int, typer.Option(min=0, help="watch a group's verdicts for this long before the next one")] = 0,
+    shadow_s: Annotated[int, typer.Option(min=0, help="run it beside the old model on the first group for so long first")] = 0,
     start: Annotated[bool, typer.Option(help="at once, unless somebody has to approve it")] = True,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """A rollout: which bundle, which nodes, in which groups.
+    """A rollout: which bundle, firmware or settings, which nodes, in which groups.
 
     Example: whir rollout create 9f86d081 --canary pump-3 --group 1 --group 25% --group 100% --observe-s 3600
+
+    Example: whir rollout create --setting broker=mqtts://broker.plant:8883 --group 1 --group 100%
     """
+    if (artifact is None) == (not setting):
+        raise typer.BadParameter("give either an artifact or --setting key=value")
+    if artifact is None:
+        values = dict(_setting(text) for text in setting or [])
+        artifact = Remote(url).call("POST", "/artifacts/settings", json={"values": values})["sha256"]
     request = {
         "name": name,
         "sha256": artifact,
@@ -60,9 +71,17 @@ def create(
         "rate_per_min": rate_per_min,
         "jitter_s": jitter_s,
         "observe_s": observe_s,
+        "shadow_s": shadow_s,
         "start": start,
     }
     _show(Remote(url).call("POST", "/rollouts", json=request), as_json)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise typer.BadParameter(f"--setting {text}: give key=value")
+    return key, value
 
 
 @app.command()
@@ -102,9 +121,9 @@ def listed(url: UrlOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = columns("id", "name", "state", "reason", whole="id")
+    table = columns("id", "name", "kind", "state", "reason", whole="id")
     for rollout in found:
-        table.add_row(rollout["id"], rollout["name"], rollout["state"], rollout["reason"] or "")
+        table.add_row(rollout["id"], rollout["name"], rollout["kind"], rollout["state"], rollout["reason"] or "")
     print_table(table)
 
 

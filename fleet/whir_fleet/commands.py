@@ -25,7 +25,7 @@ def create(session: Session, node_id: int, c: str, args: dict[str, Any], id: str
 def due(session: Session, now_ms: int, resend_s: int) -> list[tuple[Command, Node]]:
     """What has to go out now: to nodes that are there, at first, on a new connection, or after `resend_s` without an answer.
 
-    An accepted command goes out again when the node has booted since: it has forgotten.
+    An accepted command goes out again when the node has booted since: it has forgotten. What it has done does not.
     """
     rows = session.execute(
         select(Command, Node)
@@ -38,7 +38,11 @@ def due(session: Session, now_ms: int, resend_s: int) -> list[tuple[Command, Nod
 
 
 def _is_due(command: Command, node: Node, now_ms: int, resend_s: int) -> bool:
-    if command.sent_ms is None or command.sent_boot != node.boot:
+    if command.sent_ms is None:
+        return True
+    if command.result == "ok" or (command.c == "restart" and (node.boot or 0) > (command.sent_boot or 0)):
+        return False  # it has been done
+    if command.sent_boot != node.boot:
         return True
     if command.state == ACCEPTED:
         return False

@@ -15,7 +15,7 @@ from whir_fleet.said import Said
 
 _STATUS_FIELDS = (
     "state", "next_s", "fw", "hardware", "engine", "model", "model_version", "counter", "slot", "trial", "sensor", "rate_mhz",
-    "dropped", "reset",
+    "dropped", "reset", "fw_trial", "settings",
 )  # fmt: skip
 _HEALTH_FIELDS = (
     "power", "brownouts", "crashes", "heap_min", "stack_min", "stack_task", "overruns", "reopens", "captures_dropped",

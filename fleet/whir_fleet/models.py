@@ -55,6 +55,8 @@ class Node(Base):
     rate_mhz: Mapped[int | None] = mapped_column(U32)
     dropped: Mapped[int | None] = mapped_column(U32)
     reset: Mapped[str | None] = mapped_column(Text)
+    fw_trial: Mapped[bool | None]
+    settings: Mapped[int | None] = mapped_column(U32)  # CRC-32 of those that it runs with
     health: Mapped[dict[str, Any] | None]
 
 
@@ -511,14 +513,17 @@ class AuditEntry(Base):
 
 
 class Artifact(Base):
-    """A bundle that passed the core's check. The bytes lie in the bundle folder under their SHA-256."""
+    """What a rollout brings, by its SHA-256: a bundle or a firmware package that passed the core's check, with its bytes in the
+    bundle folder; or, in `content`, settings by key. Of a firmware `model_version` is its own; hardware `any` is every class.
+    """
 
     __tablename__ = "artifact"
 
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12), default="model")
     bytes: Mapped[int] = mapped_column(Integer)
     model: Mapped[str] = mapped_column(String(32))
-    model_version: Mapped[str] = mapped_column(String(16))
+    model_version: Mapped[str] = mapped_column(String(32))
     counter: Mapped[int] = mapped_column(U32)
     hardware: Mapped[str] = mapped_column(String(16))
     key_id: Mapped[int] = mapped_column(U32)
@@ -527,6 +532,9 @@ class Artifact(Base):
     uploaded_by: Mapped[str] = mapped_column(Text)
     pass_through: Mapped[bool]  # a node that is older has to run it before it takes a newer one
     evaluation: Mapped[dict[str, Any] | None]
+    extractor_min: Mapped[int | None] = mapped_column(Integer)  # a model's own; of a firmware: those of the models that it runs
+    extractor_max: Mapped[int | None] = mapped_column(Integer)
+    content: Mapped[dict[str, Any] | None]
 
 
 class Command(Base):
@@ -549,12 +557,13 @@ class Command(Base):
 
 
 class Rollout(Base):
-    """One bundle to many nodes, group after group. States and transitions: docs/ROLLOUTS.md."""
+    """One artifact to many nodes, group after group. `kind` is the artifact's. States and transitions: docs/ROLLOUTS.md."""
 
     __tablename__ = "rollout"
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     name: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(12))
     sha256: Mapped[str] = mapped_column(ForeignKey("artifact.sha256"))
     state: Mapped[str] = mapped_column(String(12), index=True)
     reason: Mapped[str | None] = mapped_column(SaidText)
@@ -570,6 +579,7 @@ class Rollout(Base):
     rate_per_min: Mapped[int | None] = mapped_column(Integer)
     jitter_s: Mapped[int] = mapped_column(Integer)
     observe_s: Mapped[int] = mapped_column(Integer)
+    shadow_s: Mapped[int] = mapped_column(Integer)  # the canaries' candidate runs so long beside the old model first
     created_ms: Mapped[int] = mapped_column(BigInteger)
     created_by: Mapped[str] = mapped_column(Text)
     approved_by: Mapped[str | None] = mapped_column(Text)
@@ -606,7 +616,10 @@ class Action(Base):
     jitter_ms: Mapped[int] = mapped_column(Integer)  # waits so long after its group has started
     state: Mapped[str] = mapped_column(String(12))
     command_id: Mapped[str | None] = mapped_column(String(39), unique=True)  # what the node was told last
-    sha256: Mapped[str | None] = mapped_column(String(64))  # the bundle of that command
+    sha256: Mapped[str | None] = mapped_column(String(64))  # the artifact of that command
+    step: Mapped[int] = mapped_column(Integer)  # how many commands came before it
+    before: Mapped[dict[str, Any] | None]  # what to go back to, where the node cannot by itself
+    shadow: Mapped[dict[str, Any] | None]  # what the candidate said beside the old model
     code: Mapped[str | None] = mapped_column(Text)
     text: Mapped[str | None] = mapped_column(SaidText)
     already: Mapped[bool]  # ran the bundle before the rollout: nothing to send, nothing to revert
@@ -638,12 +651,15 @@ class NodeTag(Base):
 
 
 class Desired(Base):
-    """The bundle that a node is to run, since it confirmed it. Where its status says otherwise it is sent again."""
+    """What a node is to run of each kind, since it confirmed it. Where its status says otherwise it is sent again."""
 
     __tablename__ = "desired"
 
     node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(12), primary_key=True)
     sha256: Mapped[str] = mapped_column(ForeignKey("artifact.sha256"), index=True)
+    content: Mapped[dict[str, Any] | None]  # settings of all rollouts so far together
+    seen: Mapped[int | None] = mapped_column(U32)  # settings: what the node reported with them
     since_ms: Mapped[int] = mapped_column(BigInteger)
     next_ms: Mapped[int] = mapped_column(BigInteger)  # not sent again before
     tries: Mapped[int] = mapped_column(Integer)  # since it was last seen to run

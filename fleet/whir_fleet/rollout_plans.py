@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, func, select, true, tuple_
 from sqlalchemy.orm import Session
 from ulid import ULID
 
@@ -16,6 +16,7 @@ from whir_fleet import artifacts, commands, selectors
 from whir_fleet.errors import RequestError
 from whir_fleet.models import Action, Artifact, Node, Rollout, RolloutGroup
 from whir_fleet.rollout_gates import Window
+from whir_fleet.rollout_kinds import ANY_HARDWARE, MODEL
 from whir_fleet.rollout_tables import LIVE_ROLLOUTS, OPEN_GROUPS, move
 from whir_fleet.said import Said
 
@@ -30,7 +31,8 @@ class Plan:
     `groups`: "2" = two further nodes, "25%" = until 25 % of all are reached, "tag=pilot" = those that a selector finds; what is
     left makes a last group. `where`: selectors; `nodes`: only these, without late joiners. `canary`: names of nodes that come
     first, in this order; the others follow by site and name. `window`, `machine`, `rate_per_min`, `jitter_s`: when a node may
-    be started, see `rollout_gates`. `observe_s`: how long a group's verdicts are watched before the next one.
+    be started, see `rollout_gates`. `observe_s`: how long a group's verdicts are watched before the next one. `shadow_s`: how
+    long a candidate runs beside the old model on the first group's nodes, before it is put into service.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Plan:
     rate_per_min: int | None = None
     jitter_s: int = 0
     observe_s: int = 0
+    shadow_s: int = 0
 
 
 def create(session: Session, plan: Plan, who: str, now_ms: int, state: str = "ready") -> Rollout:
@@ -57,10 +60,13 @@ def create(session: Session, plan: Plan, who: str, now_ms: int, state: str = "re
     if plan.window is not None:
         Window.parse(plan.window)
     artifact = artifacts.find(session, plan.sha256)
+    if plan.shadow_s and artifact.kind != MODEL:
+        raise RequestError(f"shadow_s: a model runs beside another, {artifact.kind} does not")
     nodes = _order(_eligible(session, plan, artifact), plan)
     rollout = Rollout(
         id=str(ULID()),
         name=plan.name,
+        kind=artifact.kind,
         sha256=artifact.sha256,
         state=state,
         success_percent=plan.success_percent,
@@ -75,6 +81,7 @@ def create(session: Session, plan: Plan, who: str, now_ms: int, state: str = "re
         rate_per_min=plan.rate_per_min,
         jitter_s=plan.jitter_s,
         observe_s=plan.observe_s,
+        shadow_s=plan.shadow_s,
         created_ms=now_ms,
         created_by=who,
     )
@@ -102,6 +109,7 @@ def _action(rollout: Rollout, number: int, node_id: int, place: int) -> Action:
         state="waiting",
         already=False,
         acknowledged=False,
+        step=0,
     )
 
 
@@ -140,10 +148,11 @@ def join(session: Session, rollout: Rollout, groups: list[RolloutGroup]) -> None
         return
     artifact = session.get_one(Artifact, rollout.sha256)
     known = select(Action.node_id).where(Action.rollout_id == rollout.id)
-    newer = select(Action.node_id).join(Rollout, Rollout.id == Action.rollout_id).where(Rollout.state.in_(LIVE_ROLLOUTS))
-    newer = newer.where(tuple_(Rollout.started_ms, Rollout.id) > (rollout.started_ms, rollout.id))
-    late = selectors.nodes(rollout.selectors).where(Node.hardware == artifact.hardware)
-    late = late.where(Node.id.not_in(known), Node.id.not_in(newer))
+    later = tuple_(Rollout.started_ms, Rollout.id) > (rollout.started_ms, rollout.id)
+    newer = [other.id for other in _rivals(session, rollout, later)]
+    taken = select(Action.node_id).where(Action.rollout_id.in_(newer))
+    late = selectors.nodes(rollout.selectors).where(_of_class(artifact), Node.hardware.is_not(None))
+    late = late.where(Node.id.not_in(known), Node.id.not_in(taken))
     place = None
     for node in session.scalars(late).all():
         if place is None:
@@ -157,11 +166,13 @@ def join(session: Session, rollout: Rollout, groups: list[RolloutGroup]) -> None
 
 
 def supersede(session: Session, rollout: Rollout) -> None:
-    """One action per node: those of older rollouts that have not ended give way, but for a rollback under way."""
+    """Of one kind newer supersedes older: actions that have not ended give way, but for a rollback under way. Other kinds wait
+    for each other, action by action."""
+    earlier = tuple_(Rollout.started_ms, Rollout.id) < (rollout.started_ms, rollout.id)
+    older = [other.id for other in _rivals(session, rollout, earlier)]
     mine = select(Action.node_id).where(Action.rollout_id == rollout.id)
-    older = select(Action).join(Rollout, Rollout.id == Action.rollout_id).where(Rollout.state.in_(LIVE_ROLLOUTS))
-    older = older.where(tuple_(Rollout.started_ms, Rollout.id) < (rollout.started_ms, rollout.id), Action.node_id.in_(mine))
-    open_yet = older.where(Action.state.in_(("waiting", "started", "accepted")))
+    rows = select(Action).where(Action.rollout_id.in_(older), Action.node_id.in_(mine))
+    open_yet = rows.where(Action.state.in_(("waiting", "started", "accepted", "shadowed")))
     for action in session.scalars(open_yet.with_for_update(of=Action)).all():
         if move(action, "supersede"):
             action.text = Said("by rollout %(rollout)s", rollout=rollout.id)
@@ -169,8 +180,20 @@ def supersede(session: Session, rollout: Rollout) -> None:
                 commands.close(session, action.command_id)
 
 
+def _rivals(session: Session, rollout: Rollout, which: ColumnElement[bool]) -> list[Rollout]:
+    """Live rollouts that would bring the same thing; settings only where they share a key."""
+    query = select(Rollout, Artifact).join(Artifact, Artifact.sha256 == Rollout.sha256)
+    found = session.execute(query.where(Rollout.kind == rollout.kind, Rollout.state.in_(LIVE_ROLLOUTS), which)).all()
+    keys = (session.get_one(Artifact, rollout.sha256).content or {}).keys()
+    return [other for other, artifact in found if not keys or keys & (artifact.content or {}).keys()]
+
+
+def _of_class(artifact: Artifact) -> ColumnElement[bool]:
+    return true() if artifact.hardware == ANY_HARDWARE else Node.hardware == artifact.hardware
+
+
 def _eligible(session: Session, plan: Plan, artifact: Artifact) -> list[Node]:
-    found = list(session.scalars(selectors.nodes(plan.where).where(Node.hardware == artifact.hardware)))
+    found = list(session.scalars(selectors.nodes(plan.where).where(_of_class(artifact), Node.hardware.is_not(None))))
     if plan.nodes:
         found = [node for node in found if node.name in plan.nodes]
     names = {node.name for node in found}

@@ -7,8 +7,9 @@ from collections import Counter
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from whir_fleet import desired, rollout_gates, rollout_plans, rollout_quality, rollouts
-from whir_fleet.models import Action, Artifact, Node, Rollout, RolloutGroup
+from whir_fleet import desired, rollout_gates, rollout_kinds, rollout_plans, rollout_quality, rollout_shadow, rollouts
+from whir_fleet.models import Action, Artifact, Rollout, RolloutGroup
+from whir_fleet.rollout_kinds import MODEL
 from whir_fleet.rollout_tables import LIVE_ROLLOUTS, NOT_COUNTED, OPEN_ACTIONS, move
 from whir_fleet.said import Said
 
@@ -62,7 +63,9 @@ def _step(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: int) 
             Said("group %(group)s: %(failed)s of %(total)s failed", group=group.number, failed=failed, total=total),
         )
         return False
-    over = not any(states[state] for state in ("waiting", *OPEN_ACTIONS))
+    over = not any(states[state] for state in ("waiting", "shadowed", *OPEN_ACTIONS))
+    if states["shadowed"] and not _past_shadow(session, rollout, group, now_ms):
+        return False
     if group.state == "running":
         if succeeded * 100 < rollout.success_percent * total:
             if over:
@@ -80,6 +83,23 @@ def _step(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: int) 
         return False
     if over:
         move(group, "complete")
+    return True
+
+
+def _past_shadow(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: int) -> bool:
+    """Whether every candidate that has run beside the old model goes into service. All of the group are judged together."""
+    mine = session.scalars(select(Action).where(Action.rollout_id == rollout.id, Action.number == group.number)).all()
+    if any(a.state == "waiting" or (a.state in OPEN_ACTIONS and rollouts.shadows(rollout, a)) for a in mine):
+        return False
+    if group.drift is None:  # else somebody has resumed in spite of it
+        group.drift = rollout_shadow.judge(session, rollout, group)
+        if group.drift is not None:
+            _change(rollout, "drifted", f"group {group.number}: {group.drift}")
+            return False
+    for action in mine:
+        if action.state == "shadowed" and move(action, "start"):
+            action.step += 1
+            rollouts.tell_next(session, rollout, action, now_ms)
     return True
 
 
@@ -109,27 +129,27 @@ def _states(session: Session, rollout_id: str, number: int) -> tuple[Counter[str
 def _start_actions(session: Session, rollout: Rollout, group: RolloutGroup, now_ms: int) -> None:
     artifact = session.get_one(Artifact, rollout.sha256)
     for action, node in rollout_gates.startable(session, rollout, group, now_ms):
-        if _runs(node, artifact):
+        if rollout_kinds.runs(node, artifact) or desired.holds(session, node, artifact):
             action.already, action.started_ms = True, now_ms
             rollouts.finish(session, action, "already", now_ms)
-            desired.put(session, node.id, artifact.sha256, now_ms)
-        elif move(action, "start"):
-            rollouts.tell_update(session, rollout, action, now_ms, node.counter)
+            desired.put(session, node.id, artifact, now_ms)
+        elif (why := rollout_kinds.misfit(session, node, artifact)) is None:
+            move(action, "start")
+            action.before = desired.before(session, node, artifact)
+            rollouts.tell(session, rollout, action, rollout_kinds.place_of(node, rollout.kind), now_ms)
+        elif not why.mends:
+            move(action, "start")
+            rollouts.finish(session, action, "fail", now_ms, "needs_other", why.text)
     session.flush()
-
-
-def _runs(node: Node, artifact: Artifact) -> bool:
-    reported = (node.model, node.model_version, node.counter)
-    return reported == (artifact.model, artifact.model_version, artifact.counter) and not node.trial
 
 
 def _silence(session: Session, rollout: Rollout, now_ms: int) -> None:
     """A node that has not reported an end by the deadline has failed."""
     late = select(Action).where(Action.rollout_id == rollout.id, Action.state.in_(OPEN_ACTIONS))
     for action in session.scalars(late.where(Action.started_ms < now_ms - rollout.silence_s * 1000).with_for_update()).all():
-        rollouts.finish(
-            session, action, "fail", now_ms, "silent", Said("no result within %(seconds)s s", seconds=rollout.silence_s)
-        )
+        allowed_s = rollout.silence_s + (rollout.shadow_s if rollouts.shadows(rollout, action) else 0)
+        if (action.started_ms or 0) < now_ms - allowed_s * 1000:
+            rollouts.finish(session, action, "fail", now_ms, "silent", Said("no result within %(seconds)s s", seconds=allowed_s))
     session.flush()
 
 
@@ -138,12 +158,12 @@ def _settle(session: Session, rollout: Rollout, groups: list[RolloutGroup], now_
     for group in groups:
         move(group, "cancel")
     mine = select(Action).where(Action.rollout_id == rollout.id)
-    for action in session.scalars(mine.where(Action.state == "waiting")).all():
+    for action in session.scalars(mine.where(Action.state.in_(("waiting", "shadowed")))).all():
         move(action, "cancel")
     if rollout.on_abort == "revert":
         for action in session.scalars(mine.where(Action.state == "succeeded", ~Action.already)).all():
-            if move(action, "roll_back"):
-                rollouts.tell_rollback(session, rollout, action, now_ms)
+            if (rollout.kind == MODEL or action.before is not None) and move(action, "roll_back"):
+                rollouts.tell_back(session, rollout, action, now_ms)
     session.flush()
     if session.scalar(mine.where(Action.state.in_(OPEN_ACTIONS)).limit(1)) is None:
         _change(rollout, "settled", rollout.reason)

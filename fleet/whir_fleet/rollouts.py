@@ -5,14 +5,17 @@ No I/O: time is passed in, commands are rows that the worker sends, and what nod
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from whir_fleet import commands, desired, rollout_plans
+from whir_fleet import commands, desired, rollout_kinds, rollout_plans
 from whir_fleet.errors import ConflictError, ForbiddenError, NotFoundError
 from whir_fleet.messages import Parsed
 from whir_fleet.models import Action, Artifact, Command, Rehearsal, Rollout, RolloutGroup
-from whir_fleet.rollout_tables import move
+from whir_fleet.rollout_kinds import EVENTS, FIRMWARE, MODEL, SETTINGS, Told
+from whir_fleet.rollout_tables import OPEN_ACTIONS, move
 from whir_fleet.said import Said
 
 
@@ -76,7 +79,7 @@ def resume(session: Session, rollout_id: str) -> Rollout:
     for action in session.scalars(select(Action).where(Action.rollout_id == rollout_id, Action.state == "failed")):
         action.acknowledged = True
     for group in groups_of(session, rollout_id):
-        if group.drift is not None:
+        if group.drift is not None and group.state == "observing":
             move(group, "pass")
     return rollout
 
@@ -98,80 +101,126 @@ def _by_hand(rollout: Rollout, what: str, reason: str | None) -> Rollout:
 # What nodes are told --------------------------------------------------------------------------------------------------
 
 
-def tell_update(session: Session, rollout: Rollout, action: Action, now_ms: int, counter: int | None) -> None:
-    """The next bundle for a node whose model has this security counter: the rollout's, or one that has to come before it."""
-    artifact = _next_bundle(session, session.get_one(Artifact, rollout.sha256), counter)
-    action.sha256 = artifact.sha256
-    args = {"sha256": artifact.sha256, "bytes": artifact.bytes, "deadline_s": rollout.trial_s}
-    _tell(session, rollout, action, "update", args, f"{action.id}-{artifact.counter}", now_ms)
+def tell(session: Session, rollout: Rollout, action: Action, here: rollout_kinds.Place, now_ms: int) -> None:
+    """The first command to a node that is at `here`: of the rollout's artifact, or of one that has to come before it."""
+    target = session.get_one(Artifact, rollout.sha256)
+    action.sha256 = rollout_kinds.next_one(session, target, here).sha256
+    tell_next(session, rollout, action, now_ms)
 
 
-def tell_rollback(session: Session, rollout: Rollout, action: Action, now_ms: int) -> None:
-    _tell(session, rollout, action, "rollback", {}, f"{action.id}-r", now_ms)
-    action.finished_ms = None
+def tell_back(session: Session, rollout: Rollout, action: Action, now_ms: int) -> None:
+    action.finished_ms, action.step = None, 0
+    tell_next(session, rollout, action, now_ms)
 
 
-def _tell(session: Session, rollout: Rollout, action: Action, c: str, args: dict[str, object], id: str, now_ms: int) -> None:
-    action.command_id, action.started_ms = id, now_ms
-    commands.create(session, action.node_id, c, args, id, now_ms // 1000 + rollout.silence_s, now_ms)
+def _way(session: Session, rollout: Rollout, action: Action) -> list[Told]:
+    """The commands to the action's artifact; while it is rolling back those to what was before."""
+    artifact = session.get_one(Artifact, str(action.sha256))
+    if action.state != "rolling_back":
+        return rollout_kinds.way(artifact)
+    if rollout.kind == MODEL:
+        return [Told("rollback", {})]
+    before = action.before or {}
+    return rollout_kinds.way(session.get_one(Artifact, before["sha256"]) if rollout.kind == FIRMWARE else artifact, before)
 
 
-def _next_bundle(session: Session, target: Artifact, counter: int | None) -> Artifact:
-    between = select(Artifact).where(Artifact.hardware == target.hardware, Artifact.pass_through)
-    between = between.where(Artifact.counter < target.counter, Artifact.counter > (-1 if counter is None else counter))
-    return session.scalars(between.order_by(Artifact.counter).limit(1)).first() or target
+def tell_next(session: Session, rollout: Rollout, action: Action, now_ms: int) -> None:
+    """The command of the action's step."""
+    way = _way(session, rollout, action)
+    told, args = way[min(action.step, len(way) - 1)], {}
+    back, wait_s = "r" if action.state == "rolling_back" else "", rollout.silence_s
+    if told.c in ("update", "firmware"):
+        args["deadline_s"] = rollout.trial_s
+    if told.c == "update" and shadows(rollout, action):
+        args["shadow_s"], wait_s = rollout.shadow_s, wait_s + rollout.shadow_s
+    action.command_id, action.started_ms = f"{action.id}-{back}{action.step}", now_ms
+    commands.create(session, action.node_id, told.c, told.args | args, action.command_id, now_ms // 1000 + wait_s, now_ms)
+
+
+def shadows(rollout: Rollout, action: Action) -> bool:
+    """The candidate runs beside the old model first: on the nodes of the first group."""
+    return rollout.shadow_s > 0 and action.number == 0 and action.shadow is None and action.sha256 == rollout.sha256
+
+
+def _next_step(session: Session, rollout: Rollout, action: Action, now_ms: int) -> None:
+    if move(action, "step"):
+        commands.close(session, str(action.command_id))
+        action.step += 1
+        tell_next(session, rollout, action, now_ms)
 
 
 # What nodes report ----------------------------------------------------------------------------------------------------
 
 
 def on_event(session: Session, node_id: int, message: Parsed) -> None:
-    """`update_…` and `rollback_done` events carry the id of the command that caused them."""
+    """Events of a bundle or a firmware carry the id of the command that caused them; of settings they are the node's."""
     body, now_ms = message.body, message.received_ms
-    desired.on_event(session, node_id, body)
-    action = _action_of(session, body.get("action"), node_id)
+    desired.on_event(session, node_id, message)
+    kind, means = EVENTS.get(body["kind"], (None, ""))
+    if kind is None:
+        return
+    action = _restarted(session, node_id, message) if kind == SETTINGS else _action_of(session, body.get("action"), node_id)
     if action is None:
         return
+    rollout = session.get_one(Rollout, action.rollout_id)
+    if rollout.kind != kind:
+        return
     rolling_back = action.state == "rolling_back"
-    match body["kind"]:
-        case "update_started" | "update_trial":
+    match means:
+        case "accept":
             move(action, "accept")
-        case "update_confirmed":
-            _confirmed(session, action, message)
-        case "update_refused":
+        case "shadow":
+            _shadowed(session, action, body)
+        case "boot" if not rollout_kinds.is_tried(_content(session, rollout, action)):
+            _confirmed(session, rollout, action, message)
+        case "confirm":
+            _confirmed(session, rollout, action, message)
+        case "fail":
             code = body.get("code")
             if code != "busy":
                 finish(session, action, "fail", now_ms, code or "refused", body.get("text"))
-        case "update_reverted" if not rolling_back:
+        case "revert" if not rolling_back or kind != MODEL:
             what = "undone" if action.state == "succeeded" else "fail"
             finish(session, action, what, now_ms, body.get("code") or "reverted", body.get("text"))
-            desired.forget(session, node_id)
-        case "rollback_done" | "update_reverted":
+            desired.forget(session, node_id, kind)
+        case "rolled_back" | "revert":
             finish(session, action, "rolled_back", now_ms)
 
 
-def _confirmed(session: Session, action: Action, message: Parsed) -> None:
+def _content(session: Session, rollout: Rollout, action: Action) -> dict[str, object]:
+    """The settings that are on their way to the node."""
+    if action.state == "rolling_back":
+        return action.before or {}
+    return session.get_one(Artifact, rollout.sha256).content or {}
+
+
+def _confirmed(session: Session, rollout: Rollout, action: Action, message: Parsed) -> None:
     body, now_ms = message.body, message.received_ms
-    artifact = session.get_one(Artifact, action.sha256)
-    reported = (body.get("model"), body.get("model_version"), body.get("counter"))
-    if not _is_the_model(reported, artifact):
-        finish(
-            session, action, "fail", now_ms, "wrong_model", Said("confirmed %(model)s, not the bundle's", model=str(reported))
-        )
+    if action.state == "rolling_back":
+        if rollout.kind == SETTINGS or body.get("fw") == (action.before or {}).get("fw"):
+            finish(session, action, "rolled_back", now_ms)
         return
-    desired.put(session, action.node_id, artifact.sha256, now_ms)
-    rollout = session.get_one(Rollout, action.rollout_id)
+    artifact = session.get_one(Artifact, str(action.sha256))
+    if (other := rollout_kinds.confirms(body, artifact)) is not None:
+        finish(session, action, "fail", now_ms, f"wrong_{rollout.kind}", f"confirmed {other}, not the one that was sent")
+        return
+    desired.put(session, action.node_id, artifact, now_ms)
     if artifact.sha256 == rollout.sha256:
         finish(session, action, "confirm", now_ms)
-    elif rollout.state != "aborting" and move(action, "step"):
-        commands.close(session, str(action.command_id))
-        tell_update(session, rollout, action, now_ms, artifact.counter)
-    else:
+    elif rollout.state == "aborting":
         finish(session, action, "fail", now_ms, "pass_through", _stopped(artifact))
+    else:
+        action.sha256 = rollout_kinds.next_one(
+            session, session.get_one(Artifact, rollout.sha256), rollout_kinds.place(artifact)
+        ).sha256
+        _next_step(session, rollout, action, now_ms)
 
 
-def _stopped(artifact: Artifact) -> Said:
-    return Said("stopped at %(model)s", model=f"{artifact.model} {artifact.model_version}")
+def _shadowed(session: Session, action: Action, body: dict[str, Any]) -> None:
+    """The candidate has run beside the old model for its time; it waits for the judgement on its group."""
+    if move(action, "shadow"):
+        action.shadow = {name: body.get(name) for name in rollout_kinds.SHADOW_FIELDS}
+        commands.close(session, str(action.command_id))
 
 
 def on_answer(session: Session, command: Command, now_ms: int) -> None:
@@ -179,13 +228,15 @@ def on_answer(session: Session, command: Command, now_ms: int) -> None:
     action = _action_of(session, command.id, command.node_id)
     if action is None:
         return
-    if command.state == commands.ACCEPTED:
-        if command.c == "update":
-            move(action, "accept")
-        elif command.result == "ok":
-            finish(session, action, "rolled_back", now_ms)
-    else:
+    if command.state != commands.ACCEPTED:
         finish(session, action, "fail", now_ms, command.code or command.result or "refused")
+    elif command.c == "rollback":
+        if command.result == "ok":
+            finish(session, action, "rolled_back", now_ms)
+    elif command.c == "setting":
+        _next_step(session, session.get_one(Rollout, action.rollout_id), action, now_ms)
+    else:
+        move(action, "accept")
 
 
 def _action_of(session: Session, command_id: str | None, node_id: int) -> Action | None:
@@ -196,10 +247,15 @@ def _action_of(session: Session, command_id: str | None, node_id: int) -> Action
     return session.scalars(query.with_for_update()).first()
 
 
-def _is_the_model(reported: tuple[str | None, str | None, int | None], artifact: Artifact) -> bool:
-    """What the node names must be the bundle's; what it leaves out is not held against it, but it must name something."""
-    wanted = (artifact.model, artifact.model_version, artifact.counter)
-    return any(r is not None for r in reported) and all(r is None or r == w for r, w in zip(reported, wanted, strict=True))
+def _restarted(session: Session, node_id: int, message: Parsed) -> Action | None:
+    """The action whose settings the node has begun to run with: it was told to restart, and has."""
+    query = select(Action, Command).join(Command, Command.id == Action.command_id)
+    query = query.join(Rollout, Rollout.id == Action.rollout_id)
+    query = query.where(Action.node_id == node_id, Rollout.kind == SETTINGS, Action.state.in_(OPEN_ACTIONS))
+    for action, command in session.execute(query.order_by(Action.started_ms.desc()).with_for_update(of=Action)):
+        if command.c == "restart" and command.sent_boot is not None and message.boot > command.sent_boot:
+            return action
+    return None
 
 
 def finish(session: Session, action: Action, what: str, now_ms: int, code: str | None = None, text: str | None = None) -> None:
@@ -209,4 +265,5 @@ def finish(session: Session, action: Action, what: str, now_ms: int, code: str |
     if action.command_id is not None:
         commands.close(session, action.command_id)
     if what == "rolled_back":
-        desired.forget(session, action.node_id)
+        rollout = session.get_one(Rollout, action.rollout_id)
+        desired.take_back(session, action.node_id, rollout.kind, action.before, now_ms)

@@ -56,7 +56,7 @@ def test_what_came_back_by_itself_is_no_longer_pending_and_is_tried_at_once_the_
     assert sent(settled, 3 * HOUR_S) == []
     with settled.database.read() as session:
         node = session.scalars(select(Node).where(Node.name == "n1")).one()
-        assert session.get_one(Desired, node.id).tries == 0
+        assert session.get_one(Desired, (node.id, "model")).tries == 0
 
 
 @pytest.mark.parametrize(

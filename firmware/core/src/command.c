@@ -20,6 +20,7 @@ enum {
     CLEAR = 1 << 11,
     KEY = 1 << 12,
     VALUE = 1 << 13,
+    SHADOW = 1 << 14,
     TEXTS = URL | VALUE, /* share their place: no command has both */
 };
 
@@ -34,6 +35,7 @@ static const struct {
     {"url", URL},
     {"bytes", BYTES},
     {"deadline_s", DEADLINE},
+    {"shadow_s", SHADOW},
     {"boot", BOOT},
     {"seq", SEQ},
     {"seconds", SECONDS},
@@ -132,6 +134,8 @@ static int read_field(whir_command_t *command, uint16_t field, const whir_json_v
         return u32(value, &command->bytes);
     case DEADLINE:
         return u32(value, &command->deadline_s);
+    case SHADOW:
+        return u32(value, &command->shadow_s);
     case SECONDS:
         return u32(value, &command->seconds);
     case RAISE:

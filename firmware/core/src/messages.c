@@ -162,6 +162,7 @@ int whir_message_status(const whir_stamp_t *stamp, const whir_status_t *status, 
     known_or_null(&j, "reopens", status->health.reopens);
     whir_json_string(&j, "cert", status->certificate);
     null_or_u64(&j, "cert_end", status->certificate != NULL, status->certificate_end_s);
+    whir_json_u64(&j, "settings", status->settings);
     return whir_json_end(&j);
 }
 
@@ -320,6 +321,16 @@ int whir_message_event(const whir_stamp_t *stamp, const whir_event_t *event, con
         whir_json_u64(&j, "byte", event->mismatch->byte);
         whir_json_i32(&j, "got", event->mismatch->got);
         whir_json_i32(&j, "wanted", event->mismatch->wanted);
+    }
+    if (event->shadow != NULL) {
+        whir_json_u64(&j, "pairs", event->shadow->pairs);
+        whir_json_u64(&j, "differ", event->shadow->differ);
+        whir_json_u64(&j, "fault_new", event->shadow->fault_new);
+        whir_json_u64(&j, "fault_old", event->shadow->fault_old);
+        whir_json_u64(&j, "unknown_new", event->shadow->unknown_new);
+        whir_json_u64(&j, "unknown_old", event->shadow->unknown_old);
+        whir_json_u64(&j, "alerts_new", event->shadow->alerts_new);
+        whir_json_u64(&j, "alerts_old", event->shadow->alerts_old);
     }
     return whir_json_end(&j);
 }

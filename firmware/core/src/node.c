@@ -140,6 +140,7 @@ int whir_node_init(whir_node_t *node, const whir_node_config_t *config, const wh
     int opened = whir_node_open(node);
     node->told_state = whir_node_state(node);
     ports->output->set(ports->output, WHIR_SEVERITY_NONE);
+    whir_node_settings_sum(node);
     if (node->woken) {
         whir_node_wake(node, config->memory, now_ms);
         return 0;

@@ -42,10 +42,13 @@ int whir_node_commission(whir_node_t *node, const whir_command_t *command)
     if (!node->serving) {
         return WHIR_ERR_STATE;
     }
+    if (node->updating && node->shadow_s != 0) {
+        return WHIR_ERR_BUSY;
+    }
     if (seconds > WHIR_NOVELTY_LEARN_S_MAX) {
         return WHIR_ERR_COMMAND;
     }
-    whir_novelty_begin(&node->learn, node->learn_words, learned_features(node),
+    whir_novelty_begin(&node->learn, node->spare.learn_words, learned_features(node),
                        (uint32_t)((uint64_t)seconds * params->rate_hz / params->hop_samples));
     memcpy(node->learn_action, command->id, sizeof node->learn_action);
     whir_node_mounting_begin(node);

@@ -139,6 +139,7 @@ int whir_node_send_status(whir_node_t *node, uint8_t state, uint32_t next_s, uin
         .captures_dropped = node->capture.dropped,
         .firmware_counter = node->slots.state.firmware_counter,
         .firmware_trial = node->firmware_trial,
+        .settings = node->settings,
         .power = node->config.power_mode,
         .brownouts = node->slots.state.brownouts,
         .crashes = node->slots.state.crashes,

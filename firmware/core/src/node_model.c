@@ -26,7 +26,7 @@ int whir_node_load(whir_node_t *node, const whir_bundle_t *bundle)
 }
 
 /* A verdict spans WHIR_VERDICT_SPAN_MAX_MS at most, from the first sample of its first window to the last of its last. */
-static uint8_t windows_max(const whir_params_t *params)
+uint8_t whir_node_windows_max(const whir_params_t *params)
 {
     uint32_t span = WHIR_VERDICT_SPAN_MAX_MS * params->rate_hz / 1000;
     uint32_t windows = span < params->window_samples ? 1 : 1 + (span - params->window_samples) / params->hop_samples;
@@ -34,7 +34,7 @@ static uint8_t windows_max(const whir_params_t *params)
     return windows < params->verdict_windows ? (uint8_t)windows : params->verdict_windows;
 }
 
-static int class_named(const whir_bundle_t *bundle, const char *name)
+int whir_node_class_named(const whir_bundle_t *bundle, const char *name)
 {
     for (uint8_t c = 1; c < bundle->class_count; c++) {
         if (strcmp(bundle->classes[c], name) == 0) {
@@ -59,7 +59,7 @@ static void hand_over_alerts(whir_node_t *node, const whir_bundle_t *next, const
         occurrence[i] = node->occurrence[i];
     }
     for (uint8_t c = 1; c < old.class_count; c++) {
-        int at = class_named(next, node->bundle.classes[c]);
+        int at = whir_node_class_named(next, node->bundle.classes[c]);
         if (at > 0) {
             node->decide.alert[at] = old.alert[c];
             occurrence[at] = node->occurrence[c];
@@ -78,7 +78,7 @@ static void start_signal(whir_node_t *node)
 
     node->serving = 1;
     whir_window_init(&node->window, params, node->ring);
-    whir_mean_init(&node->mean, node->bundle.class_count, windows_max(params));
+    whir_mean_init(&node->mean, node->bundle.class_count, whir_node_windows_max(params));
     memset(&node->verdict, 0, sizeof node->verdict);
     node->verdict.top = -1;
     node->verdict.quality = WHIR_QUALITY_STARTING;

@@ -13,12 +13,18 @@ void whir_node_serve(whir_node_t *node, const whir_bundle_t *bundle);
 void whir_node_restore(whir_node_t *node);
 /* The thresholds in force: those that were set, or the bundle's. */
 void whir_node_thresholds_apply(whir_node_t *node);
+/* Windows behind one verdict. */
+uint8_t whir_node_windows_max(const whir_params_t *params);
+/* Index of the fault class of this name; 0: there is none. */
+int whir_node_class_named(const whir_bundle_t *bundle, const char *name);
 /* Opens the slot in service, at boot or after a revert. 0, 1 after a revert at boot, or why there is no model. */
 int whir_node_open(whir_node_t *node);
 
 /* node_verdict.c */
 /* Puts velocity and zone, as they are now, into a verdict. */
 void whir_node_grade(const whir_node_t *node, whir_verdict_t *verdict);
+/* Far from all that this machine was, and no known fault explains it: the verdict is unknown, whatever class is largest. */
+void whir_node_doubt(const whir_decide_t *decide, whir_verdict_t *verdict);
 int whir_node_classify(whir_node_t *node, uint64_t now_ms);
 void whir_node_tell_decisions(whir_node_t *node, const whir_decision_t *decisions, int count, uint64_t now_ms);
 /* Tells the local output when the highest severity has changed. */
@@ -66,6 +72,7 @@ void whir_node_wake(whir_node_t *node, const whir_node_memory_t *memory, uint64_
 int whir_node_setting(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);
 /* A request for an operational certificate, as an event. */
 int whir_node_renew(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);
+void whir_node_settings_sum(whir_node_t *node);
 void whir_node_settings_boot(whir_node_t *node, uint64_t now_ms);
 void whir_node_settings_step(whir_node_t *node, uint64_t now_ms);
 
@@ -85,6 +92,17 @@ int whir_node_firmware_end(whir_node_t *node, int error, uint64_t now_ms);
 void whir_node_firmware_boot(whir_node_t *node, uint64_t now_ms);
 void whir_node_firmware_step(whir_node_t *node, uint64_t now_ms);
 void whir_node_firmware_receipt(whir_node_t *node, uint32_t seq);
+
+/* node_shadow.c: a candidate runs beside the model in service. */
+/* 0, or WHIR_ERR_BUNDLE_SHADOW: it hears other features, or there is no model to run beside. */
+int whir_node_shadow_fits(const whir_node_t *node, const whir_bundle_t *candidate);
+void whir_node_shadow_begin(whir_node_t *node, const whir_bundle_t *candidate, uint32_t seconds, uint64_t now_ms);
+/* The window whose features stand in node->features. */
+void whir_node_shadow_window(whir_node_t *node, uint8_t quality, uint16_t novelty, uint64_t signal_ms);
+/* The verdict of the model in service on it, and what came of it. */
+void whir_node_shadow_verdict(whir_node_t *node, const whir_verdict_t *old, const whir_decision_t *decisions, int told,
+                              uint64_t now_ms);
+int whir_node_shadow_over(const whir_node_t *node, uint64_t now_ms);
 
 /* node_update.c */
 int whir_node_update_start(whir_node_t *node, const whir_command_t *command, uint64_t now_ms);

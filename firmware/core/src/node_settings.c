@@ -80,6 +80,12 @@ static void tell(whir_node_t *node, whir_trial_t outcome, uint64_t now_ms)
     whir_node_tell_event(node, &event, now_ms);
 }
 
+/* Of a boot: what is changed meanwhile holds from the next one on. */
+void whir_node_settings_sum(whir_node_t *node)
+{
+    node->settings = node->ports.store != NULL ? whir_settings_sum(node->ports.store) : 0;
+}
+
 /* What became of a trial at this start: a cut stopped it, or came while it was taken over. */
 void whir_node_settings_boot(whir_node_t *node, uint64_t now_ms)
 {
@@ -95,6 +101,8 @@ void whir_node_settings_step(whir_node_t *node, uint64_t now_ms)
     }
     node->config.trial = whir_settings_judge(node->ports.store, now_ms - node->begun_ms, node->receipted);
     if (node->config.trial == WHIR_TRIAL_KEPT) {
+        whir_node_settings_sum(node);
+        node->status_due = 1;
         tell(node, WHIR_TRIAL_KEPT, now_ms);
     } else if (node->config.trial == WHIR_TRIAL_REVERTED) { /* the next start takes them back, and tells */
         whir_node_restart_ask(node, 0, now_ms);

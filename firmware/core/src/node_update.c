@@ -12,6 +12,15 @@ static void tell(whir_node_t *node, uint8_t kind, int code, uint64_t now_ms)
     whir_node_tell_event(node, &event, now_ms);
 }
 
+static void tell_shadow(whir_node_t *node, uint64_t now_ms)
+{
+    whir_event_t event = {.kind = WHIR_EVENT_KIND_UPDATE_SHADOW, .action = node->action, .shadow = &node->spare.shadow.counts};
+
+    node->updating = 0;
+    whir_update_abort(&node->update);
+    whir_node_tell_event(node, &event, now_ms);
+}
+
 static void refuse(whir_node_t *node, int code, uint64_t now_ms)
 {
     node->updating = 0;
@@ -24,7 +33,8 @@ int whir_node_update_start(whir_node_t *node, const whir_command_t *command, uin
     int err;
 
     /* On trial the other slot holds the model to go back to: it is not to be overwritten. */
-    if (node->updating || node->slots.state.trial || node->slots.state.firmware_trial) {
+    if (node->updating || node->slots.state.trial || node->slots.state.firmware_trial ||
+        (command->shadow_s != 0 && node->learn.wanted != 0)) {
         return WHIR_ERR_BUSY;
     }
     err = whir_update_begin(&node->update, command->bytes);
@@ -38,6 +48,7 @@ int whir_node_update_start(whir_node_t *node, const whir_command_t *command, uin
     }
     node->updating = WHIR_NODE_UPDATING_MODEL;
     node->fetched = 0;
+    node->shadow_s = command->shadow_s;
     node->deadline_s = command->deadline_s != 0 ? command->deadline_s : WHIR_BUNDLE_TRIAL_DEADLINE_MS_DEFAULT / 1000;
     memcpy(node->action, command->id, sizeof node->action);
     tell(node, WHIR_EVENT_KIND_UPDATE_STARTED, 0, now_ms);
@@ -52,7 +63,7 @@ int whir_node_bundle_data(whir_node_t *node, const void *data, uint32_t bytes, u
     if (node->updating == WHIR_NODE_UPDATING_FIRMWARE) {
         return whir_node_firmware_data(node, data, bytes, now_ms);
     }
-    if (!node->updating) {
+    if (node->updating != WHIR_NODE_UPDATING_MODEL) {
         return WHIR_ERR_STATE;
     }
     if (node->update.phase == WHIR_UPDATE_ERASE) {
@@ -71,7 +82,7 @@ int whir_node_bundle_end(whir_node_t *node, int error, uint64_t now_ms)
     if (node->updating == WHIR_NODE_UPDATING_FIRMWARE) {
         return whir_node_firmware_end(node, error, now_ms);
     }
-    if (!node->updating) {
+    if (node->updating != WHIR_NODE_UPDATING_MODEL) {
         return WHIR_ERR_STATE;
     }
     if (error < 0) {
@@ -116,7 +127,8 @@ int whir_node_prove(whir_node_t *node, whir_golden_mismatch_t *mismatch)
     return whir_golden_prove(&node->bundle, node->ports.engine, &node->info, &scratch, mismatch);
 }
 
-/* Everything that can speak against the bundle, then the one commit. Samples pushed meanwhile wait in the port's FIFO. */
+/* Everything that can speak against the bundle, then the one commit, but for a run in the shadow. Samples pushed meanwhile wait
+ * in the port's FIFO. */
 static int install(whir_node_t *node, whir_bundle_t *candidate, uint64_t now_ms)
 {
     const whir_golden_scratch_t scratch = scratch_of(node);
@@ -125,14 +137,18 @@ static int install(whir_node_t *node, whir_bundle_t *candidate, uint64_t now_ms)
     if (err < 0) {
         return err;
     }
+    err = node->shadow_s != 0 ? whir_node_shadow_fits(node, candidate) : 0;
+    if (err < 0) {
+        return err;
+    }
     err = whir_node_load(node, candidate);
     if (err == 0) {
         err = whir_update_prove(&node->update, candidate, node->ports.engine, &node->info, &scratch);
     }
-    if (err == 0) {
+    if (err == 0 && node->shadow_s == 0) {
         err = whir_update_trial(&node->update, node->action, now_ms + (uint64_t)node->deadline_s * 1000);
     }
-    if (err < 0) {
+    if (err < 0 || node->shadow_s != 0) {
         whir_node_restore(node);
     }
     return err;
@@ -145,6 +161,10 @@ static void finish(whir_node_t *node, uint64_t now_ms)
 
     if (err < 0) {
         refuse(node, err, now_ms);
+        return;
+    }
+    if (node->shadow_s != 0) {
+        whir_node_shadow_begin(node, &candidate, node->shadow_s, now_ms);
         return;
     }
     node->updating = 0;
@@ -176,6 +196,10 @@ void whir_node_update_step(whir_node_t *node, uint64_t now_ms)
             }
         } else if (node->fetched) {
             finish(node, now_ms);
+        }
+    } else if (node->updating == WHIR_NODE_UPDATING_SHADOW) {
+        if (whir_node_shadow_over(node, now_ms)) {
+            tell_shadow(node, now_ms);
         }
     } else if (node->slots.state.trial && now_ms >= node->update.trial_deadline_ms) {
         if (revert(node) == 0) {

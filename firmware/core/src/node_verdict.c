@@ -124,6 +124,7 @@ static void on_verdict(whir_node_t *node, whir_verdict_t *verdict, uint64_t now_
     judge_sensor(node, verdict->quality, now_ms);
     told = whir_decide_step(&node->decide, verdict, now_ms, decisions);
     whir_node_tell_decisions(node, decisions, told, now_ms);
+    whir_node_shadow_verdict(node, verdict, decisions, told, now_ms);
 }
 
 static int infer(whir_node_t *node, uint16_t *permille)
@@ -144,14 +145,13 @@ static int infer(whir_node_t *node, uint16_t *permille)
     return 0;
 }
 
-/* Far from all that this machine was, and no known fault explains it: the verdict is unknown, whatever class is largest. */
-static void doubt(const whir_node_t *node, whir_verdict_t *verdict)
+void whir_node_doubt(const whir_decide_t *decide, whir_verdict_t *verdict)
 {
     if (verdict->novelty == WHIR_NOVELTY_NONE || verdict->novelty < WHIR_NOVELTY_UNKNOWN_PERMILLE) {
         return;
     }
     for (uint8_t c = 1; c < verdict->class_count; c++) {
-        if (verdict->permille[c] >= node->decide.config.raise_permille) {
+        if (verdict->permille[c] >= decide->config.raise_permille) {
             return;
         }
     }
@@ -186,9 +186,10 @@ int whir_node_classify(whir_node_t *node, uint64_t now_ms)
     }
     due = quality == 0 ? whir_mean_push(&node->mean, permille, novelty, signal_ms, &verdict)
                        : whir_mean_flag(&node->mean, quality, signal_ms, &verdict);
+    whir_node_shadow_window(node, quality, novelty, signal_ms);
     if (due) {
         verdict.rms_counts = rms;
-        doubt(node, &verdict);
+        whir_node_doubt(&node->decide, &verdict);
         on_verdict(node, &verdict, now_ms);
     }
     return err;

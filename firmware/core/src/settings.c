@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "credentials.h"
+#include "whir/bytes.h"
 #include "whir/contract.h"
 #include "whir/ip4.h"
 
@@ -239,6 +240,20 @@ whir_trial_t whir_settings_judge(whir_store_t *store, uint64_t since_boot_ms, in
         (void)take_over(store);
     }
     return WHIR_TRIAL_KEPT;
+}
+
+uint32_t whir_settings_sum(whir_store_t *store)
+{
+    char text[WHIR_SETTINGS_TEXT_BYTES];
+    uint32_t sum = 0;
+
+    for (unsigned i = 0; i < COUNT; i++) {
+        if (SETTINGS[i].link != OWN && store->get(store, WHIR_STORE_KEPT, SETTINGS[i].key, text, sizeof text) == 0) {
+            sum = whir_crc32(sum, SETTINGS[i].key, (uint32_t)strlen(SETTINGS[i].key) + 1);
+            sum = whir_crc32(sum, text, (uint32_t)strlen(text) + 1);
+        }
+    }
+    return sum;
 }
 
 int whir_settings_forget(whir_store_t *store)

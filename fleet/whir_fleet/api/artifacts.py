@@ -7,39 +7,48 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
+from whir_contracts import contract
 from whir_fleet import artifacts, audit, rehearsal
 from whir_fleet.api.context import Admin, Context, Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page, record
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
-from whir_fleet.errors import NotFoundError
+from whir_fleet.errors import NotFoundError, RequestError
 from whir_fleet.evaluation import Evaluation
 from whir_fleet.models import Artifact, Rehearsal
+from whir_fleet.rollout_kinds import MODEL
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
 
+Key = Annotated[str, StringConstraints(max_length=contract.MESSAGE_SETTING_KEY_MAX_BYTES)]
+Value = Annotated[str, StringConstraints(max_length=contract.MESSAGE_SETTING_VALUE_MAX_BYTES, pattern=r"^[^\x00]*$")]
+
+
 class ArtifactView(BaseModel):
-    """A bundle that passed the node's own check."""
+    """What a rollout brings: a bundle (`model`) or a `firmware` package that passed the node's own check, or `settings`. Of a
+    firmware `model_version` is its own; of settings only the `keys` are shown, for a value may be a password."""
 
     model_config = ConfigDict(
         from_attributes=True,
         protected_namespaces=(),
         json_schema_extra={
             "example": {
-                "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "bytes": 36412,
-                "model": "synth12k",
+                "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "kind": "model",
+                "bytes": 36412, "model": "synth12k",
                 "model_version": "2", "counter": 2, "hardware": "esp32", "key_id": 1, "uploaded_ms": 1790000000000,
                 "uploaded_by": "ci", "pass_through": False, "classes": ["normal", "imbalance", "misalignment", "bearing"],
+                "keys": [],
             }
         },
     )  # fmt: skip
 
     sha256: str
+    kind: Literal["model", "firmware", "settings"]
     bytes: int
     model: str
     model_version: str
@@ -50,6 +59,12 @@ class ArtifactView(BaseModel):
     uploaded_ms: int
     uploaded_by: str
     pass_through: bool
+    keys: list[str] = Field([], validation_alias=AliasChoices("content", "keys"), description="of settings")
+
+    @field_validator("keys", mode="before")
+    @classmethod
+    def _keys(cls, content: dict[str, str] | None) -> list[str]:
+        return sorted(content or {})
 
 
 _BODY = {
@@ -62,7 +77,8 @@ _BODY = {
 
 @router.post("", status_code=201, openapi_extra=_BODY)
 async def upload(request: Request, ctx: Ctx, who: Operator) -> ArtifactView:
-    """A bundle as the body. It is opened by the node's own code; a refusal has the core's error name as its code."""
+    """A bundle or a firmware package as the body. It is opened by the node's own code; a refusal has the core's error name as
+    its code."""
     return await run_in_threadpool(_store, request, ctx, who, await request.body())
 
 
@@ -76,9 +92,28 @@ def _store(request: Request, ctx: Context, who: Identity, data: bytes) -> Artifa
         return ArtifactView.model_validate(artifact)
 
 
+class SettingsRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "new broker", "values": {"broker": "mqtts://broker.plant:8883"}}}
+    )
+
+    name: str = Field("settings", min_length=1, max_length=32, pattern=r"^[^\x00]*$")
+    values: dict[Key, Value] = Field(min_length=1, max_length=32, description="text by key, as at a board's console")
+
+
+@router.post("/settings", status_code=201)
+def settings(session: Writing, who: Operator, request: SettingsRequest) -> ArtifactView:
+    """Settings of boards, to be rolled out. Those of the link are tried by each node, and taken back where nothing comes
+    through."""
+    who.everywhere()
+    made = artifacts.settings(session, request.name, request.values, who.label, now_ms())
+    audit.note(session, object=made.sha256, keys=sorted(request.values))
+    return ArtifactView.model_validate(made)
+
+
 @router.get("")
 def listed(session: Reading, _: Viewer, limit: Limit = 100, cursor: Cursor = None) -> Page[ArtifactView]:
-    """Bundles, newest first."""
+    """What can be rolled out, newest first."""
     rows, following = page(session, select(Artifact), [Artifact.uploaded_ms, Artifact.sha256], cursor, limit, newest=True)
     return Page(items=[ArtifactView.model_validate(artifact) for (artifact,) in rows], next=following)
 
@@ -158,6 +193,8 @@ def rehearse(request: Request, ctx: Ctx, who: Operator, sha256: str) -> Rehearsa
     keys = artifacts.public_keys(ctx.settings.keys)
     with ctx.database.read() as session:
         artifact = artifacts.find(session, sha256)
+        if artifact.kind != MODEL:
+            raise RequestError(f"{artifact.kind} {sha256} is no model: nothing to rehearse")
         rows = [asdict(row) for row in rehearsal.run(session, ctx.bundles.path(artifact.sha256).read_bytes(), keys)]
     with ctx.database.write() as session:
         made = Rehearsal(sha256=artifact.sha256, at_ms=now_ms(), by=who.label, rows=rows, signed_by=None)

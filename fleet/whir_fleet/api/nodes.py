@@ -71,16 +71,18 @@ class BootView(BaseModel):
 
 
 class DesiredView(BaseModel):
-    """The bundle that the node confirmed last. It is sent again where the status says otherwise; `tries` counts that."""
+    """What the node confirmed last of each kind. It is sent again where the status says otherwise; `tries` counts that."""
 
     model_config = ConfigDict(protected_namespaces=())
 
+    kind: Literal["model", "firmware", "settings"]
     sha256: str
     model: str
     model_version: str
     counter: int
     since_ms: int
     tries: int
+    keys: list[str] = Field(description="of settings, those of all rollouts together")
 
 
 class NodeDetail(NodeView):
@@ -90,16 +92,19 @@ class NodeDetail(NodeView):
             | {
                 "boots": [{"boot": 4, "first_seq": 0, "last_seq": 811, "received": 812, "lost": 0}],
                 "health": {"power": "continuous", "brownouts": 0, "crashes": 0, "heap_min": 91204, "stack_min": 1180},
-                "desired": {
-                    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "model": "synth12k",
-                    "model_version": "2", "counter": 2, "since_ms": 1790000000000, "tries": 0,
-                },
+                "desired": [
+                    {
+                        "kind": "model", "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                        "model": "synth12k", "model_version": "2", "counter": 2, "since_ms": 1790000000000, "tries": 0,
+                        "keys": [],
+                    }
+                ],
             }
         }
     )  # fmt: skip
 
     boots: list[BootView]
-    desired: DesiredView | None
+    desired: list[DesiredView]
     health: dict[str, bool | int | str | None] | None
 
 
@@ -144,9 +149,9 @@ def node(session: Reading, _: Viewer, site: str, name: str) -> NodeDetail:
     """One node, with what came and what was lost by boot."""
     found = devices.find(session, site, name)
     (values,) = _nodes(session, [found])
-    boots, wanted = [BootView(**boot) for boot in devices.boots(session, found.id)], desired.of(session, found.id)
-    desired_view = None if wanted is None else DesiredView(**wanted)
-    return NodeDetail(**values, boots=boots, desired=desired_view, health=found.health)
+    boots = [BootView(**boot) for boot in devices.boots(session, found.id)]
+    wanted = [DesiredView(**of_kind) for of_kind in desired.of(session, found.id)]
+    return NodeDetail(**values, boots=boots, desired=wanted, health=found.health)
 
 
 @router.put("/nodes/{site}/{name}/tags")

@@ -51,6 +51,9 @@ class RolloutRequest(BaseModel):
     rate_per_min: int | None = Field(None, ge=1, le=100_000, description="start no more than this in a minute")
     jitter_s: int = Field(0, ge=0, le=86_400, description="each node starts after a random part of this")
     observe_s: int = Field(0, ge=0, le=2_592_000, description="watch a group's verdicts for this long before the next one")
+    shadow_s: int = Field(
+        0, ge=0, le=604_800, description="on the first group's nodes the candidate runs beside the old model for so long first"
+    )
     start: bool = Field(True, description="at once; where rollouts need approval, it has to be started after that")
 
 
@@ -65,6 +68,7 @@ class ActionView(BaseModel):
     acknowledged: bool
     started_ms: int | None
     finished_ms: int | None
+    shadow: dict[str, int | None] | None = Field(description="what the candidate said beside the old model")
 
 
 class GroupView(BaseModel):
@@ -82,6 +86,7 @@ class RolloutView(BaseModel):
 
     id: str
     name: str
+    kind: Literal["model", "firmware", "settings"]
     sha256: str
     state: Literal["proposed", "ready", "running", "halted", "aborting", "aborted", "finished"]
     reason: Sentence | None
@@ -96,6 +101,7 @@ class RolloutView(BaseModel):
     rate_per_min: int | None
     jitter_s: int
     observe_s: int
+    shadow_s: int
     created_ms: int
     created_by: str
     approved_by: str | None
@@ -107,12 +113,12 @@ class RolloutDetail(RolloutView):
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "id": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "name": "synth12k 2", "state": "running", "reason": None,
+                "id": "01JZ7V0M4Q8W2N5R6T9XAYB3CD", "name": "synth12k 2", "kind": "model", "state": "running", "reason": None,
                 "finished_ms": None,
                 "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "success_percent": 100,
                 "abort_percent": 50, "abort_min": 1, "silence_s": 3600, "trial_s": 600, "on_abort": "revert",
                 "window": "22:00-05:00 Europe/Berlin", "machine": "running", "rate_per_min": 60, "jitter_s": 0,
-                "observe_s": 3600, "created_ms": 1790000000000, "created_by": "anna", "approved_by": "ben",
+                "observe_s": 3600, "shadow_s": 0, "created_ms": 1790000000000, "created_by": "anna", "approved_by": "ben",
                 "started_ms": 1790000000000,
                 "groups": [
                     {
@@ -124,6 +130,7 @@ class RolloutDetail(RolloutView):
                     {
                         "node": "pump-3", "site": "plant-1", "group": 0, "state": "accepted", "code": None, "text": None,
                         "already": False, "acknowledged": False, "started_ms": 1790000000000, "finished_ms": None,
+                        "shadow": None,
                     }
                 ],
             }
@@ -167,6 +174,7 @@ def _detail(session: Session, rollout: Rollout) -> RolloutDetail:
                 acknowledged=a.acknowledged,
                 started_ms=a.started_ms,
                 finished_ms=a.finished_ms,
+                shadow=a.shadow,
             )
             for a in actions
         ],

@@ -17,10 +17,12 @@ from whir_fleet.console.pages import PATH, back_to, render
 from whir_fleet.evaluation import Evaluation
 from whir_fleet.models import Artifact, Node, Rollout
 from whir_fleet.outcomes import Precision
+from whir_fleet.rollout_kinds import MODEL
 
 router = APIRouter(prefix="/models", tags=["artifacts"])
 
 UPLOAD_PATH = f"{PATH}/models"
+_MODELS = select(Artifact).where(Artifact.kind == MODEL)
 _SHOWN = 200  # nodes on a model's page
 
 Key = tuple[str | None, str | None, int | None]  # model, version, counter
@@ -59,7 +61,7 @@ def _facts(session: Session, who: Identity, found: list[Artifact]) -> list[dict[
 
 @router.get("")
 def listed(request: Request, session: Reading, who: Viewer) -> Response:
-    bundles = list(session.scalars(select(Artifact).order_by(Artifact.counter.desc(), Artifact.uploaded_ms.desc())))
+    bundles = list(session.scalars(_MODELS.order_by(Artifact.counter.desc(), Artifact.uploaded_ms.desc())))
     known = {key_of(bundle) for bundle in bundles}
     strangers = {key: sites for key, sites in _running(session, who).items() if key not in known and key[0] is not None}
     return render(request, "models.html", who, bundles=_facts(session, who, bundles), strangers=strangers)

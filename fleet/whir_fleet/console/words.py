@@ -154,6 +154,7 @@ action_state: Final = {
     "waiting": N_("Waiting"),
     "started": N_("Told"),
     "accepted": N_("Updating"),
+    "shadowed": N_("Ran beside the old model"),
     "succeeded": N_("Confirmed"),
     "failed": N_("Failed"),
     "superseded": N_("Left to a newer rollout"),

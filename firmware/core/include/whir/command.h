@@ -32,7 +32,7 @@ typedef struct whir_command {
     char key[WHIR_MESSAGE_SETTING_KEY_MAX_BYTES + 1];
     char text[WHIR_MESSAGE_SETTING_VALUE_MAX_BYTES + 1]; /* the URL, or a setting's value */
     uint32_t bytes;
-    uint32_t deadline_s;
+    uint32_t deadline_s, shadow_s;
     uint32_t seconds;
     uint32_t raise_permille, clear_permille;
     uint32_t boot;

@@ -31,6 +31,7 @@
 #define WHIR_ERR_BUNDLE_SENSOR (-28) /* the node's sensor hears less than the bundle needs */
 #define WHIR_ERR_BUNDLE_GOLDEN (-29) /* a golden vector gave another byte on this node */
 #define WHIR_ERR_BUNDLE_KERNELS (-30) /* not proven for this node's inference engine */
+#define WHIR_ERR_BUNDLE_SHADOW (-31) /* it cannot run beside the model in service: it hears other features, or there is no model */
 #define WHIR_ERR_NN_SCHEMA (-40) /* not a TFLite FlatBuffer with one input and one output, or an offset or length points outside it */
 #define WHIR_ERR_NN_OP (-41) /* an operator that this build does not have; TensorFlow Lite Micro is the way out */
 #define WHIR_ERR_NN_TYPE (-42) /* a tensor type other than int8 (int32 for biases and shapes) */
@@ -85,6 +86,7 @@
     X(WHIR_ERR_BUNDLE_SENSOR, "bundle_sensor") \
     X(WHIR_ERR_BUNDLE_GOLDEN, "bundle_golden") \
     X(WHIR_ERR_BUNDLE_KERNELS, "bundle_kernels") \
+    X(WHIR_ERR_BUNDLE_SHADOW, "bundle_shadow") \
     X(WHIR_ERR_NN_SCHEMA, "nn_schema") \
     X(WHIR_ERR_NN_OP, "nn_op") \
     X(WHIR_ERR_NN_TYPE, "nn_type") \
@@ -431,6 +433,7 @@
 #define WHIR_EVENT_KIND_SETTINGS_KEPT 19
 #define WHIR_EVENT_KIND_SETTINGS_REVERTED 20
 #define WHIR_EVENT_KIND_CERTIFICATE_REQUEST 21
+#define WHIR_EVENT_KIND_UPDATE_SHADOW 30
 #define WHIR_EVENT_KIND_NAMES(X) \
     X(WHIR_EVENT_KIND_BOOT, "boot") \
     X(WHIR_EVENT_KIND_UPDATE_STARTED, "update_started") \
@@ -452,7 +455,8 @@
     X(WHIR_EVENT_KIND_CRASH, "crash") \
     X(WHIR_EVENT_KIND_SETTINGS_KEPT, "settings_kept") \
     X(WHIR_EVENT_KIND_SETTINGS_REVERTED, "settings_reverted") \
-    X(WHIR_EVENT_KIND_CERTIFICATE_REQUEST, "certificate_request")
+    X(WHIR_EVENT_KIND_CERTIFICATE_REQUEST, "certificate_request") \
+    X(WHIR_EVENT_KIND_UPDATE_SHADOW, "update_shadow")
 
 /* quality */
 #define WHIR_QUALITY_STUCK 1

@@ -31,6 +31,7 @@ typedef struct whir_service {
 typedef struct whir_status {
     uint32_t firmware_counter, brownouts, crashes;
     uint8_t firmware_trial, power;
+    uint32_t settings;
     whir_health_t health;
     const char *site, *node, *firmware, *hardware, *engine, *sensor, *reset;
     uint32_t conn;
@@ -71,6 +72,14 @@ typedef struct whir_alert_message {
 int whir_message_alert(const whir_stamp_t *stamp, const whir_alert_message_t *alert, const whir_service_t *service, char *out,
                        uint32_t max);
 
+/* What a candidate said beside the model in service; `new` is the candidate. Pairs are of verdicts on the same windows. */
+typedef struct whir_shadow_counts {
+    uint32_t pairs, differ;
+    uint32_t fault_new, fault_old;     /* only one of the two named a fault */
+    uint32_t unknown_new, unknown_old; /* only one of the two did not know */
+    uint32_t alerts_new, alerts_old;   /* raised */
+} whir_shadow_counts_t;
+
 typedef struct whir_event {
     uint8_t kind;                           /* WHIR_EVENT_KIND_… */
     int code;                               /* WHIR_ERR_…, 0 on success */
@@ -78,6 +87,7 @@ typedef struct whir_event {
     const char *action;                     /* id of the command that caused it, or NULL */
     const char *firmware;                   /* that runs */
     const whir_golden_mismatch_t *mismatch; /* with WHIR_ERR_BUNDLE_GOLDEN, else NULL */
+    const whir_shadow_counts_t *shadow;     /* of the kind update_shadow, else NULL */
 } whir_event_t;
 
 int whir_message_event(const whir_stamp_t *stamp, const whir_event_t *event, const whir_service_t *service, char *out,

@@ -31,6 +31,17 @@ typedef struct whir_node_memory {
     uint32_t crc; /* CRC-32 of all before it */
 } whir_node_memory_t;
 
+/* A candidate that judges the windows of the model in service beside it. */
+typedef struct whir_shadow {
+    whir_bundle_t bundle; /* in the idle slot */
+    uint64_t until_ms;
+    whir_mean_t mean;
+    whir_decide_t decide;
+    whir_verdict_t verdict;
+    uint8_t due; /* `verdict` is of the latest window */
+    whir_shadow_counts_t counts;
+} whir_shadow_t;
+
 struct whir_node {
     whir_node_config_t config;
     whir_node_ports_t ports;
@@ -93,6 +104,7 @@ struct whir_node {
     uint64_t certificate_end_s; /* 0: it has none */
     uint8_t connected;
     uint8_t receipted;   /* anything, since boot */
+    uint32_t settings;   /* CRC-32 of those that are kept */
     uint8_t restart;     /* asked for; 2: without settings */
     uint64_t restart_ms; /* when */
     uint8_t status_due, telemetry_due;
@@ -116,10 +128,11 @@ struct whir_node {
     uint8_t updating; /* a fetch or its proof is under way: of a … */
 #define WHIR_NODE_UPDATING_MODEL 1
 #define WHIR_NODE_UPDATING_FIRMWARE 2
+#define WHIR_NODE_UPDATING_SHADOW 3
     uint8_t fetched; /* the link has delivered everything */
     uint8_t trial_told;
     uint32_t trial_seq; /* of the event whose receipt confirms the trial */
-    uint32_t deadline_s;
+    uint32_t deadline_s, shadow_s;
     char action[WHIR_MESSAGE_COMMAND_ID_MAX_BYTES + 1]; /* command behind the update */
     whir_firmware_t package;                            /* being fetched */
     uint32_t package_bytes, package_received;           /* header included */
@@ -135,7 +148,10 @@ struct whir_node {
     int16_t ring[WHIR_NODE_FRAME_WORDS];
     int32_t features[WHIR_NODE_FRAME_WORDS];
     int32_t scratch[WHIR_FEATURES_SCRATCH_WORDS];
-    uint32_t learn_words[2 * WHIR_FEATURE_COUNT_MAX];
+    union { /* a machine is not learned while a candidate runs */
+        uint32_t learn_words[2 * WHIR_FEATURE_COUNT_MAX];
+        whir_shadow_t shadow;
+    } spare;
     int8_t input[WHIR_NODE_FRAME_WORDS];
     char message[WHIR_MESSAGE_MESSAGE_MAX_BYTES];
 };

@@ -74,6 +74,8 @@ int whir_settings_identity(const whir_settings_t *s, uint8_t *der, uint32_t max,
 #define WHIR_ANCHORS_PEM_MAX_BYTES (WHIR_ANCHORS * 2440 + 1)
 int whir_settings_anchors(const whir_settings_t *s, char *pem, uint32_t max);
 
+/* CRC-32 of what is kept, key by key, but for the certificate and its key: boards with the same settings have the same. */
+uint32_t whir_settings_sum(whir_store_t *store);
 /* All of them. */
 int whir_settings_forget(whir_store_t *store);
 
