@@ -9,7 +9,8 @@ def keys() -> list[str]:
     """All that there are, in their order."""
     found: list[str] = []
     while (key := lib.host_settings_key(len(found))) != ffi.NULL:
-        found.append(bytes(ffi.string(key)).decode())
+        text = ffi.string(key)
+        found.append(text.decode() if isinstance(text, bytes) else text)
     return found
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
+from whir_contracts.contract import SETTINGS_TRIAL_MS
 from whir_fleet import desired, rollout_gates, rollout_kinds, rollout_plans, rollout_quality, rollout_shadow, rollouts
-from whir_fleet.models import Action, Artifact, Rollout, RolloutGroup
-from whir_fleet.rollout_kinds import MODEL
+from whir_fleet.models import Action, Artifact, Command, Event, Rollout, RolloutGroup
+from whir_fleet.rollout_kinds import MODEL, SETTINGS
 from whir_fleet.rollout_tables import LIVE_ROLLOUTS, NOT_COUNTED, OPEN_ACTIONS, move
 from whir_fleet.said import Said
+
+_TRIAL_MS: Final = SETTINGS_TRIAL_MS + 60_000  # and the way of the news that it was taken back
 
 
 def any_live(session: Session) -> bool:
@@ -31,6 +35,8 @@ def advance(session: Session, now_ms: int) -> list[Rollout]:
 
 
 def _advance(session: Session, rollout: Rollout, now_ms: int) -> None:
+    if rollout.kind == SETTINGS:
+        _kept(session, rollout, now_ms)
     _silence(session, rollout, now_ms)
     groups = rollouts.groups_of(session, rollout.id)
     if rollout.state == "running":
@@ -150,6 +156,20 @@ def _silence(session: Session, rollout: Rollout, now_ms: int) -> None:
         allowed_s = rollout.silence_s + (rollout.shadow_s if rollouts.shadows(rollout, action) else 0)
         if (action.started_ms or 0) < now_ms - allowed_s * 1000:
             rollouts.finish(session, action, "fail", now_ms, "silent", Said("no result within %(seconds)s s", seconds=allowed_s))
+    session.flush()
+
+
+def _kept(session: Session, rollout: Rollout, now_ms: int) -> None:
+    """Settings of the link that the node had already are not tried, so it has nothing to tell: it has them when it started
+    with them and the time of a trial has passed."""
+    began, back = aliased(Event), aliased(Event)
+    found = select(Action).join(Command, Command.id == Action.command_id).join(began, began.node_id == Action.node_id)
+    found = found.where(Action.rollout_id == rollout.id, Action.state.in_(OPEN_ACTIONS), Command.c == "restart")
+    found = found.where(began.kind == "boot", began.boot > Command.sent_boot, began.received_ms < now_ms - _TRIAL_MS)
+    reverted = select(back.seq).where(back.node_id == Action.node_id, back.kind == "settings_reverted")
+    found = found.where(~reverted.where(back.boot > Command.sent_boot).exists())
+    for action in session.scalars(found).unique().all():
+        rollouts.confirm(session, rollout, action, {}, now_ms)
     session.flush()
 
 

@@ -172,9 +172,9 @@ def on_event(session: Session, node_id: int, message: Parsed) -> None:
         case "shadow":
             _shadowed(session, action, body)
         case "boot" if not rollout_kinds.is_tried(_content(session, rollout, action)):
-            _confirmed(session, rollout, action, message)
+            confirm(session, rollout, action, body, now_ms)
         case "confirm":
-            _confirmed(session, rollout, action, message)
+            confirm(session, rollout, action, body, now_ms)
         case "fail":
             code = body.get("code")
             if code != "busy":
@@ -194,8 +194,8 @@ def _content(session: Session, rollout: Rollout, action: Action) -> dict[str, ob
     return session.get_one(Artifact, rollout.sha256).content or {}
 
 
-def _confirmed(session: Session, rollout: Rollout, action: Action, message: Parsed) -> None:
-    body, now_ms = message.body, message.received_ms
+def confirm(session: Session, rollout: Rollout, action: Action, body: dict[str, Any], now_ms: int) -> None:
+    """The node has the artifact that was sent last, as it says, or what was before."""
     if action.state == "rolling_back":
         if rollout.kind == SETTINGS or body.get("fw") == (action.before or {}).get("fw"):
             finish(session, action, "rolled_back", now_ms)

@@ -42,6 +42,7 @@ VALUES: dict[str, Any] = {
     "url": "http://fleet/a.whir",
     "bytes": 4096,
     "deadline_s": 60,
+    "shadow_s": 600,
     "seconds": 900,
     "raise_permille": 900,
     "clear_permille": 400,

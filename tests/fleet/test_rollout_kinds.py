@@ -9,7 +9,7 @@ import pytest
 from rollout_fleet import NEW, T0, Fleet
 from sqlalchemy import select
 
-from whir_contracts.contract import EventKind
+from whir_contracts.contract import SETTINGS_TRIAL_MS, EventKind
 from whir_fleet import artifacts, commands, desired, rollout_kinds, rollouts
 from whir_fleet.errors import RequestError
 from whir_fleet.models import Artifact, Command, Node
@@ -255,6 +255,18 @@ def test_settings_of_the_link_count_only_when_the_node_has_kept_them(fleet: Make
     f.say("n1", "event", kind="settings_reverted", boot=3)
     f.advance()
     assert (f.actions, f.codes()["n1"]) == ({"n0": "succeeded", "n1": "failed"}, "reverted")
+
+
+def test_settings_of_the_link_that_the_node_had_already_are_not_tried_and_count_when_that_would_be_over(fleet: Make) -> None:
+    f = fleet(1)
+    f.create(sha256=settings(f, broker="mqtts://old:8883"))
+    answer(f, "n0", "setting")
+    answer(f, "n0", "restart")
+    f.say("n0", "event", kind="boot", boot=2)
+    f.advance(SETTINGS_TRIAL_MS / 1000)
+    assert f.actions == {"n0": "accepted"}
+    f.advance(SETTINGS_TRIAL_MS / 1000 + 61)
+    assert f.state == "finished"
 
 
 def test_a_restart_that_has_happened_is_not_asked_for_again(fleet: Make) -> None:
