@@ -170,9 +170,11 @@ def settings(session: Session, name: str, values: dict[str, str], who: str, now_
     known = board.keys()
     for key, text in values.items():
         if key not in known:
-            raise RequestError(f"setting {key}: there is none of that name; one of {', '.join(known)}")
+            raise RequestError(
+                Said("setting %(key)s: there is none of that name; one of %(known)s", key=key, known=", ".join(known))
+            )
         if not board.is_valid(key, text):
-            raise RequestError(f"setting {key}: a board would not take its value")
+            raise RequestError(Said("setting %(key)s: a board would not take its value", key=key))
     content = json.dumps(values, sort_keys=True).encode()
     sha256 = hashlib.sha256(content).hexdigest()
     if (found := session.get(Artifact, sha256)) is not None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from whir_fleet.models import Action, Artifact, Desired, Node, Rollout
 from whir_fleet.rollout_tables import LIVE_ROLLOUTS
+from whir_fleet.said import Said
 from whir_node.firmware import version_key
 from whir_node.settings import is_link
 
@@ -132,7 +133,7 @@ def misfit(session: Session, node: Node, artifact: Artifact) -> Misfit | None:
     now = _in_service(session, node, artifact.kind)
     candidates = [*session.scalars(coming), *session.scalars(wanted)]
     mends = any(_fit(artifact, found) and (now is None or _fit(now, found)) for found in candidates)
-    return Misfit(f"{_name(artifact)} does not go with {_name(in_service)}", mends)
+    return Misfit(Said("%(one)s does not go with %(other)s", one=_name(artifact), other=_name(in_service)), mends)
 
 
 def _in_service(session: Session, node: Node, kind: str) -> Artifact | None:
@@ -151,5 +152,9 @@ def _fit(one: Artifact, other: Artifact) -> bool:
 
 def _name(artifact: Artifact) -> str:
     low, high = artifact.extractor_min, artifact.extractor_max
-    which = f"extractor {low}" if low == high else f"extractors {low} to {high}"
-    return f"{artifact.model} {artifact.model_version} ({which})"
+    which = {"what": f"{artifact.model} {artifact.model_version}", "low": low, "high": high}
+    return (
+        Said("%(what)s (extractor %(low)s)", **which)
+        if low == high
+        else Said("%(what)s (extractors %(low)s to %(high)s)", **which)
+    )

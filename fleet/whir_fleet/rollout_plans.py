@@ -61,7 +61,7 @@ def create(session: Session, plan: Plan, who: str, now_ms: int, state: str = "re
         Window.parse(plan.window)
     artifact = artifacts.find(session, plan.sha256)
     if plan.shadow_s and artifact.kind != MODEL:
-        raise RequestError(f"shadow_s: a model runs beside another, {artifact.kind} does not")
+        raise RequestError(Said("shadow_s: only a model can run beside another"))
     nodes = _order(_eligible(session, plan, artifact), plan)
     rollout = Rollout(
         id=str(ULID()),

@@ -21,16 +21,17 @@ from sqlalchemy.orm import Session
 
 from whir_fleet.models import Action, Artifact, Node, Rollout, RolloutGroup
 from whir_fleet.rollout_kinds import is_the_model
+from whir_fleet.said import Number, Said
 
 ALPHA: Final = 0.05
 NET: Final = 0.05
 PAIRS_MIN: Final = 30
 WRONG: Final = 0.1  # share of wrong verdicts of a model without an evaluation
 _PAIRED: Final = {  # what is worse: more of the first than of the second, in so many
-    "faults that the old model does not see": ("fault_new", "fault_old", "pairs"),
-    "faults that only the old model sees": ("fault_old", "fault_new", "pairs"),
-    "more unknown": ("unknown_new", "unknown_old", "pairs"),
-    "more alerts": ("alerts_new", "alerts_old", None),
+    Said("faults that the old model does not see"): ("fault_new", "fault_old", "pairs"),
+    Said("faults that only the old model sees"): ("fault_old", "fault_new", "pairs"),
+    Said("more unknown"): ("unknown_new", "unknown_old", "pairs"),
+    Said("more alerts"): ("alerts_new", "alerts_old", None),
 }
 LEVEL: Final = ALPHA / (len(_PAIRED) + 1)
 
@@ -60,18 +61,41 @@ def drift(said: Counter[str], expected: float) -> str | None:
     """The tests on the sums. `expected`: the share of pairs in which the two may differ."""
     pairs = said["pairs"]
     if pairs < PAIRS_MIN:
-        return f"shadow run: {pairs} verdicts of both models, {PAIRS_MIN} are needed; let it run for longer"
-    for name, (more, less, of) in _PAIRED.items():
+        return Said(
+            "shadow run: %(pairs)s verdicts of both models, %(least)s are needed; let it run for longer",
+            pairs=pairs,
+            least=PAIRS_MIN,
+        )
+    for what, (more, less, of) in _PAIRED.items():
         a, b = said[more], said[less]
         p = binomial(a, a + b, 0.5)
         if p <= LEVEL and (of is None or a - b > NET * said[of]):
-            whole = f" of {said[of]} verdicts" if of is not None else ""
-            return f"shadow run: {name}: {a} against {b}{whole} (McNemar's exact p = {p:.2g}, level {LEVEL:.2g})"
+            return Said(
+                "shadow run: %(what)s, %(more)s against %(less)s; %(pairs)s verdicts"
+                " (McNemar's exact p = %(p)s, level %(level)s)",
+                what=what,
+                more=a,
+                less=b,
+                pairs=pairs,
+                p=_number(p),
+                level=_number(LEVEL),
+            )
     p = binomial(said["differ"], pairs, min(expected, 1.0))
     if p <= LEVEL:
-        wanted = f"by their evaluations at most {expected:.0%}"
-        return f"shadow run: {said['differ']} of {pairs} verdicts differ, {wanted} (binomial p = {p:.2g}, level {LEVEL:.2g})"
+        return Said(
+            "shadow run: %(differ)s of %(pairs)s verdicts differ, by their evaluations at most %(expected)s %%"
+            " (binomial p = %(p)s, level %(level)s)",
+            differ=said["differ"],
+            pairs=pairs,
+            expected=round(100 * expected),
+            p=_number(p),
+            level=_number(LEVEL),
+        )
     return None
+
+
+def _number(value: float) -> Number:
+    return Number(f"{value:.2g}")
 
 
 def binomial(k: int, n: int, p: float) -> float:

@@ -100,7 +100,7 @@ def _past_shadow(session: Session, rollout: Rollout, group: RolloutGroup, now_ms
     if group.drift is None:  # else somebody has resumed in spite of it
         group.drift = rollout_shadow.judge(session, rollout, group)
         if group.drift is not None:
-            _change(rollout, "drifted", f"group {group.number}: {group.drift}")
+            _change(rollout, "drifted", Said("group %(group)s: %(why)s", group=group.number, why=group.drift))
             return False
     for action in mine:
         if action.state == "shadowed" and move(action, "start"):
@@ -155,7 +155,9 @@ def _silence(session: Session, rollout: Rollout, now_ms: int) -> None:
     for action in session.scalars(late.where(Action.started_ms < now_ms - rollout.silence_s * 1000).with_for_update()).all():
         allowed_s = rollout.silence_s + (rollout.shadow_s if rollouts.shadows(rollout, action) else 0)
         if (action.started_ms or 0) < now_ms - allowed_s * 1000:
-            rollouts.finish(session, action, "fail", now_ms, "silent", Said("no result within %(seconds)s s", seconds=allowed_s))
+            rollouts.finish(
+                session, action, "fail", now_ms, "silent", Said("no result within %(seconds)s s", seconds=allowed_s)
+            )
     session.flush()
 
 

@@ -202,13 +202,22 @@ def confirm(session: Session, rollout: Rollout, action: Action, body: dict[str, 
         return
     artifact = session.get_one(Artifact, str(action.sha256))
     if (other := rollout_kinds.confirms(body, artifact)) is not None:
-        finish(session, action, "fail", now_ms, f"wrong_{rollout.kind}", f"confirmed {other}, not the one that was sent")
+        finish(
+            session, action, "fail", now_ms, f"wrong_{rollout.kind}", Said("confirmed %(what)s, not what was sent", what=other)
+        )
         return
     desired.put(session, action.node_id, artifact, now_ms)
     if artifact.sha256 == rollout.sha256:
         finish(session, action, "confirm", now_ms)
     elif rollout.state == "aborting":
-        finish(session, action, "fail", now_ms, "pass_through", _stopped(artifact))
+        finish(
+            session,
+            action,
+            "fail",
+            now_ms,
+            "pass_through",
+            Said("stopped at %(model)s", model=f"{artifact.model} {artifact.model_version}"),
+        )
     else:
         action.sha256 = rollout_kinds.next_one(
             session, session.get_one(Artifact, rollout.sha256), rollout_kinds.place(artifact)

@@ -552,3 +552,19 @@ def test_channels_are_for_admins_of_their_sites_and_a_test_message_shows_what_is
     assert http.get("/deliveries", params={"state": "dead"}).json()["items"][0]["error"] == "the channel was removed"
     assert http.post(f"/deliveries/{last['id']}/retry").status_code == 404
     assert "hidden" not in http.get("/audit").text
+
+
+def test_settings_are_rolled_out_by_http_and_their_values_are_not_shown(
+    service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says
+) -> None:
+    http = client(Role.OPERATOR)
+    put(service, says("status", node="n1", seq=1))
+    wrong = http.post("/artifacts/settings", json={"values": {"colour": "blue"}})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "request")
+    made = http.post("/artifacts/settings", json={"name": "Wi-Fi", "values": {"wifi_password": "s3cret-words"}})
+    assert (made.status_code, made.json()["kind"], made.json()["keys"]) == (201, "settings", ["wifi_password"])
+    rollout = http.post("/rollouts", json={"name": "Wi-Fi", "sha256": made.json()["sha256"]}).json()
+    assert (rollout["kind"], rollout["actions"][0]["node"]) == ("settings", "n1")
+    shown = [http.get(path).text for path in ("/artifacts", "/rollouts", f"/rollouts/{rollout['id']}", "/nodes/lab/n1")]
+    shown.append(client(Role.ADMIN).get("/audit").text)
+    assert not any("s3cret" in text for text in shown)

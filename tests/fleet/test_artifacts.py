@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from signed_bundle import KEY, KEY_ID
 
 from whir_contracts import contract
 from whir_fleet import artifacts, rollout_plans
@@ -20,6 +21,7 @@ from whir_fleet.messages import Inbound
 from whir_fleet.models import Artifact
 from whir_fleet.rollout_plans import Plan
 from whir_fleet.store import store
+from whir_node.firmware import pack, virtual_image
 
 MakeBundle = Callable[..., bytes]
 
@@ -151,3 +153,39 @@ def test_a_signed_url_opens_one_bundle_for_one_node_for_a_time(monkeypatch: pyte
 def test_a_public_url_that_leaves_no_room_is_refused_at_start() -> None:
     with pytest.raises(SettingsError, match="too long"):
         Signer("secret", "http://" + "x" * 500, 60)
+
+
+# Firmware packages ----------------------------------------------------------------------------------------------------
+
+
+def package(version: str = "0.3.0", counter: int = 1, key: ec.EllipticCurvePrivateKey = KEY, hardware: str = "esp32") -> bytes:
+    return pack(virtual_image(version, counter, b"x" * 5000), hardware_class=hardware, private_key=key, key_id=KEY_ID)
+
+
+def test_a_firmware_package_is_kept_beside_the_bundles_with_what_it_says_of_itself(database: Database, keys: Path) -> None:
+    made = upload(database, keys, package())
+    assert (made.kind, made.model_version, made.counter, made.hardware, made.key_id) == (
+        "firmware",
+        "0.3.0",
+        1,
+        "esp32",
+        KEY_ID,
+    )
+    assert (made.extractor_min, made.extractor_max) == (1, contract.FEATURE_EXTRACTOR_VERSION)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (lambda: package()[:100], "firmware_header"),
+        (lambda: package()[:-1], "firmware_image"),
+        (lambda: package(key=ec.derive_private_key(0xBAD, ec.SECP256R1())), "firmware_signature"),
+        (lambda: package(hardware="toaster"), "firmware_hardware"),
+        (lambda: package(counter=4), "firmware_counter"),
+    ],
+)
+def test_a_firmware_package_that_a_node_would_refuse_is_refused(
+    database: Database, keys: Path, data: Callable[[], bytes], code: str
+) -> None:
+    upload(database, keys, package("0.4.0", counter=5))
+    assert refusal(database, keys, data()) == code

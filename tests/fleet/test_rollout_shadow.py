@@ -29,14 +29,14 @@ def said(**counts: int) -> Counter[str]:
     [
         ({}, None),
         ({"fault_new": 30, "fault_old": 25, "differ": 60}, None),
-        ({"fault_new": 90, "fault_old": 5, "differ": 95}, "faults that the old model does not see: 90 against 5"),
-        ({"fault_old": 80, "differ": 80}, "faults that only the old model sees: 80 against 0"),
+        ({"fault_new": 90, "fault_old": 5, "differ": 95}, "faults that the old model does not see, 90 against 5"),
+        ({"fault_old": 80, "differ": 80}, "faults that only the old model sees, 80 against 0"),
         ({"fault_old": 40, "differ": 40}, None),  # significant, and no more than 5 % of the verdicts
         ({"unknown_new": 200, "differ": 200}, "more unknown"),
         ({"unknown_old": 200, "differ": 200}, None),  # it knows more: that is no harm
-        ({"alerts_new": 9, "alerts_old": 0}, "more alerts: 9 against 0"),
+        ({"alerts_new": 9, "alerts_old": 0}, "more alerts, 9 against 0"),
         ({"alerts_new": 9, "alerts_old": 4}, None),
-        ({"differ": 300}, "300 of 1000 verdicts differ, by their evaluations at most 20%"),
+        ({"differ": 300}, "300 of 1000 verdicts differ, by their evaluations at most 20 %"),
         ({"pairs": 29}, "29 verdicts of both models, 30 are needed"),
     ],
 )
@@ -86,7 +86,7 @@ def test_drift_in_the_shadow_halts_with_the_numbers_and_no_node_has_run_it_in_se
     report(f, "n0", differ=10)
     report(f, "n1", differ=400, fault_new=400)
     assert f.state == "halted"
-    assert "group 0: shadow run: faults that the old model does not see: 400 against 0 of 1000 verdicts" in f.reason
+    assert "group 0: shadow run: faults that the old model does not see, 400 against 0; 1000 verdicts" in f.reason
     assert set(f.actions.values()) == {"shadowed", "waiting"}
     f.hand(rollouts.resume)  # somebody knows better
     assert f.actions == {"n0": "started", "n1": "started", "n2": "waiting"}

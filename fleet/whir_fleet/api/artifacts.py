@@ -21,6 +21,7 @@ from whir_fleet.errors import NotFoundError, RequestError
 from whir_fleet.evaluation import Evaluation
 from whir_fleet.models import Artifact, Rehearsal
 from whir_fleet.rollout_kinds import MODEL
+from whir_fleet.said import Said
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
@@ -194,7 +195,7 @@ def rehearse(request: Request, ctx: Ctx, who: Operator, sha256: str) -> Rehearsa
     with ctx.database.read() as session:
         artifact = artifacts.find(session, sha256)
         if artifact.kind != MODEL:
-            raise RequestError(f"{artifact.kind} {sha256} is no model: nothing to rehearse")
+            raise RequestError(Said("%(bundle)s is no model: nothing to rehearse", bundle=sha256))
         rows = [asdict(row) for row in rehearsal.run(session, ctx.bundles.path(artifact.sha256).read_bytes(), keys)]
     with ctx.database.write() as session:
         made = Rehearsal(sha256=artifact.sha256, at_ms=now_ms(), by=who.label, rows=rows, signed_by=None)
