@@ -68,6 +68,7 @@ int host_command_parse(const uint8_t *payload, uint32_t bytes, host_command_t *o
     out->exp_s = command.exp_s;
     out->bytes = command.bytes;
     out->deadline_s = command.deadline_s;
+    out->shadow_s = command.shadow_s;
     out->seconds = command.seconds;
     out->raise_permille = command.raise_permille;
     out->clear_permille = command.clear_permille;

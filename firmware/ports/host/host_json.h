@@ -17,7 +17,7 @@ typedef struct host_command {
     uint64_t exp_s;
     char key[16];
     char text[768];
-    uint32_t bytes, deadline_s, seconds, raise_permille, clear_permille, boot;
+    uint32_t bytes, deadline_s, shadow_s, seconds, raise_permille, clear_permille, boot;
     uint32_t seq[64];
     uint32_t seq_count;
 } host_command_t;
