@@ -17,7 +17,7 @@ from whir_fleet import evaluation
 from whir_fleet.bundle_store import BundleStore
 from whir_fleet.errors import BundleRefusedError, ConflictError, CredentialError, NotFoundError, RequestError, SettingsError
 from whir_fleet.models import Action, Artifact, Rehearsal, Rollout
-from whir_fleet.rollout_kinds import ANY_HARDWARE, FIRMWARE, MODEL, SETTINGS
+from whir_fleet.rollout_kinds import ANY_HARDWARE, CERTIFICATES, FIRMWARE, MODEL, SETTINGS, TRIED
 from whir_fleet.said import Said
 from whir_node import firmware
 from whir_node import settings as board
@@ -87,7 +87,7 @@ def public_keys(folder: Path) -> dict[int, ec.EllipticCurvePublicKey]:
 
 def require_trusted(artifact: Artifact, folder: Path) -> None:
     """ConflictError: the key that signed it was taken out of the allow-list after the upload."""
-    if artifact.kind != SETTINGS and not (folder / f"{artifact.key_id}.pem").is_file():
+    if artifact.kind not in TRIED and not (folder / f"{artifact.key_id}.pem").is_file():
         raise ConflictError(
             Said(
                 "bundle %(bundle)s is signed by key %(key)s, which is trusted no more",
@@ -175,11 +175,20 @@ def settings(session: Session, name: str, values: dict[str, str], who: str, now_
             )
         if not board.is_valid(key, text):
             raise RequestError(Said("setting %(key)s: a board would not take its value", key=key))
+    return _told(session, SETTINGS, name, dict(values), who, now_ms)
+
+
+def certificates(session: Session, who: str, now_ms: int) -> Artifact:
+    """The order to replace nodes' certificates by new ones of the fleet's CA."""
+    return _told(session, CERTIFICATES, "certificates", {"certificate": str(now_ms)}, who, now_ms)
+
+
+def _told(session: Session, kind: str, name: str, values: dict[str, str], who: str, now_ms: int) -> Artifact:
     content = json.dumps(values, sort_keys=True).encode()
     sha256 = hashlib.sha256(content).hexdigest()
     if (found := session.get(Artifact, sha256)) is not None:
         return found
-    made = Artifact(sha256=sha256, kind=SETTINGS, model=name, model_version=sha256[:8], content=values)
+    made = Artifact(sha256=sha256, kind=kind, model=name, model_version=sha256[:8], content=values)
     made.counter, made.key_id, made.hardware, made.classes = 0, 0, ANY_HARDWARE, []
     return _keep(session, made, len(content), who, now_ms)
 
@@ -202,5 +211,5 @@ def remove(session: Session, store: BundleStore, sha256: str) -> None:
         )
     session.execute(delete(Rehearsal).where(Rehearsal.sha256 == artifact.sha256))
     session.delete(artifact)
-    if artifact.kind != SETTINGS:
+    if artifact.kind not in TRIED:
         store.remove(artifact.sha256)

@@ -17,7 +17,7 @@ from whir_fleet import commands, rollout_kinds
 from whir_fleet.db import insert
 from whir_fleet.messages import Parsed
 from whir_fleet.models import Action, Artifact, Command, Desired, Node, table
-from whir_fleet.rollout_kinds import EVENTS, FIRMWARE, MODEL, SETTINGS
+from whir_fleet.rollout_kinds import CERTIFICATES, EVENTS, FIRMWARE, MODEL, SETTINGS
 from whir_fleet.rollout_tables import OPEN_ACTIONS
 
 GRACE_MS: Final = 10 * 60_000  # the status that shows the change comes later than the event
@@ -46,6 +46,8 @@ _MAY: Final = or_(
 
 def put(session: Session, node_id: int, artifact: Artifact, now_ms: int) -> None:
     content = artifact.content
+    if artifact.kind == CERTIFICATES:
+        return  # they end by themselves, and `renewal` looks after that
     if content is not None and (known := session.get(Desired, (node_id, artifact.kind))) is not None:
         content = (known.content or {}) | content
     _put(session, node_id, artifact.kind, artifact.sha256, content, now_ms)
@@ -108,16 +110,14 @@ def of(session: Session, node_id: int) -> list[dict[str, Any]]:
 def on_event(session: Session, node_id: int, message: Parsed) -> None:
     """The end of a command of ours; and a rollback, which somebody wanted."""
     body = message.body
-    kind, means = EVENTS.get(body["kind"], (None, ""))
-    if kind is None:
-        return
+    kinds, means = EVENTS.get(body["kind"], ((), ""))
     if means == "rolled_back":
-        forget(session, node_id, kind)
+        forget(session, node_id, MODEL)
     elif means in ("confirm", "fail", "revert", "boot") and body.get("code") != "busy":
-        query = select(Desired).where(Desired.node_id == node_id, Desired.kind == kind, Desired.command_id.is_not(None))
+        query = select(Desired).where(Desired.node_id == node_id, Desired.kind.in_(kinds), Desired.command_id.is_not(None))
         for wanted in session.scalars(query):
             command = session.get_one(Command, wanted.command_id)
-            if kind == SETTINGS and message.boot > (command.sent_boot or message.boot):
+            if wanted.kind == SETTINGS and message.boot > (command.sent_boot or message.boot):
                 wanted.seen, wanted.command_id = None, None
                 commands.close(session, command.id)
             elif command.id == body.get("action"):

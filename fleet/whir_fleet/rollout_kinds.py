@@ -17,26 +17,27 @@ from whir_fleet.said import Said
 from whir_node.firmware import version_key
 from whir_node.settings import is_link
 
-MODEL, FIRMWARE, SETTINGS = "model", "firmware", "settings"
+MODEL, FIRMWARE, SETTINGS, CERTIFICATES = "model", "firmware", "settings", "certificates"
+TRIED: Final = (SETTINGS, CERTIFICATES)  # the node restarts with them, and says whether it keeps them
 ANY_HARDWARE: Final = "any"
 
-# Event of a node → the kind of rollout that it belongs to, and what it means there.
+# Event of a node → the kinds of rollout that it belongs to, and what it means there.
 EVENTS: Final = {
-    "update_started": (MODEL, "accept"),
-    "update_trial": (MODEL, "accept"),
-    "update_shadow": (MODEL, "shadow"),
-    "update_confirmed": (MODEL, "confirm"),
-    "update_refused": (MODEL, "fail"),
-    "update_reverted": (MODEL, "revert"),
-    "rollback_done": (MODEL, "rolled_back"),
-    "firmware_started": (FIRMWARE, "accept"),
-    "firmware_trial": (FIRMWARE, "accept"),
-    "firmware_confirmed": (FIRMWARE, "confirm"),
-    "firmware_refused": (FIRMWARE, "fail"),
-    "firmware_reverted": (FIRMWARE, "revert"),
-    "boot": (SETTINGS, "boot"),
-    "settings_kept": (SETTINGS, "confirm"),
-    "settings_reverted": (SETTINGS, "revert"),
+    "update_started": ((MODEL,), "accept"),
+    "update_trial": ((MODEL,), "accept"),
+    "update_shadow": ((MODEL,), "shadow"),
+    "update_confirmed": ((MODEL,), "confirm"),
+    "update_refused": ((MODEL,), "fail"),
+    "update_reverted": ((MODEL,), "revert"),
+    "rollback_done": ((MODEL,), "rolled_back"),
+    "firmware_started": ((FIRMWARE,), "accept"),
+    "firmware_trial": ((FIRMWARE,), "accept"),
+    "firmware_confirmed": ((FIRMWARE,), "confirm"),
+    "firmware_refused": ((FIRMWARE,), "fail"),
+    "firmware_reverted": ((FIRMWARE,), "revert"),
+    "boot": (TRIED, "boot"),
+    "settings_kept": (TRIED, "confirm"),
+    "settings_reverted": (TRIED, "revert"),
 }
 # What `update_shadow` reports: verdicts of both models on the same windows, and alerts that either would have raised.
 SHADOW_FIELDS: Final = ("pairs", "differ", "fault_new", "fault_old", "unknown_new", "unknown_old", "alerts_new", "alerts_old")
@@ -52,6 +53,8 @@ class Told:
 
 def way(artifact: Artifact, content: dict[str, Any] | None = None) -> list[Told]:
     """The commands, each after the answer to the one before. `content`: these settings instead of the artifact's."""
+    if artifact.kind == CERTIFICATES:
+        return [Told("renew", {})]  # what comes after the node's request is `renewal`'s
     if artifact.kind != SETTINGS:
         c = "firmware" if artifact.kind == FIRMWARE else "update"
         return [Told(c, {"sha256": artifact.sha256, "bytes": artifact.bytes})]
@@ -77,7 +80,7 @@ def confirms(body: dict[str, Any], artifact: Artifact) -> str | None:
     if artifact.kind == FIRMWARE:
         return None if body.get("fw") == artifact.model_version else f"firmware {body.get('fw')}"
     reported = (body.get("model"), body.get("model_version"), body.get("counter"))
-    return None if artifact.kind == SETTINGS or is_the_model(reported, artifact) else str(reported)
+    return None if artifact.kind in TRIED or is_the_model(reported, artifact) else str(reported)
 
 
 def is_the_model(reported: tuple[str | None, str | None, int | None], artifact: Artifact) -> bool:

@@ -14,7 +14,7 @@ from whir_fleet import commands, desired, rollout_kinds, rollout_plans
 from whir_fleet.errors import ConflictError, ForbiddenError, NotFoundError
 from whir_fleet.messages import Parsed
 from whir_fleet.models import Action, Artifact, Command, Rehearsal, Rollout, RolloutGroup
-from whir_fleet.rollout_kinds import EVENTS, FIRMWARE, MODEL, SETTINGS, Told
+from whir_fleet.rollout_kinds import EVENTS, FIRMWARE, MODEL, SETTINGS, TRIED, Told
 from whir_fleet.rollout_tables import OPEN_ACTIONS, move
 from whir_fleet.said import Said
 
@@ -156,14 +156,12 @@ def on_event(session: Session, node_id: int, message: Parsed) -> None:
     """Events of a bundle or a firmware carry the id of the command that caused them; of settings they are the node's."""
     body, now_ms = message.body, message.received_ms
     desired.on_event(session, node_id, message)
-    kind, means = EVENTS.get(body["kind"], (None, ""))
-    if kind is None:
-        return
-    action = _restarted(session, node_id, message) if kind == SETTINGS else _action_of(session, body.get("action"), node_id)
+    kinds, means = EVENTS.get(body["kind"], ((), ""))
+    action = _restarted(session, node_id, message) if SETTINGS in kinds else _action_of(session, body.get("action"), node_id)
     if action is None:
         return
     rollout = session.get_one(Rollout, action.rollout_id)
-    if rollout.kind != kind:
+    if rollout.kind not in kinds:
         return
     rolling_back = action.state == "rolling_back"
     match means:
@@ -179,10 +177,10 @@ def on_event(session: Session, node_id: int, message: Parsed) -> None:
             code = body.get("code")
             if code != "busy":
                 finish(session, action, "fail", now_ms, code or "refused", body.get("text"))
-        case "revert" if not rolling_back or kind != MODEL:
+        case "revert" if not rolling_back or rollout.kind != MODEL:
             what = "undone" if action.state == "succeeded" else "fail"
             finish(session, action, what, now_ms, body.get("code") or "reverted", body.get("text"))
-            desired.forget(session, node_id, kind)
+            desired.forget(session, node_id, rollout.kind)
         case "rolled_back" | "revert":
             finish(session, action, "rolled_back", now_ms)
 
@@ -197,7 +195,7 @@ def _content(session: Session, rollout: Rollout, action: Action) -> dict[str, ob
 def confirm(session: Session, rollout: Rollout, action: Action, body: dict[str, Any], now_ms: int) -> None:
     """The node has the artifact that was sent last, as it says, or what was before."""
     if action.state == "rolling_back":
-        if rollout.kind == SETTINGS or body.get("fw") == (action.before or {}).get("fw"):
+        if rollout.kind != FIRMWARE or body.get("fw") == (action.before or {}).get("fw"):
             finish(session, action, "rolled_back", now_ms)
         return
     artifact = session.get_one(Artifact, str(action.sha256))
@@ -237,7 +235,7 @@ def on_answer(session: Session, command: Command, now_ms: int) -> None:
     action = _action_of(session, command.id, command.node_id)
     if action is None:
         return
-    if command.state != commands.ACCEPTED:
+    if command.result not in ("ok", "accepted"):
         finish(session, action, "fail", now_ms, command.code or command.result or "refused")
     elif command.c == "rollback":
         if command.result == "ok":
@@ -257,12 +255,12 @@ def _action_of(session: Session, command_id: str | None, node_id: int) -> Action
 
 
 def _restarted(session: Session, node_id: int, message: Parsed) -> Action | None:
-    """The action whose settings the node has begun to run with: it was told to restart, and has."""
+    """The action whose settings, or certificate, the node has begun to run with: it was to restart for them, and has."""
     query = select(Action, Command).join(Command, Command.id == Action.command_id)
     query = query.join(Rollout, Rollout.id == Action.rollout_id)
-    query = query.where(Action.node_id == node_id, Rollout.kind == SETTINGS, Action.state.in_(OPEN_ACTIONS))
+    query = query.where(Action.node_id == node_id, Rollout.kind.in_(TRIED), Action.state.in_(OPEN_ACTIONS))
     for action, command in session.execute(query.order_by(Action.started_ms.desc()).with_for_update(of=Action)):
-        if command.c == "restart" and command.sent_boot is not None and message.boot > command.sent_boot:
+        if command.c in ("restart", "renew") and command.sent_boot is not None and message.boot > command.sent_boot:
             return action
     return None
 
