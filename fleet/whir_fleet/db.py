@@ -11,7 +11,9 @@ from typing import Any
 import alembic.command
 import alembic.config
 import alembic.util
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -20,6 +22,8 @@ from sqlalchemy.orm import Session
 from whir_fleet.errors import DatabaseError, SettingsError
 
 BUSY_TIMEOUT_S = 30
+_MIGRATION_LOCK = 0x77686972  # processes that start at once migrate one after the other
+_DEADLOCK, _DEADLOCKS_MAX = "40P01", 20
 
 _migrating = threading.Lock()  # Alembic's configuration is global to the process
 
@@ -68,18 +72,36 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Brings the schema to this program's version; called at every start."""
+        """Brings the schema to this program's version; called at every start, also beside processes of the version before."""
         config = alembic.config.Config()
         config.set_main_option("script_location", str(_migrations()))
         with _migrating:
             try:
-                with self.engine.begin() as connection:
-                    config.attributes["connection"] = connection
-                    alembic.command.upgrade(config, "head")
+                for left in reversed(range(_DEADLOCKS_MAX)):
+                    try:
+                        self._upgrade(config)
+                        return
+                    except OperationalError as error:
+                        if not left or getattr(error.orig, "sqlstate", None) != _DEADLOCK:
+                            raise
             except alembic.util.CommandError as error:
                 raise DatabaseError(f"database {self.engine.url!r}: {error}; it was made by a newer version of whir") from error
             except OperationalError as error:
                 raise DatabaseError(f"database {self.engine.url!r} cannot be opened: {error.orig}") from error
+
+    def _upgrade(self, config: alembic.config.Config) -> None:
+        """In one transaction. On PostgreSQL it takes all tables before it changes one: whoever has some of them and waits for
+        others makes a deadlock, and of that one of the two is told at once, before anything was done."""
+        with self.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            if not self.is_sqlite:  # there the transaction has the whole file
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+                heads = set(ScriptDirectory.from_config(config).get_heads())
+                if heads != set(MigrationContext.configure(connection).get_current_heads()):
+                    names = ", ".join(f'"{name}"' for name in sorted(inspect(connection).get_table_names()))
+                    if names:
+                        connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
+            alembic.command.upgrade(config, "head")
 
     def close(self) -> None:
         self.engine.dispose()

@@ -57,12 +57,33 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> str:
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each in turn."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, engine: str, tmp_path: Path, migrated_file: Path) -> str:
     """Of a migrated, empty database, on either engine in turn."""
-    if request.param == "sqlite":
+    if engine == "sqlite":
         return f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'fleet.db')}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.create(f"test_{next(_numbers)}", template="migrated")
+
+
+@pytest.fixture
+def engine_url(request: pytest.FixtureRequest, engine: str, tmp_path: Path) -> Callable[[], str]:
+    """Makes databases that hold nothing at all, on the same engine."""
+
+    def make() -> str:
+        number = next(_numbers)
+        if engine == "sqlite":
+            return f"sqlite:///{tmp_path / f'empty_{number}.db'}"
+        server: Postgres = request.getfixturevalue("postgres")
+        return server.create(f"empty_{number}")
+
+    return make
 
 
 @pytest.fixture
