@@ -9,7 +9,9 @@ import typer
 from whir_fleet.remote import Remote
 from whir_fleet.terminal import JsonOption, UrlOption, columns, one_line, print_json, print_table
 
-app = typer.Typer(help="Roll a bundle, a firmware or settings out in groups.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Roll a bundle, a firmware, settings or certificates out in groups.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.command()
@@ -19,6 +21,7 @@ def create(
         str | None, typer.Argument(help="SHA-256 of an uploaded bundle or firmware package, or its beginning")
     ] = None,
     setting: Annotated[list[str] | None, typer.Option(help="key=value, in place of an artifact; again for more")] = None,
+    certificates: Annotated[bool, typer.Option("--certificates", help="in place of an artifact: new certificates")] = False,
     name: Annotated[str, typer.Option(help="for people")] = "rollout",
     group: Annotated[
         list[str] | None, typer.Option(help="a number of nodes, a percentage reached, or a selector; again for the next")
@@ -42,15 +45,17 @@ def create(
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """A rollout: which bundle, firmware or settings, which nodes, in which groups.
+    """A rollout: which bundle, firmware, settings or certificates, which nodes, in which groups.
 
     Example: whir rollout create 9f86d081 --canary pump-3 --group 1 --group 25% --group 100% --observe-s 3600
 
     Example: whir rollout create --setting broker=mqtts://broker.plant:8883 --group 1 --group 100%
     """
-    if (artifact is None) == (not setting):
-        raise typer.BadParameter("give either an artifact or --setting key=value")
-    if artifact is None:
+    if (artifact is not None) + bool(setting) + certificates != 1:
+        raise typer.BadParameter("give either an artifact, --setting key=value, or --certificates")
+    if certificates:
+        artifact = Remote(url).call("POST", "/artifacts/certificates")["sha256"]
+    elif artifact is None:
         values = dict(_setting(text) for text in setting or [])
         artifact = Remote(url).call("POST", "/artifacts/settings", json={"values": values})["sha256"]
     request = {

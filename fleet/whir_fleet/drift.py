@@ -1,9 +1,15 @@
-"""Drift of a model in service: what it says of a site's machines against what it said to healthy ones that it had never seen.
+"""Drift of a model in service: what it says and hears of a site's machines, against healthy ones that it had never seen.
 
-The measure is the population stability index, the sum of (a - e) ln(a / e) over the verdicts. `e` is the row of the healthy
-class in the confusion of the bundle's own evaluation, `a` the mean over the site's nodes of what each said in the last hour.
-Nodes with an active alert are left out: of them something else is known. Above `RAISE` (the usual limit for "has changed") the
-site gets one alert, below `CLEAR` ("has not") it goes.
+The measure is the population stability index, the sum of (a - e) ln(a / e) over shares, of two things (`MEASURES`):
+
+* verdicts: `e` is the row of the healthy class in the confusion of the bundle's own evaluation;
+* features: how far they are from the machine's own baseline, in bins of the novelty that telemetry carries. `e` is that of
+  healthy recordings which were held out, against a baseline of healthy training ones. One number stands for all features: what
+  moves them apart without moving them away is not seen.
+
+`a` is the mean over the site's nodes of what each said in the last hour. Nodes with an active alert are left out: of them
+something else is known. Above `RAISE` (the usual limit for "has changed") of either the site gets one alert; when both are
+below `CLEAR` ("has not") it goes.
 """
 
 from __future__ import annotations
@@ -11,13 +17,16 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select, text, true
 from sqlalchemy.orm import Session
 
+from whir_contracts.novelty import NOVELTY_EDGES
 from whir_fleet import alerts, site_alerts
 from whir_fleet.models import Alert, Artifact, Node, Occurrence, Telemetry
+from whir_fleet.rollout_kinds import MODEL
 from whir_fleet.said import Number, Said
 
 MODEL_DRIFT: Final = "model_drift"
@@ -78,37 +87,53 @@ def baseline(artifact: Artifact) -> Shares | None:
     return {name: count / total for name, count in zip(artifact.evaluation["classes"], row, strict=True)} if total else None
 
 
+def distances(artifact: Artifact) -> Shares | None:
+    """The same of the features' distance from the machine's baseline, by bin."""
+    features = (artifact.evaluation or {}).get("features")
+    if features is None or not sum(features["counts"]):
+        return None
+    return {name: count / sum(features["counts"]) for name, count in zip(BINS, features["counts"], strict=True)}
+
+
+BINS: Final = tuple(f"distance {low}-{high}" for low, high in pairwise((0, *NOVELTY_EDGES, "")))
+_BIN: Final = case(*((Telemetry.novelty < edge, name) for edge, name in zip(NOVELTY_EDGES, BINS, strict=False)), else_=BINS[-1])
+MEASURES: Final = ((baseline, Telemetry.verdict, true()), (distances, _BIN, Telemetry.novelty.is_not(None)))
+
+
 def judge(session: Session, now_ms: int) -> dict[str, Drift]:
     """By site the model that has drifted furthest, of those that can be judged."""
-    known: dict[Model, Shares] = {}
-    for artifact in session.scalars(select(Artifact)):
-        if (expected := baseline(artifact)) is not None:
-            known[artifact.model, artifact.model_version, artifact.counter] = expected
     nodes: dict[int, tuple[str, Model]] = {}
     columns = (Node.id, Node.site, Node.model, Node.model_version, Node.counter)
     alarmed = select(Occurrence.node_id).where(Occurrence.state == "active", Occurrence.node_id == Node.id)
     for node_id, site, model, version, counter in session.execute(select(*columns).where(~alarmed.exists())):
-        if (model, version, counter) in known:
-            nodes[node_id] = site, (model, version, counter)
-    said: dict[int, Counter[str]] = defaultdict(Counter)
-    lately = select(Telemetry.node_id, Telemetry.verdict, func.count()).where(Telemetry.at_ms > now_ms - SPAN_MS)
-    if nodes:
-        for node_id, verdict, count in session.execute(lately.group_by(Telemetry.node_id, Telemetry.verdict)):
-            said[node_id][verdict] += count
-    together: dict[tuple[str, Model], list[Counter[str]]] = defaultdict(list)
-    for node_id, place in nodes.items():
-        if said[node_id].total() >= MESSAGES_MIN:
-            together[place].append(said[node_id])
+        nodes[node_id] = site, (model, version, counter)
+    artifacts = session.scalars(select(Artifact).where(Artifact.kind == MODEL)).all()
     found: dict[str, Drift] = {}
-    for (site, of_model), counts in together.items():
-        if len(counts) < NODES_MIN:
-            continue
-        verdicts = {verdict for count in counts for verdict in count}
-        heard = {v: sum(count[v] / count.total() for count in counts) / len(counts) for v in verdicts}
-        drift = Drift(of_model, psi(known[of_model], heard), len(counts), known[of_model], heard)
-        if site not in found or drift.psi > found[site].psi:
-            found[site] = drift
+    for expectation, what, given in MEASURES:
+        shares: dict[Model, Shares | None] = {(a.model, a.model_version, a.counter): expectation(a) for a in artifacts}
+        known = {of_model: expected for of_model, expected in shares.items() if expected is not None}
+        said: dict[int, Counter[str]] = defaultdict(Counter)
+        if any(of_model in known for _, of_model in nodes.values()):
+            lately = select(Telemetry.node_id, what.label("what"), func.count()).where(
+                Telemetry.at_ms > now_ms - SPAN_MS, given
+            )
+            for node_id, heard, count in session.execute(lately.group_by(Telemetry.node_id, text("what"))):
+                said[node_id][heard] += count
+        together: dict[tuple[str, Model], list[Counter[str]]] = defaultdict(list)
+        for node_id, (site, of_model) in nodes.items():
+            if of_model in known and said[node_id].total() >= MESSAGES_MIN:
+                together[site, of_model].append(said[node_id])
+        for (site, of_model), counts in together.items():
+            drift = _drift(of_model, known[of_model], counts)
+            if len(counts) >= NODES_MIN and (site not in found or drift.psi > found[site].psi):
+                found[site] = drift
     return found
+
+
+def _drift(of_model: Model, expected: Shares, counts: list[Counter[str]]) -> Drift:
+    """Each node counts the same, however much it has said."""
+    heard = {v: sum(count[v] / count.total() for count in counts) / len(counts) for v in {v for count in counts for v in count}}
+    return Drift(of_model, psi(expected, heard), len(counts), expected, heard)
 
 
 def tell(session: Session, found: dict[str, Drift], now_ms: int) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from whir_contracts.novelty import NOVELTY_EDGES
+
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
@@ -56,6 +58,12 @@ class Wrong(BaseModel):
     verdicts: Count
 
 
+class Features(BaseModel):
+    """Verdicts on healthy recordings by how far the features were from the baseline; bins of the contract's `edges`."""
+
+    counts: list[Count] = Field(min_length=len(NOVELTY_EDGES) + 1, max_length=len(NOVELTY_EDGES) + 1)
+
+
 class Evaluation(BaseModel):
     classes: list[Name] = Field(min_length=1, max_length=64)
     data: Data
@@ -64,6 +72,7 @@ class Evaluation(BaseModel):
     int8: Judged
     verdicts_changed_by_int8: Count
     wrong_recordings: list[Wrong] = Field(max_length=10_000)
+    features: Features | None = None
 
     @model_validator(mode="after")
     def _of_one_set_of_classes(self) -> Evaluation:

@@ -167,6 +167,7 @@ def evaluate(
         inputs = quantize(exported.params, held_out.features)
         figures["on_target"] = on_target.compared(folder / "model.tflite", inputs, exported.run(held_out.features))
         figures["novelty"] = novelty.of_model(chosen, plain.recordings, held_out.recordings, others)
+        figures["features"] = novelty.of_healthy(chosen, plain.recordings, held_out.recordings)
         if week:
             figures["week"] = alerting.in_service(
                 chosen, lambda x: exported.permille(exported.run(x)), dataset.cache_folder(), progress=progress

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from whir_contracts.contract import NOVELTY_UNKNOWN_PERMILLE, NOVELTY_WINDOWS_MIN, FeatureKind
+from whir_contracts.novelty import NOVELTY_EDGES
 from whir_contracts.recording import Recording
 from whir_ml import dataset, synth
 from whir_ml.config import Config
@@ -95,6 +96,21 @@ def of_model(
         return figures(config, [heard(config, healthy, [*held_out, *others], dataset.cache_folder())], unseen)
     except DatasetError as error:
         return {"novelty_auroc": None, "reason": str(error)}
+
+
+def of_healthy(config: Config, train: Sequence[Recording], held_out: Sequence[Recording]) -> dict[str, Any] | None:
+    """What the fleet holds against machines in service: verdicts on healthy recordings that were held out, by how far their
+    features are from a baseline of the healthy training ones (bins of the contract's edges). None where that cannot be told.
+    """
+    normal = [[rec for rec in recs if config.data.class_of(rec) == config.classes[0]] for recs in (train, held_out)]
+    if config.params.kind != FeatureKind.BANDS or not normal[1]:
+        return None
+    try:
+        part = heard(config, normal[0], normal[1], dataset.cache_folder())
+    except DatasetError:
+        return None
+    values = np.concatenate(list(part.permille.values()))
+    return {"counts": np.bincount(np.digitize(values, NOVELTY_EDGES), minlength=len(NOVELTY_EDGES) + 1).tolist()}
 
 
 def of_simulated_machines(config: Config, progress: Progress = silent) -> Iterator[Part]:

@@ -93,3 +93,29 @@ def test_few_nodes_few_messages_and_nodes_with_an_alert_say_nothing_about_a_mode
         store(session, [says("alert", site="mill", node="n0", seq=99, occurrence="n0-1-99")], 100)
     look(database, T0 + 1000)
     assert states(database) == []
+
+
+def test_features_that_have_moved_away_from_the_baseline_are_drift_while_the_verdicts_are_as_ever(
+    database: Database, artifact: str, says: Says
+) -> None:
+    with database.write() as session:
+        scores = {"confusion": [[100, 0], [0, 100]]}
+        told = {"classes": ["normal", "bearing"], "int8": {"verdict": scores}, "features": {"counts": [50, 40, 8, 2, 0]}}
+        session.get_one(Artifact, artifact).evaluation = told
+
+    def hear(site: str, *novelties: int | None) -> None:
+        for number in range(6):
+            own = {"node": f"n{number}", "site": site}
+            messages = [says("status", seq=1, **own, **RUNS)]
+            messages += [says("telemetry", seq=seq, novelty=novelty, **own) for seq, novelty in enumerate(novelties, start=2)]
+            with database.write() as session:
+                store(session, messages, 100)
+
+    hear("lab", *[100] * 10, *[300] * 9, 600)
+    hear("yard", *[700] * 15, *[900] * 5)
+    hear("mill", *[None] * 20)  # not commissioned: nothing is known of its features
+    look(database, T0 + 1000)
+    assert states(database) == [("yard", "model_drift", "open")]
+    with database.read() as session:
+        (change,) = session.scalars(select(AlertChange))
+    assert "distance 500-750 75% instead of 8%" in str(change.why)

@@ -317,6 +317,30 @@ def test_newer_settings_supersede_older_ones_of_the_same_keys_only(fleet: Make) 
         assert f.actions == {"n0": state}
 
 
+# Certificates ---------------------------------------------------------------------------------------------------------
+
+
+def test_certificates_are_ordered_by_groups_and_count_when_the_node_has_kept_its_own(fleet: Make) -> None:
+    f = fleet(3)
+    with f.database.write() as session:
+        order = artifacts.certificates(session, "anna", T0).sha256
+    f.create(sha256=order, groups=("2", "100%"), abort_min=2, success_percent=50)
+    assert told(f, "n0") == [("renew", {})]
+    for node in ("n0", "n1"):
+        answer(f, node, "renew")
+        f.say(node, "event", kind="certificate_request", text="MII…", action=f.command_of(node, "renew"))
+        f.say(node, "event", kind="boot", boot=2)  # with what `renewal` has signed
+    assert f.actions == {"n0": "accepted", "n1": "accepted", "n2": "waiting"}
+    f.say("n0", "event", kind="settings_kept", boot=2)
+    f.say("n1", "event", kind="settings_reverted", boot=3)
+    f.advance()
+    assert f.actions == {"n0": "succeeded", "n1": "failed", "n2": "started"}
+    f.hand(rollouts.abort)
+    f.advance(4000)
+    assert (f.state, f.actions["n0"], f.codes()["n2"]) == ("aborted", "succeeded", "silent")
+    assert desired_of(f, "n0") == {}  # `renewal` looks after them from here on
+
+
 # Reconciliation -------------------------------------------------------------------------------------------------------
 
 HOUR_S = 3600

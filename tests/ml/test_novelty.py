@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from whir_contracts import recording
+from whir_contracts.novelty import NOVELTY_EDGES
 from whir_ml import config as configs
 from whir_ml import novelty, splits
 from whir_ml.errors import DatasetError
@@ -39,3 +40,12 @@ def test_a_bent_shaft_is_told_from_the_healthy_rig() -> None:
     parts = list(novelty.of_set(config, wanted, folds))
     assert len(parts) == len(healthy)
     assert novelty.figures(config, parts, ["bent_shaft"])["novelty_auroc"] >= 0.95
+    normal = [rec for rec in recs if rec.label == "normal"]
+    told = novelty.of_healthy(config, normal[:-2], normal[-2:])
+    assert told is not None
+    assert len(told["counts"]) == len(NOVELTY_EDGES) + 1
+    assert told["counts"][-1] <= 0.05 * sum(told["counts"])  # healthy is hardly ever beyond the limit
+
+
+def test_without_a_healthy_recording_to_ask_there_is_no_baseline_of_features() -> None:
+    assert novelty.of_healthy(configs.load("adi4k"), [], []) is None

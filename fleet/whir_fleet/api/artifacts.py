@@ -17,7 +17,7 @@ from whir_fleet import artifacts, audit, rehearsal
 from whir_fleet.api.context import Admin, Context, Ctx, Cursor, Limit, Operator, Page, Reading, Viewer, Writing, page, record
 from whir_fleet.auth import Identity
 from whir_fleet.clock import now_ms
-from whir_fleet.errors import NotFoundError, RequestError
+from whir_fleet.errors import ConflictError, NotFoundError, RequestError
 from whir_fleet.evaluation import Evaluation
 from whir_fleet.models import Artifact, Rehearsal
 from whir_fleet.rollout_kinds import MODEL
@@ -49,7 +49,7 @@ class ArtifactView(BaseModel):
     )  # fmt: skip
 
     sha256: str
-    kind: Literal["model", "firmware", "settings"]
+    kind: Literal["model", "firmware", "settings", "certificates"]
     bytes: int
     model: str
     model_version: str
@@ -109,6 +109,17 @@ def settings(session: Writing, who: Operator, request: SettingsRequest) -> Artif
     who.everywhere()
     made = artifacts.settings(session, request.name, request.values, who.label, now_ms())
     audit.note(session, object=made.sha256, keys=sorted(request.values))
+    return ArtifactView.model_validate(made)
+
+
+@router.post("/certificates", status_code=201)
+def certificates(ctx: Ctx, session: Writing, who: Operator) -> ArtifactView:
+    """The order to replace nodes' certificates before their time, to be rolled out; `operational_ca_dir` has to be set."""
+    who.everywhere()
+    if ctx.settings.operational_ca_dir is None:
+        raise ConflictError(Said("this fleet has no CA for its nodes' certificates"))
+    made = artifacts.certificates(session, who.label, now_ms())
+    audit.note(session, object=made.sha256)
     return ArtifactView.model_validate(made)
 
 

@@ -86,7 +86,7 @@ class RolloutView(BaseModel):
 
     id: str
     name: str
-    kind: Literal["model", "firmware", "settings"]
+    kind: Literal["model", "firmware", "settings", "certificates"]
     sha256: str
     state: Literal["proposed", "ready", "running", "halted", "aborting", "aborted", "finished"]
     reason: Sentence | None
