@@ -21,9 +21,15 @@ static uint32_t made, compared; /* samples out of the last run, and of those bef
 int subject_setup(subject_facts_t *facts)
 {
     const uint8_t *from = bench_params;
-    whir_sensor_info_t sensor = {
-        "bench",  whir_le32(from), whir_le32(from + 4), whir_le32(from + 8), whir_le32(from + 12), whir_le32(from + 16),
-        from[20], from[21]};
+    whir_sensor_info_t sensor = {"bench",
+                                 whir_le32(from),
+                                 whir_le32(from + 4),
+                                 whir_le32(from + 8),
+                                 whir_le32(from + 12),
+                                 whir_le32(from + 16),
+                                 from[20],
+                                 from[21],
+                                 0};
     int err = whir_params_parse(&state.params, from + HEAD_BYTES, (uint32_t)(bench_params_end - from) - HEAD_BYTES);
 
     facts->arena_bytes = 0;

@@ -53,9 +53,15 @@ static uint32_t sample_bytes;
 int subject_setup(subject_facts_t *facts)
 {
     const uint8_t *from = bench_params;
-    whir_sensor_info_t sensor = {
-        "bench",  whir_le32(from), whir_le32(from + 4), whir_le32(from + 8), whir_le32(from + 12), whir_le32(from + 16),
-        from[20], from[21]};
+    whir_sensor_info_t sensor = {"bench",
+                                 whir_le32(from),
+                                 whir_le32(from + 4),
+                                 whir_le32(from + 8),
+                                 whir_le32(from + 12),
+                                 whir_le32(from + 16),
+                                 from[20],
+                                 from[21],
+                                 0};
     const uint8_t *tlv = from + HEAD_BYTES + BENCH_BASELINE * WHIR_NOVELTY_ENTRY_BYTES;
     int err = whir_params_parse(&state.params, tlv, (uint32_t)(bench_params_end - tlv));
 
