@@ -34,6 +34,24 @@ def test_every_board_in_the_folder_builds(generator: ModuleType, name: str, tmp_
     assert f"#define WHIR_BOARD_PIN_LED {board['led']['pin']}\n" in out.read_text()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_has_the_pins_of_every_board(generator: ModuleType, name: str) -> None:
+    board = generator.load(BOARDS / f"{name}.toml")
+    sensor, switches = board["sensor"], ("led", "relay", "buzzer", "button")
+    bus = ", ".join(f"{pin} {sensor[pin]}" for pin in ("sclk", "mosi", "miso", "cs", "sda", "scl") if pin in sensor)
+    levels = " | ".join(f"{board[switch]['pin']} ({board[switch]['active']})" for switch in switches)
+    row = f"| {name} | {sensor['part']} | {bus} | {sensor['interrupt']} | {levels} |"
+    assert row in (BOARDS.parent / "README.md").read_text(), row
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_board_wakes_at_motion(generator: ModuleType, name: str) -> None:
+    board, chips = generator.load(BOARDS / f"{name}.toml"), generator.load(BOARDS / "chips.toml")
+    assert "#define WHIR_BOARD_WAKES 1 " in generator.header(name, board, chips)
+    chips[board["chip"]]["wakes"].remove(board["sensor"]["interrupt"])
+    assert "#define WHIR_BOARD_WAKES 0 " in generator.header(name, board, chips)
+
+
 def test_the_build_asks_for_boards_that_exist() -> None:
     for chip in ("esp32", "esp32s3", "esp32c3"):
         text = (BOARDS.parent / f"sdkconfig.defaults.{chip}").read_text()
