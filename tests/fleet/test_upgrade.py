@@ -16,6 +16,7 @@ import alembic.command
 import alembic.config
 import paho.mqtt.client as mqtt
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
 from whir_fleet import db, devices
@@ -152,7 +153,7 @@ def next_version(tmp_path: Path) -> Iterator[Callable[[], Any]]:
     """Inside, this program's migrations go one step further."""
     folder = tmp_path / "migrations"
     shutil.copytree(db._migrations(), folder, ignore=shutil.ignore_patterns("__pycache__"))
-    head = max(path.stem.split("_")[0] for path in (folder / "versions").glob("*.py"))
+    head = ScriptDirectory(str(folder)).get_current_head()
     (folder / "versions" / "next.py").write_text(NEXT.format(head=head))
 
     def begin() -> pytest.MonkeyPatch:
