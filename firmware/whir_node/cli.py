@@ -379,3 +379,38 @@ def power(
     for b in found:
         parts = ", ".join(f"{name} {ma:.3g}" for name, ma in b.parts.items())
         typer.echo(f"{b.mode.name.lower():<11} {b.average_ma:8.3f} mA  {b.days(battery_mah):7.1f} days   ({parts} mA)")
+
+
+@app.command("check")
+def check_board(
+    port: Annotated[str, typer.Option(help="Serial port of a board that runs the firmware.")],
+    engine: Annotated[Path, typer.Option(help="Emulated counts, of `whir bench engine`.")] = Path("build/bench/engine.json"),
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Is a port right? Flash rules and times, clock, sensor rate, noise floor and golden vectors, measured on a real board, and
+    what a window costs there. One sector of the model slot that is not in service is written. Exit code 1: something is wrong.
+
+    Example: whir node check --port /dev/ttyUSB0
+    """
+    try:
+        from whir_node.check import as_json as report_json
+        from whir_node.check import check
+        from whir_node.console import ConsoleError
+    except ModuleNotFoundError:
+        _fail("the serial port needs the package pyserial: pip install 'whir[factory]'")
+
+    try:
+        report = check(port, engine)
+    except (ConsoleError, OSError, ValueError) as error:
+        _fail(error)
+    if as_json:
+        typer.echo(json.dumps(report_json(report)))
+    else:
+        typer.echo(", ".join(f"{key} {report.node.get(key)}" for key in ("site", "node", "mac", "hardware", "fw", "model")))
+        for result in report.results:
+            typer.echo(f"{'ok' if result.ok else 'WRONG' if result.ok is False else '-':<6} {result.name:<8} {result.text}")
+        for row in report.cycles:
+            told = "-" if row.measured is None else f"{row.measured:,} cycles"
+            emulated = "-" if row.emulated is None else f"{row.emulated:,} instructions emulated"
+            typer.echo(f"       {row.part:<8} {told}, {emulated}" + (f" ({row.reason})" if row.reason else ""))
+    raise typer.Exit(0 if report.good else 1)

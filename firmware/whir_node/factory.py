@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,6 +60,8 @@ class Factory:
             ffi.callback("void(char *)", self._broker),
             ffi.callback("int(uint8_t *)", self._key, error=busy),
             ffi.callback("int(const uint8_t *, uint32_t, uint8_t *)", self._sign, error=busy),
+            ffi.callback("uint64_t(void)", lambda: time.monotonic_ns() // 1000),
+            ffi.NULL,  # a computer's cycles say nothing about a board's
             ffi.callback("void(const char *, uint32_t)", lambda text, size: board.say(bytes(ffi.buffer(text, size)))),
         )
         self._calls = ffi.new("host_board_t *", [*texts, int(board.secure_boot), *self._keep[1:]])

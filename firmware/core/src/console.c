@@ -33,6 +33,11 @@ static int run_selftest(whir_console_t *c, int count, char **words, uint64_t now
     return ask(c, "selftest", count, words, now_ms);
 }
 
+static int run_check(whir_console_t *c, int count, char **words, uint64_t now_ms)
+{
+    return ask(c, "check", count, words, now_ms);
+}
+
 static int run_csr(whir_console_t *c, int count, char **words, uint64_t now_ms)
 {
     return ask(c, "csr", count, words, now_ms);
@@ -96,6 +101,7 @@ static int run_memory(whir_console_t *c, int count, char **words, uint64_t now_m
 
 const whir_console_command_t WHIR_CONSOLE_COMMANDS[] = {
     {"selftest", "sensor, noise, golden vectors, network: a line of JSON each", run_selftest},
+    {"check", "flash, clock, sensor, cycles, golden vectors: a line of JSON each (whir node check)", run_check},
     {"csr", "a certificate request for the board's own key", run_csr},
     {"who", "the MAC", run_who},
     {"set",

@@ -2,14 +2,11 @@
 
 #include <string.h>
 
+#include "factory_parts.h"
 #include "fixed.h"
 #include "whir/base64.h"
 #include "whir/bytes.h"
 #include "whir/csr.h"
-#include "whir/json.h"
-
-/* Puts the fields of one answer; `waited_ms` since it is due. 0: not yet. */
-typedef int (*answer_t)(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms);
 
 static int answer_node(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms)
 {
@@ -73,7 +70,7 @@ static int answer_noise(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms)
     return 1;
 }
 
-static int answer_golden(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms)
+int whir_factory_golden(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms)
 {
     whir_golden_mismatch_t mismatch;
     int vectors = whir_node_prove(f->node, &mismatch);
@@ -132,27 +129,35 @@ static int answer_end(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms)
     return 1;
 }
 
-/* The self-test, in order. Without a node there is nothing to test between the first and the last. */
-static const struct test {
-    const char *name;
-    answer_t fields;
-} TESTS[] = {
-    {"node", answer_node}, {"sensor", answer_sensor}, {"noise", answer_noise}, {"golden", answer_golden},
-    {"wifi", answer_wifi}, {"broker", answer_broker}, {"end", answer_end},
-};
+static int answer_end_timed(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms)
+{
+    (void)answer_end(f, j, waited_ms);
+    whir_json_u64(j, "us", f->board->micros == NULL ? 0 : f->board->micros(f->board));
+    return 1;
+}
 
-#define TEST_COUNT (sizeof TESTS / sizeof TESTS[0])
+/* In order. Without a node there is nothing to test between the first and the last. */
+static const struct whir_factory_test SELFTEST[] = {
+    {"node", answer_node}, {"sensor", answer_sensor}, {"noise", answer_noise}, {"golden", whir_factory_golden},
+    {"wifi", answer_wifi}, {"broker", answer_broker}, {"end", answer_end},     {NULL, NULL},
+};
+static const struct whir_factory_test CHECK[] = {
+    {"node", answer_node},           {"sensor", whir_factory_facts},
+    {"clock", whir_factory_clock},   {"rate", whir_factory_rate},
+    {"noise", answer_noise},         {"flash", whir_factory_flash},
+    {"cycles", whir_factory_cycles}, {"golden", whir_factory_golden_timed},
+    {"end", answer_end_timed},       {NULL, NULL},
+};
 
 void whir_factory_init(whir_factory_t *f, whir_node_t *node, whir_board_t *board)
 {
     memset(f, 0, sizeof *f);
     f->node = node;
     f->board = board;
-    f->test = TEST_COUNT;
 }
 
 /* One answer of this kind, said when it is whole. 0: not yet. */
-static int tell(whir_factory_t *f, const char *kind, answer_t fields, uint64_t waited_ms)
+static int tell(whir_factory_t *f, const char *kind, whir_factory_answer_t fields, uint64_t waited_ms)
 {
     whir_json_t j;
     int bytes;
@@ -171,16 +176,20 @@ static int tell(whir_factory_t *f, const char *kind, answer_t fields, uint64_t w
 
 int whir_factory_step(whir_factory_t *f, uint64_t now_ms)
 {
-    if (f->test < TEST_COUNT && tell(f, TESTS[f->test].name, TESTS[f->test].fields, now_ms - f->test_ms)) {
-        f->test = (uint8_t)(f->node == NULL && f->test == 0 ? TEST_COUNT - 1 : f->test + 1u);
+    if (f->tests != NULL && tell(f, f->tests[f->test].name, f->tests[f->test].fields, now_ms - f->test_ms)) {
+        do {
+            f->test++;
+        } while (f->node == NULL && f->tests[f->test].name != NULL && f->tests[f->test + 1].name != NULL);
         f->test_ms = now_ms;
+        f->tests = f->tests[f->test].name == NULL ? NULL : f->tests;
     }
-    return f->test < TEST_COUNT;
+    return f->tests != NULL;
 }
 
 void whir_factory_push(whir_factory_t *f, const int16_t *sample)
 {
-    if (f->test >= TEST_COUNT || f->samples >= WHIR_FACTORY_NOISE_SAMPLES) {
+    f->counted++;
+    if (f->tests == NULL || f->samples >= WHIR_FACTORY_NOISE_SAMPLES) {
         return;
     }
     for (int axis = 0; axis < f->node->config.sensor.channels; axis++) {
@@ -227,8 +236,9 @@ static int answer_who(whir_factory_t *f, whir_json_t *j, uint64_t waited_ms)
 
 static const struct question {
     const char *word;
-    answer_t fields; /* NULL: the self-test, in steps */
-} QUESTIONS[] = {{"selftest", NULL}, {"csr", answer_csr}, {"who", answer_who}};
+    whir_factory_answer_t fields; /* NULL: these, in steps */
+    const struct whir_factory_test *tests;
+} QUESTIONS[] = {{"selftest", NULL, SELFTEST}, {"check", NULL, CHECK}, {"csr", answer_csr, NULL}, {"who", answer_who, NULL}};
 
 static uint32_t word_bytes(const char *text)
 {
@@ -256,6 +266,7 @@ int whir_factory_ask(whir_factory_t *f, const char *line, uint64_t now_ms)
         if (QUESTIONS[i].fields != NULL) {
             (void)tell(f, QUESTIONS[i].word, QUESTIONS[i].fields, 0);
         } else {
+            f->tests = QUESTIONS[i].tests;
             f->test = 0;
             f->test_ms = now_ms;
         }

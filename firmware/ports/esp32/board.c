@@ -1,8 +1,10 @@
 #include <stdio.h>
 
+#include "esp_cpu.h"
 #include "esp_flash_encrypt.h"
 #include "esp_mac.h"
 #include "esp_secure_boot.h"
+#include "esp_timer.h"
 #include "port.h"
 
 static int key(whir_board_t *board, uint8_t point[WHIR_POINT_BYTES])
@@ -18,6 +20,16 @@ static int sign(whir_board_t *board, const void *message, uint32_t bytes, uint8_
 static void say(whir_board_t *board, const char *json, uint32_t bytes)
 {
     printf("\n%.*s\n", (int)bytes, json); /* the console's prompt stands on the line before */
+}
+
+static uint64_t micros(whir_board_t *board)
+{
+    return (uint64_t)esp_timer_get_time();
+}
+
+static uint32_t cycles(whir_board_t *board)
+{
+    return esp_cpu_get_cycle_count();
 }
 
 void whir_esp32_board_init(whir_board_t *board, const whir_esp32_settings_t *s, whir_crypto_t *crypto)
@@ -39,6 +51,8 @@ void whir_esp32_board_init(whir_board_t *board, const whir_esp32_settings_t *s, 
                             .broker = whir_esp32_link_state,
                             .key = key,
                             .sign = sign,
+                            .micros = micros,
+                            .cycles = cycles,
                             .say = say};
     whir_esp32_own_key.crypto = crypto;
 }

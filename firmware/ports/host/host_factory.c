@@ -43,6 +43,16 @@ static int sign(whir_board_t *board, const void *message, uint32_t bytes, uint8_
     return ((host_factory_t *)board->ctx)->calls->sign(message, bytes, signature);
 }
 
+static uint64_t micros(whir_board_t *board)
+{
+    return ((host_factory_t *)board->ctx)->calls->micros();
+}
+
+static uint32_t cycles(whir_board_t *board)
+{
+    return ((host_factory_t *)board->ctx)->calls->cycles();
+}
+
 static void say(whir_board_t *board, const char *json, uint32_t bytes)
 {
     ((host_factory_t *)board->ctx)->calls->say(json, bytes);
@@ -68,6 +78,8 @@ host_factory_t *host_factory_new(struct host_node *node, const host_board_t *cal
         .broker = broker,
         .key = key,
         .sign = sign,
+        .micros = micros,
+        .cycles = calls->cycles == NULL ? NULL : cycles,
         .say = say,
     };
     whir_factory_init(&factory->core, node != NULL ? host_node_core(node) : NULL, &factory->board);

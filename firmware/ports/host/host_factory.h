@@ -17,6 +17,8 @@ typedef struct host_board {
     void (*broker)(char *state);
     int (*key)(uint8_t *point);
     int (*sign)(const uint8_t *message, uint32_t bytes, uint8_t *signature);
+    uint64_t (*micros)(void);
+    uint32_t (*cycles)(void); /* NULL: it counts none */
     void (*say)(const char *json, uint32_t bytes);
 } host_board_t;
 

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from whir_node.check import check
 from whir_tools.provision import layout, nvs
 
 FACTORY = Path(__file__).resolve().parents[3] / "docs" / "FACTORY.md"
@@ -20,6 +21,8 @@ def test_a_blank_board_becomes_a_good_node_whose_flash_is_what_was_meant_and_who
     assert (entry["state"], entry["mac"]) == ("good", board.mac)
     flash_is_what_was_meant(factory, board.flash.read_bytes())
     the_manual_s_command_verifies_the_record(factory.station.folder)
+    report = check(board.url, None)
+    assert report.good and report.node["serial"] == "WH-000001", report.results
 
 
 def flash_is_what_was_meant(factory: Any, flash: bytes) -> None:

@@ -20,22 +20,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import serial
-
-from whir_contracts.contract import CONSOLE_BAUD, CONSOLE_LINE_MAX_BYTES
+from whir_node import console
 from whir_tools.provision.errors import PortError, SelfTestError
 
-BOOT_S = 20.0  # until the first answer
 WHO_S = 2.0
-TEST_S = 60.0  # golden vectors, Wi-Fi and broker included
-_ASK_AGAIN_S = 0.5
 _TESTS = ("node", "sensor", "noise", "golden", "wifi", "broker")
 
 
@@ -67,7 +59,7 @@ def selftest(port: str, expected: Expected) -> Answers:
         PortError: the port is gone, or no answer.
         SelfTestError: with all that is not as it must be.
     """
-    answers = _ask(port, "selftest")
+    answers = _ask(port, "selftest", "end")
     problems = [problem for check in _CHECKS for problem in check(answers, expected)]
     if problems:
         raise SelfTestError("; ".join(problems))
@@ -76,7 +68,7 @@ def selftest(port: str, expected: Expected) -> Answers:
 
 def request_certificate(port: str) -> bytes:
     """The board makes its key and asks for a certificate: the request, DER."""
-    answer = _ask(port, "csr").get("csr", {})
+    answer = _ask(port, "csr", "csr").get("csr", {})
     try:
         return base64.b64decode(str(answer.get("der", "")), validate=True)
     except binascii.Error as error:
@@ -86,51 +78,18 @@ def request_certificate(port: str) -> bytes:
 def who(port: str) -> str | None:
     """The MAC of a node that runs; None when nobody answers."""
     try:
-        return str(_ask(port, "who", WHO_S)["who"].get("mac"))
+        return str(_ask(port, "who", "who", WHO_S)["who"].get("mac"))
     except (PortError, SelfTestError):
         return None
 
 
-def _ask(port: str, command: str, boot_s: float = BOOT_S) -> Answers:
-    nonce = secrets.token_hex(8)  # so that nothing is taken for an answer that an earlier boot has said
-    last = {"selftest": "end"}.get(command, command)
-    question = f"\n{command} {nonce}\n".encode()  # what stood on the console's line before is not ours
-    answers: Answers = {}
+def _ask(port: str, command: str, last: str, boot_s: float = console.BOOT_S) -> Answers:
     try:
-        with serial.serial_for_url(port, CONSOLE_BAUD, timeout=0.1) as line:
-            begun = asked = time.monotonic()
-            line.write(question)
-            buffer = b""
-            while True:
-                now = time.monotonic()
-                if not answers and now - asked > _ASK_AGAIN_S:  # it was still booting
-                    line.write(question)
-                    asked = now
-                if now - begun > (TEST_S if answers else boot_s):
-                    done = f"after {', '.join(answers)}" if answers else "at all"
-                    raise SelfTestError(f"{command}: no further answer {done} within {now - begun:.0f} s")
-                buffer += line.read(max(1, line.in_waiting))
-                *whole, buffer = buffer.split(b"\n")
-                for text in whole:
-                    answer = _object(text)
-                    kind = str(answer.get("t", ""))
-                    if kind in ("node", "end", "csr", "who") and answer.get("nonce") != nonce:
-                        continue
-                    if kind and (answers or kind in ("node", "csr", "who")):
-                        answers.setdefault(kind, answer)
-                    if kind == last:
-                        return answers
-                buffer = buffer[-CONSOLE_LINE_MAX_BYTES:]
-    except (serial.SerialException, OSError) as error:
-        raise PortError(f"{port}: {error}") from error
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+        return console.ask(port, command, last, boot_s).lines
+    except console.PortError as error:
+        raise PortError(str(error)) from error
+    except console.SilentError as error:
+        raise SelfTestError(str(error)) from error
 
 
 # --- judging: a test that is missing is a test that failed ---

@@ -15,10 +15,12 @@
 typedef struct whir_factory {
     whir_node_t *node; /* NULL while board->refused */
     whir_board_t *board;
-    uint8_t test; /* that is under way; behind the last: none */
+    const struct whir_factory_test *tests; /* that are asked for; NULL: none */
+    uint8_t test;                          /* of them, that is under way */
     uint64_t test_ms;
     uint8_t joined;
     char nonce[WHIR_FACTORY_NONCE_MAX_BYTES + 1];
+    uint32_t counted; /* samples since the clock was told */
     uint32_t samples; /* of the noise floor */
     int64_t sum[3];
     uint64_t squares[3];
@@ -26,8 +28,8 @@ typedef struct whir_factory {
 } whir_factory_t;
 
 void whir_factory_init(whir_factory_t *f, whir_node_t *node, whir_board_t *board);
-/* One line: `selftest`, `csr` or `who`, and the nonce that the answer is to carry. 0, or WHIR_ERR_COMMAND: none of ours. A
- * self-test that is under way begins anew. */
+/* One line: `selftest`, `check` (docs/SPEC.md: the port on a real board), `csr` or `who`, and the nonce that the answer is to
+ * carry. 0, or WHIR_ERR_COMMAND: none of ours. A self-test that is under way begins anew. */
 int whir_factory_ask(whir_factory_t *f, const char *line, uint64_t now_ms);
 /* One sample of the sensor, as for whir_node_push. */
 void whir_factory_push(whir_factory_t *f, const int16_t *sample);

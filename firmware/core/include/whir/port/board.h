@@ -25,6 +25,9 @@ typedef struct whir_board {
     int (*key)(struct whir_board *board, uint8_t point[WHIR_POINT_BYTES]);
     /* ECDSA with that key over the SHA-256 of the message; r then s, 32 bytes each, big-endian. May block. */
     int (*sign)(struct whir_board *board, const void *message, uint32_t bytes, uint8_t signature[64]);
+    /* Time since any moment, and the CPU's cycle counter; NULL: it has none. */
+    uint64_t (*micros)(struct whir_board *board);
+    uint32_t (*cycles)(struct whir_board *board);
     /* One line to the station, on a line of its own. */
     void (*say)(struct whir_board *board, const char *json, uint32_t bytes);
 } whir_board_t;
