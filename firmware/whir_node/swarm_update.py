@@ -23,7 +23,7 @@ from whir_node.node import NodeConfig, VirtualNode
 
 STEP_MS: Final = 50
 PIECE_BYTES: Final = 4096
-_ENDS: Final = ("update_confirmed", "update_refused", "update_reverted")
+_ENDS: Final = ("update_confirmed", "update_refused", "update_reverted", "update_shadow")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rollout_fleet import T0, Fleet
 
+from whir_contracts.contract import TOPICS
 from whir_fleet import rollout_shadow, rollouts
 from whir_fleet.errors import RequestError
 from whir_fleet.models import Artifact, Command
@@ -129,6 +130,10 @@ def test_the_models_may_differ_as_often_as_their_own_evaluations_say(fleet: Make
     f.create(shadow_s=SHADOW_S)
     report(f, "n0", differ=190)  # 38 % of 500; 30 % and the old model's 10 % are expected
     assert f.state == "running"
+
+
+def test_what_a_node_counts_is_what_the_fleet_reads() -> None:
+    assert set(SHADOW_FIELDS) <= set(TOPICS["event"]["fields"])
 
 
 def test_a_firmware_has_no_shadow(fleet: Make) -> None:
