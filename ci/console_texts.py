@@ -61,6 +61,8 @@ def catalogue(errors: bool) -> Catalog:
     for path in sorted(FLEET.rglob("*.py")):
         for text in python_texts(path):
             found.add(text, locations=[(str(path.relative_to(FLEET)), 0)])
+    for source in dict.fromkeys(str(row["source"]) for row in contract.ZONE_LIMITS):
+        found.add(source, locations=[("contracts/zones.toml", 0)])
     for text in contract.ERROR_TEXT.values() if errors else ():
         if text not in found:
             found.add(text, locations=[("contracts/errors.toml", 0)])

@@ -1,6 +1,6 @@
-"""The pictures of docs/images/console: every page light, dark and on a phone, of the plant that console_fleet.py furnishes.
+"""The pictures of docs/images/console: every page light, dark and on a phone, one in German; the plant is console_fleet.py's.
 
-.venv/bin/python tests/e2e/pictures.py [PAGE...] [--into FOLDER]
+PYTHONPATH=tests/firmware .venv/bin/python tests/e2e/pictures.py [PAGE...] [--into FOLDER]
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from whir_fleet.service import FleetService
 
 INTO = Path(__file__).parents[2] / "docs/images/console"
 HIGHEST = 1700  # pixels: what is longer is cut
+GERMAN = ("machine",)  # one shows it
 DRAWN = "[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('canvas'))"
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "german": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light", "locale": "de-DE"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
 }
 
@@ -36,6 +38,8 @@ def draw(browser: Browser, service: FleetService, pages: dict[str, str], into: P
     for look, options in LOOKS.items():
         with console_visit.Visit(browser, service, Role.ADMIN, reduced_motion="reduce", **options) as visit:
             for name, place in pages.items():
+                if look == "german" and name not in GERMAN:
+                    continue
                 visit.page.set_viewport_size(options["viewport"])
                 page = visit.go(place)
                 page.wait_for_function(DRAWN)

@@ -361,3 +361,22 @@ def test_a_command_that_disturbs_asks_first_and_says_what_will_happen(
     with service.database.read() as session:
         sent = session.scalars(select(Command).where(Command.c == "thresholds")).one()
     assert sent.args == {"raise_permille": 900, "clear_permille": 625}
+
+
+def test_a_capture_lies_over_its_points_baseline_and_the_machine_has_a_waterfall(
+    browser: Browser, furnished: tuple[FleetService, dict[str, str]]
+) -> None:
+    service, ids = furnished
+    with Visit(browser, service, Role.VIEWER) as visit:
+        page = visit.go(f"/captures/{ids['capture']}")
+        expect(page.locator(".chart").first).to_have_attribute("data-labels", "baseline|this capture")
+        drawn = page.evaluate("JSON.parse(document.querySelector('#spectrum-data').textContent)")
+        before, now = drawn["lines"]
+        at = min(range(len(drawn["x"])), key=lambda place: abs(drawn["x"][place] - 75.1))
+        assert max(now[at - 2 : at + 3]) > 2 * max(before[at - 2 : at + 3]), "the outer race has grown"
+        assert {"1×", "2×", "BPFO", "BPFI"} <= {mark["label"] for mark in drawn["marks"]}
+        page.get_by_role("link", name="to 200 Hz").click()
+        expect(page.get_by_role("link", name="to 200 Hz")).to_have_attribute("aria-current", "true")
+        expect(page.locator(".chart canvas")).to_have_count(2)
+        page.get_by_role("link", name="pump-2").click()
+        expect(page.locator(".waterfall canvas")).to_be_visible()

@@ -56,6 +56,18 @@ node_state: Final = {
     "stopped": N_("Stopped"),
     "no_speed": N_("Shaft speed unknown"),
 }
+# Why a node started.
+reset: Final = {
+    "power": N_("switched on"),
+    "power-on": N_("switched on"),
+    "software": N_("by software"),
+    "panic": N_("after a crash"),
+    "watchdog": N_("by the watchdog"),
+    "brownout": N_("after a brown-out"),
+    "wake-up": N_("woke up"),
+    "motion": N_("woken by motion"),
+    "other": N_("for another reason"),
+}
 outcome: Final = {
     "confirmed": N_("Confirmed"),
     "other_fault": N_("Another fault"),

@@ -94,7 +94,7 @@ const charts = (() => {
       axes: [{ ...axis, size: 32, grid: { show: false }, values: along }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${mark.format(tick)}${behind}`) }],
       hooks: { drawClear: zones ? [bands(zones)] : [], draw: [cursors(marks)] },
       series: [
-        { label: x_unit ?? "", value: (_, at) => (at === null ? "–" : x_unit ? mark.format(at) : moment.format(at * 1000)) },
+        { label: x_unit ?? document.body.dataset.time, value: (_, at) => (at === null ? "–" : x_unit ? mark.format(at) : moment.format(at * 1000)) },
         ...lines.map((_line, at) => ({
           label: labels[at],
           stroke: colour(COLOURS[at]),
