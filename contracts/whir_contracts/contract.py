@@ -136,6 +136,10 @@ class Level(IntEnum):
     RELATIVE = 1
 
 
+class AcrossAxes(IntEnum):
+    SUM = 1
+
+
 class PartKind(IntEnum):
     MODEL = 1
     GOLDEN_TENSORS = 2
@@ -373,6 +377,10 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
     "axes": {"tag": 262, "type": "u8", "min": 1, "max": 7},
     "unit": {"tag": 263, "type": "u8", "min": 1, "max": 3},
     "lsb_nano": {"tag": 264, "type": "u32", "min": 1, "max": 100000000},
+    "envelope_axes": {"tag": 265, "type": "u8", "min": 1, "max": 7, "optional": True},
+    "envelope_low_hz": {"tag": 266, "type": "u32", "min": 100, "max": 13500, "optional": True},
+    "envelope_high_hz": {"tag": 267, "type": "u32", "min": 100, "max": 13500, "optional": True},
+    "across_axes": {"tag": 268, "type": "u8", "min": 1, "max": 1, "optional": True},
     "window_samples": {"tag": 272, "type": "u16", "min": 64, "max": 1024},
     "hop_samples": {"tag": 273, "type": "u16", "min": 1, "max": 4096},
     "verdict_windows": {"tag": 274, "type": "u8", "min": 1, "max": 8},
@@ -381,6 +389,7 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
     "stats": {"tag": 290, "type": "u8", "min": 0, "max": 15},
     "band_edges_bins": {"tag": 291, "type": "u16[]", "min": 0, "max": 512},
     "order_edges_q8": {"tag": 292, "type": "u16[]", "min": 1, "max": 65535, "optional": True},
+    "order_lines_q8": {"tag": 293, "type": "u16[]", "min": 1, "max": 65535, "optional": True},
     "offset": {"tag": 304, "type": "i32[]", "min": -2147483648, "max": 2147483647},
     "gain_q16": {"tag": 305, "type": "u32[]", "min": 0, "max": 4294967295},
 }

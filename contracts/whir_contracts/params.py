@@ -46,6 +46,10 @@ class FeatureParams:
     axes: int
     unit: int
     lsb_nano: int
+    envelope_axes: int = 0
+    envelope_low_hz: int = 0
+    envelope_high_hz: int = 0
+    across_axes: int = 0
     window_samples: int
     hop_samples: int
     verdict_windows: int
@@ -54,6 +58,7 @@ class FeatureParams:
     stats: int
     band_edges_bins: tuple[int, ...] = ()
     order_edges_q8: tuple[int, ...] = ()
+    order_lines_q8: tuple[int, ...] = ()
     offset: tuple[int, ...] = ()
     gain_q16: tuple[int, ...] = ()
 
@@ -64,8 +69,8 @@ class FeatureParams:
                 values = tuple(int(v) for v in value)
                 object.__setattr__(self, name, values)
             else:
-                values = (int(value),)
-                object.__setattr__(self, name, values[0])
+                object.__setattr__(self, name, int(value))
+                values = (int(value),) if value or not spec.get("optional") else ()
             for v in values:
                 if not spec["min"] <= v <= spec["max"]:
                     raise ParamsError(name, f"{v} is outside {spec['min']} .. {spec['max']}")
@@ -77,26 +82,29 @@ class FeatureParams:
             raise ParamsError(
                 "axes", f"the mask {self.axes:#05b} has {self.axes.bit_count()} axes, channels says {self.channels}"
             )
+        self._check_envelope()
         if self.window_samples.bit_count() != 1:
             raise ParamsError("window_samples", f"{self.window_samples} is not a power of two")
         edges = self.band_edges_bins
         if self.kind == FeatureKind.RAW:
-            for name in ("band_edges_bins", "order_edges_q8"):
+            for name in ("band_edges_bins", "order_edges_q8", "order_lines_q8"):
                 if getattr(self, name):
                     raise ParamsError(name, "must be empty for kind raw")
-            if self.stats:
-                raise ParamsError("stats", "must be 0 for kind raw")
+            for name in ("stats", "across_axes"):
+                if getattr(self, name):
+                    raise ParamsError(name, "must be 0 for kind raw")
         else:
             if not 2 <= len(edges) <= FEATURE_BANDS_PER_AXIS_MAX + 1:
                 raise ParamsError("band_edges_bins", f"{len(edges)} edges, needs 2 .. {FEATURE_BANDS_PER_AXIS_MAX + 1}")
-            for name in ("band_edges_bins", "order_edges_q8"):
+            for name in ("band_edges_bins", "order_edges_q8", "order_lines_q8"):
                 if any(a >= b for a, b in itertools.pairwise(getattr(self, name))):
                     raise ParamsError(name, "must ascend strictly")
             if len(self.order_edges_q8) == 1:
                 raise ParamsError("order_edges_q8", "1 edge, needs none or 2 at least")
             if self.bands_per_axis > FEATURE_BANDS_PER_AXIS_MAX:
+                field = "order_lines_q8" if self.order_lines_q8 else "order_edges_q8"
                 raise ParamsError(
-                    "order_edges_q8", f"{self.bands_per_axis} bands with them, at most {FEATURE_BANDS_PER_AXIS_MAX} per axis"
+                    field, f"{self.bands_per_axis} bands and lines with them, at most {FEATURE_BANDS_PER_AXIS_MAX} per axis"
                 )
             if edges[-1] > self.window_samples // 2:
                 raise ParamsError(
@@ -107,17 +115,38 @@ class FeatureParams:
         if len(self.offset) not in (0, self.scaler_count):
             raise ParamsError("offset", f"{len(self.offset)} entries, needs none or {self.scaler_count}")
 
+    def _check_envelope(self) -> None:
+        low, high = self.envelope_low_hz, self.envelope_high_hz
+        if self.envelope_axes & ~self.axes:
+            raise ParamsError("envelope_axes", f"the mask {self.envelope_axes:#05b} has axes that {self.axes:#05b} has not")
+        if not self.envelope_axes:
+            for name in ("envelope_low_hz", "envelope_high_hz"):
+                if getattr(self, name):
+                    raise ParamsError(name, "needs envelope_axes")
+        elif low < self.rate_hz:
+            raise ParamsError("envelope_low_hz", f"{low} Hz is below rate_hz: no envelope at {self.rate_hz} Hz holds it")
+        elif not low < high <= self.bandwidth_hz:
+            raise ParamsError(
+                "envelope_high_hz", f"{high} Hz: above {low} Hz and at most bandwidth_hz, {self.bandwidth_hz} Hz, is needed"
+            )
+
     @property
     def bands_per_axis(self) -> int:
-        """Bands and order bands together."""
-        return sum(max(0, len(edges) - 1) for edges in (self.band_edges_bins, self.order_edges_q8))
+        """Bands, order bands and order lines together."""
+        bands = sum(max(0, len(edges) - 1) for edges in (self.band_edges_bins, self.order_edges_q8))
+        return bands + len(self.order_lines_q8)
+
+    @property
+    def by_order(self) -> bool:
+        """Features follow the shaft's speed, so that it must be known."""
+        return bool(self.order_edges_q8 or self.order_lines_q8)
 
     @property
     def feature_count(self) -> int:
         """Features per window."""
         if self.kind == FeatureKind.RAW:
             return self.window_samples * self.channels
-        return self.channels * (self.bands_per_axis + self.stats.bit_count())
+        return (1 if self.across_axes else self.channels) * (self.bands_per_axis + self.stats.bit_count())
 
     @property
     def scaler_count(self) -> int:
@@ -134,7 +163,7 @@ class FeatureParams:
         for name, spec in sorted(PARAMS.items(), key=lambda item: int(item[1]["tag"])):
             value = getattr(self, name)
             values = value if isinstance(value, tuple) else (value,)
-            if spec.get("optional") and not values:
+            if spec.get("optional") and not value:
                 continue  # one way to write the same parameters
             data = struct.pack(f"<{len(values)}{_FORMATS[spec['type'].removesuffix('[]')]}", *values)
             out += _TLV.pack(spec["tag"], len(data)) + data
@@ -167,9 +196,9 @@ class FeatureParams:
             array = kind.endswith("[]")
             if length % item.size or (not array and length != item.size):
                 raise ParamsError(name, f"{length} bytes do not hold {kind}")
-            if PARAMS[name].get("optional") and not length:
-                raise ParamsError(name, "is left out when it says nothing")
             items = tuple(v for (v,) in item.iter_unpack(tlv[at : at + length]))
+            if PARAMS[name].get("optional") and not any(items):
+                raise ParamsError(name, "is left out when it says nothing")
             values[name] = items if array else items[0]
             at, last = at + length, tag
         for field in fields(cls):

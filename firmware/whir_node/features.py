@@ -56,7 +56,7 @@ def extract(params: FeatureParams, windows: NDArray[np.int16], rpm: float | Sequ
         tlv, len(tlv), ffi.from_buffer("int16_t[]", source.data), ffi.from_buffer("uint32_t[]", speeds.data), len(source),
         ffi.from_buffer("int32_t[]", out.data),
     )  # fmt: skip
-    check(code, f"features at {rpm} r/min" if params.order_edges_q8 else "features")
+    check(code, f"features at {rpm} r/min" if params.by_order else "features")
     return out
 
 

@@ -43,6 +43,24 @@ class Bearing:
         return 0.5 * self.pitch_mm / self.ball_mm * (1 - self._ratio**2)
 
 
+def lines(bearing: Bearing) -> tuple[float, ...]:
+    """Orders at which a damaged bearing's envelope has its lines, ascending: the shaft; the cage; the outer race to the third
+    harmonic; the inner race to the second, with the shaft's side lines; balls (two strikes a spin) with the cage's, and twice.
+    """
+    inner = (n * bearing.bpfi + side for n in (1, 2) for side in (-1, 0, 1))
+    balls = (2 * bearing.bsf + side * bearing.ftf for side in (-1, 0, 1))
+    outer = (n * bearing.bpfo for n in (1, 2, 3))
+    return tuple(sorted((1.0, bearing.ftf, *outer, *inner, *balls, 4 * bearing.bsf)))
+
+
+def lines_q8(bearing: Bearing) -> tuple[int, ...]:
+    """The same as a config's `order_lines_q8`, without those that fall together.
+
+    Example: python -c "from whir_ml.bearings import *; print(lines_q8(BEARINGS['6205']))"
+    """
+    return tuple(sorted({round(256 * order) for order in lines(bearing)}))
+
+
 _RIG = "as published with the {} data"
 _NOMINAL = "pitch = mean of bore and outer diameter (ISO 15); ball size and count usual in makers' catalogues"
 

@@ -212,6 +212,10 @@ class _Reader:
             table[key] = self.enum(f"features.{key}", table[key], kind)
         table["axes"] = self.mask("features.axes", table["axes"], ("x", "y", "z"))
         table["stats"] = self.mask("features.stats", table["stats"], ("rms", "peak", "crest", "kurtosis"))
+        if "envelope_axes" in table:
+            table["envelope_axes"] = self.mask("features.envelope_axes", table["envelope_axes"], ("x", "y", "z"))
+        if "across_axes" in table:
+            table["across_axes"] = self.enum("features.across_axes", table["across_axes"], contract.AcrossAxes)
         try:
             return FeatureParams(**table, channels=table["axes"].bit_count())
         except (ParamsError, TypeError, ValueError) as error:

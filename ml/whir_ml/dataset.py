@@ -194,7 +194,7 @@ def features(
     """int32 (k, f) of one recording, from the cache when it is there."""
     if cache is None:
         return _extracted(params, rec, hop, scale)
-    speed = f" {rec.rpm!r}" if params.order_edges_q8 else ""
+    speed = f" {rec.rpm!r}" if params.by_order else ""
     sha = hashlib.sha256(core_digest().encode() + params.to_tlv() + f"{hop} {scale!r} {rec.rate_hz!r}{speed}".encode())
     sha.update(rec.scale.tobytes() + rec.samples.tobytes())
     path = cache / "features" / f"{sha.hexdigest()[:32]}.npy"
@@ -211,7 +211,7 @@ def features(
 
 def _extracted(params: FeatureParams, rec: Recording, hop: int, scale: float) -> NDArray[np.int32]:
     rpm = rec.rpm * scale
-    if params.order_edges_q8 and np.isnan(rpm):
+    if params.by_order and np.isnan(rpm):
         raise DatasetError(f"{rec.name}: order bands ask for the speed of the shaft, and the recording does not state its rpm")
     try:
         return extract(params, windows(params, rec, hop, scale), rpm)

@@ -48,7 +48,7 @@ def windows(
     bands ask for the speed of the shaft in each."""
     speeds = [math.nan] * len(raw) if rpm is None else rpm
     inputs = quantize(params, extract(params, raw, speeds))
-    told = [struct.pack("<I", shaft_mhz(one)) if params.order_edges_q8 else b"" for one in speeds]
+    told = [struct.pack("<I", shaft_mhz(one)) if params.by_order else b"" for one in speeds]
     head = struct.pack("<IIHH", len(raw), raw[0].size * 2, inputs.shape[1], permille.shape[1])
     rows = zip(raw, told, inputs, permille, strict=True)
     return head + b"".join(w.astype("<i2").tobytes() + s + i.tobytes() + p.astype("<u2").tobytes() for w, s, i, p in rows)

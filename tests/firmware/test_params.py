@@ -18,6 +18,13 @@ from whir_node.library import lib
 Make = Callable[..., FeatureParams]
 
 
+# every optional parameter
+OPTIONAL: dict[str, Any] = {
+    "bandwidth_hz": 5000, "envelope_axes": 4, "envelope_low_hz": 1000, "envelope_high_hz": 5000, "across_axes": 1,
+    "order_edges_q8": (128, 256), "order_lines_q8": (512, 918),
+}  # fmt: skip
+
+
 def core_check(tlv: bytes) -> int:
     return int(lib.host_params_check(tlv, len(tlv)))
 
@@ -48,7 +55,7 @@ def scaled(params: FeatureParams) -> FeatureParams:
 
 
 def test_tlv_holds_every_parameter_once_in_ascending_order(make_params: Make) -> None:
-    tags = [tag for tag, _ in entries(make_params(order_edges_q8=(128, 256)).to_tlv())]
+    tags = [tag for tag, _ in entries(make_params(**OPTIONAL).to_tlv())]
     assert tags == sorted(spec["tag"] for spec in PARAMS.values())
     assert len(set(tags)) == len(tags)
 
@@ -83,11 +90,15 @@ def test_a_number_outside_its_limits_is_refused_by_name_and_by_the_core(make_par
     spec = PARAMS[name]
     width = {"u8": 2**8, "u16": 2**16, "u32": 2**32}[spec["type"]]
     for bad in (spec["min"] - 1, spec["max"] + 1):
-        with pytest.raises(ParamsError, match=name) as caught:
-            make_params(**{name: bad})
-        assert caught.value.field == name
+        if bad != 0 or not spec.get("optional"):  # 0 leaves an optional one out
+            with pytest.raises(ParamsError, match=name) as caught:
+                make_params(**{**OPTIONAL, name: bad})
+            assert caught.value.field == name
         if 0 <= bad < width:
-            assert core_check(with_value(make_params(), name, bad)) == ErrorCode.BUNDLE_FEATURES
+            tlv = with_value(make_params(**OPTIONAL), name, bad)
+            assert core_check(tlv) == ErrorCode.BUNDLE_FEATURES
+            with pytest.raises(ParamsError, match=name):
+                FeatureParams.from_tlv(tlv)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +118,16 @@ def test_a_number_outside_its_limits_is_refused_by_name_and_by_the_core(make_par
         ("order_edges_q8", {"order_edges_q8": (128, 128)}),
         ("order_edges_q8", {"order_edges_q8": tuple(range(1, 35))}),
         ("order_edges_q8", {"kind": FeatureKind.RAW, "stats": 0, "band_edges_bins": (), "order_edges_q8": (1, 2)}),
+        ("order_lines_q8", {"order_lines_q8": (128, 128)}),
+        ("order_lines_q8", {"order_lines_q8": tuple(range(1, 34))}),
+        ("order_lines_q8", {"kind": FeatureKind.RAW, "stats": 0, "band_edges_bins": (), "order_lines_q8": (9,)}),
+        ("across_axes", {"kind": FeatureKind.RAW, "stats": 0, "band_edges_bins": (), "across_axes": 1}),
+        ("envelope_axes", {**OPTIONAL, "channels": 2, "axes": 3}),
+        ("envelope_low_hz", {**OPTIONAL, "envelope_low_hz": 999}),
+        ("envelope_high_hz", {**OPTIONAL, "envelope_high_hz": 1000}),
+        ("envelope_high_hz", {**OPTIONAL, "envelope_high_hz": 5001}),
+        ("envelope_low_hz", {"envelope_low_hz": 1000}),
+        ("envelope_high_hz", {"envelope_high_hz": 2000}),
         ("stats", {"kind": FeatureKind.RAW, "band_edges_bins": ()}),
         ("gain_q16", {"offset": (1,)}),
         ("offset", {"offset": (1,), "gain_q16": (1,)}),
@@ -237,3 +258,13 @@ def test_order_bands_count_as_features_and_survive_the_tlv(make_params: Make) ->
     assert FeatureParams.from_tlv(tlv) == scaled(params)
     assert core_check(tlv) == 1
     assert lib.host_params_feature_count(tlv, len(tlv)) == params.feature_count
+
+
+def test_lines_count_as_features_and_axes_together_count_once(make_params: Make) -> None:
+    for across, times in ((0, 3), (1, 1)):
+        params = scaled(make_params(**{**OPTIONAL, "across_axes": across}))
+        assert params.feature_count == times * (32 + 1 + 2 + 4)
+        tlv = params.to_tlv()
+        assert FeatureParams.from_tlv(tlv) == params
+        assert core_check(tlv) == 1
+        assert lib.host_params_feature_count(tlv, len(tlv)) == params.feature_count

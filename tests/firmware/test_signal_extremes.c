@@ -55,23 +55,28 @@ static uint32_t windows_run(void)
     uint32_t done = 0;
 
     for (uint32_t n = WHIR_WINDOW_SAMPLES_MIN; n <= WHIR_WINDOW_SAMPLES_MAX; n *= 2) {
-        for (uint32_t mode = 0; mode < 4; mode++) {
-            uint8_t edges[2 * 3], orders[2 * 3];
+        for (uint32_t mode = 0; mode < 6; mode++) {
+            uint8_t edges[2 * 3], orders[2 * 3], lines[2];
             uint32_t shaft_mhz = (500000 - 500000 / n) / 6 - 1; /* so that the topmost edge is as high as it may be */
             whir_params_t params = {.rate_hz = 1000, .channels = CHANNELS, .window_samples = (uint16_t)n, .hop_samples = 7};
-            params.kind = mode < 2 ? WHIR_FEATURE_KIND_BANDS : WHIR_FEATURE_KIND_RAW;
+            int bands = mode < 4;
+            params.kind = bands ? WHIR_FEATURE_KIND_BANDS : WHIR_FEATURE_KIND_RAW;
             params.level = mode % 2;
-            params.stats = mode < 2 ? 15 : 0;
-            params.bands_per_axis = mode < 2 ? 2 : 0;
+            params.across_axes = mode / 2 == 1;
+            params.stats = bands ? 15 : 0;
+            params.bands_per_axis = bands ? 2 : 0;
             params.band_edges_bins = edges;
-            params.orders_per_axis = mode < 2 ? 2 : 0;
+            params.orders_per_axis = bands ? 2 : 0;
             params.order_edges_q8 = orders;
+            params.lines_per_axis = bands ? 1 : 0;
+            params.order_lines_q8 = lines;
             params.offset = offsets;
             params.gain_q16 = gains;
-            params.scalers = (uint16_t)(mode < 2 ? whir_params_feature_count(&params) : CHANNELS);
+            params.scalers = (uint16_t)(bands ? whir_params_feature_count(&params) : CHANNELS);
             whir_put_le16(orders, 1);
             whir_put_le16(orders + 2, 3 * 256);
             whir_put_le16(orders + 4, 6 * 256);
+            whir_put_le16(lines, 3 * 256);
             whir_put_le16(edges, 0);
             whir_put_le16(edges + 2, (uint16_t)(n / 4));
             whir_put_le16(edges + 4, (uint16_t)(n / 2));
@@ -105,6 +110,9 @@ static uint32_t streams_run(void)
         for (uint32_t period = 1; period < 80; period++) {
             whir_params_t params = {.rate_hz = period % 2 != 0 ? 1000 : 250,
                                     .bandwidth_hz = 10,
+                                    .envelope_axes = period % 3 == 0 ? 3 : 0,
+                                    .envelope_low_hz = rates_mhz[r] / 9000,
+                                    .envelope_high_hz = rates_mhz[r] / 2500,
                                     .range_mg = 1,
                                     .channels = CHANNELS,
                                     .noise_ug_rthz_max = 1000,
@@ -122,8 +130,9 @@ static uint32_t streams_run(void)
                                          .unit = WHIR_UNIT_G,
                                          .channels = CHANNELS};
             whir_condition_t condition;
+            whir_envelope_t envelope;
             whir_window_t window;
-            if (whir_condition_init(&condition, &params, &sensor) < 0) {
+            if (whir_condition_init(&condition, &params, &sensor, &envelope) < 0) {
                 continue; /* counts too far apart */
             }
             whir_window_init(&window, &params, ring);
@@ -150,5 +159,5 @@ int main(void)
     uint32_t samples = streams_run();
 
     printf("%lu windows, %lu samples\n", (unsigned long)windows, (unsigned long)samples);
-    return windows != 5 * 4 * 81 || samples <= 1000000;
+    return windows != 5 * 6 * 81 || samples <= 1000000;
 }

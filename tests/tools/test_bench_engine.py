@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from whir_contracts.contract import FeatureKind, Unit
 from whir_contracts.params import FeatureParams
 from whir_node.accel import accelerometers
+from whir_node.condition import SensorInfo
 from whir_tools.bench.engine import budget, rows
 from whir_tools.bench.engine.errors import BudgetError, EngineBenchError, ModelError
 from whir_tools.bench.engine.model import Model
@@ -123,21 +124,24 @@ def test_the_smallest_model_runs_on_a_chip_of_two_kilobytes() -> None:
     assert row["notes"]["cycles_invoke"] > row["macs"]
 
 
-@pytest.mark.parametrize("target", ["rv32", "xtensa"])
-def test_the_whole_way_from_samples_gives_the_hosts_bytes(target: str, tmp_path: Path) -> None:
-    count = 3 * (8 + 3 + 1)
+@pytest.mark.parametrize(("target", "across"), [("rv32", 0), ("xtensa", 1)])
+def test_the_whole_way_from_samples_gives_the_hosts_bytes(target: str, across: int, tmp_path: Path) -> None:
+    """Two axes as acceleration and one as envelope; bands, order bands, order lines and statistics."""
+    count = (1 if across else 3) * (8 + 3 + 2 + 2)
     net = Net(np.random.default_rng(3), (1, count))
     net.dense(4)
     net.softmax()
     params = FeatureParams(
-        rate_hz=1000, bandwidth_hz=400, range_mg=4000, noise_ug_rthz_max=300, channels=3, axes=7, unit=Unit.G,
-        lsb_nano=122_000, window_samples=256, hop_samples=128, verdict_windows=8, kind=FeatureKind.BANDS, level=0, stats=1,
-        band_edges_bins=(1, 2, 4, 8, 16, 32, 64, 96, 128), order_edges_q8=(130, 384, 641, 900),
+        rate_hz=1000, bandwidth_hz=5000, range_mg=4000, noise_ug_rthz_max=300, channels=3, axes=7, unit=Unit.G,
+        lsb_nano=122_000, envelope_axes=4, envelope_low_hz=1000, envelope_high_hz=5000, across_axes=across,
+        window_samples=256, hop_samples=128, verdict_windows=8, kind=FeatureKind.BANDS, level=0, stats=9,
+        band_edges_bins=(1, 2, 4, 8, 16, 32, 64, 96, 128), order_edges_q8=(130, 384, 641, 900), order_lines_q8=(512, 1005),
         offset=(1500,) * count, gain_q16=(3000,) * count,
     )  # fmt: skip
     (tmp_path / "model.tflite").write_bytes(net.build())
     (tmp_path / "features.tlv").write_bytes(params.to_tlv())
-    subject = pipeline_subject(tmp_path)
+    sensor = SensorInfo("wideband", 12_000, 6000, 4000, 75, 122_000, Unit.G, 3)
+    subject = pipeline_subject(tmp_path, sensor)
     row = rows.Job(subject, rows.TARGETS[_target(target)], "default", "-O2").row()
     assert row["model"] == "pipeline"
     assert row["bit_exact"] is True
@@ -145,7 +149,7 @@ def test_the_whole_way_from_samples_gives_the_hosts_bytes(target: str, tmp_path:
     parts = [row["notes"][f"instructions_{part}"] for part in ("condition", "features", "infer")]
     assert 0.99 * row["instructions_invoke"] < sum(parts) <= row["instructions_invoke"]
     window, scratch = 256 * 3 * 2, 256 * 4
-    assert window + scratch < row["state_bytes"] < 2 * window + scratch + 1200  # the window once; conditioning has 1.1 KB
+    assert window + scratch < row["state_bytes"] < 2 * window + scratch + 1400  # the window once; conditioning has 1.3 KB
 
 
 def test_operators_are_named_with_the_line_that_selects_them() -> None:

@@ -60,3 +60,20 @@ int32_t whir_axis_power_log2(uint64_t sum, int32_t unit)
 
     return value > WHIR_AXIS_POWER_FLOOR_Q16 ? value : WHIR_AXIS_POWER_FLOOR_Q16;
 }
+
+int32_t whir_axis_level_log2(uint64_t square, uint32_t n)
+{
+    int32_t value = square == 0 ? WHIR_AXIS_LEVEL_FLOOR_Q16 : whir_log2_q16(square) / 2 - whir_log2_q16(n);
+
+    return value > WHIR_AXIS_LEVEL_FLOOR_Q16 ? value : WHIR_AXIS_LEVEL_FLOOR_Q16;
+}
+
+uint64_t whir_axis_total_square(const whir_axis_t *axes, uint32_t channels)
+{
+    uint64_t total = 0;
+
+    for (uint32_t c = 0; c < channels; c++) {
+        total += axes[c].square;
+    }
+    return total;
+}

@@ -1,5 +1,7 @@
 #include "whir/condition.h"
 
+#include <stddef.h>
+
 #include "tables.h"
 
 /* The filters always run all channels, unused ones on zeros: three sums in registers
@@ -95,12 +97,20 @@ static int sensor_check(whir_condition_t *c, const whir_params_t *params, const 
     return gain_set(c, (uint64_t)sensor->lsb_nano * num, (uint64_t)params->lsb_nano * den);
 }
 
-int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const whir_sensor_info_t *sensor)
+int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const whir_sensor_info_t *sensor,
+                        whir_envelope_t *envelope)
 {
     uint32_t output_mhz = params->rate_hz * 1000;
 
     if (!sensor_check(c, params, sensor)) {
         return WHIR_ERR_BUNDLE_SENSOR;
+    }
+    c->envelope = params->envelope_axes == 0 ? NULL : envelope;
+    if (params->envelope_axes != 0) {
+        int err = envelope == NULL ? WHIR_ERR_BUNDLE_FEATURES : whir_envelope_init(envelope, params, sensor->rate_mhz);
+        if (err < 0) {
+            return err;
+        }
     }
     c->channels = 0;
     for (uint8_t axis = 0; axis < WHIR_WINDOW_CHANNELS_MAX; axis++) {
@@ -131,6 +141,9 @@ void whir_condition_reset(whir_condition_t *c)
         c->stage[i].seen = 0;
         c->stage[i].tapped_head = 0;
         c->stage[i].delayed_head = 0;
+    }
+    if (c->envelope != NULL) {
+        whir_envelope_reset(c->envelope);
     }
     c->taps_head = 0;
     c->tainted = 0;
@@ -262,6 +275,9 @@ int whir_condition_push(whir_condition_t *c, const int16_t *in, int16_t *out)
         x[ch] = in[c->axis[ch]];
         if (x[ch] >= c->rail || x[ch] <= -c->rail) {
             c->tainted = c->taint_outputs;
+        }
+        if (c->envelope != NULL && (c->envelope->channels >> ch & 1) != 0) {
+            x[ch] = stage_output(c, whir_envelope_push(c->envelope, ch, x[ch]));
         }
     }
     if (c->direct) {

@@ -1,5 +1,6 @@
 #include "whir/features.h"
 
+#include "across.h"
 #include "axis.h"
 #include "fft.h"
 #include "fixed.h"
@@ -11,31 +12,18 @@
 #define STAT_CREST 4u
 #define STAT_KURTOSIS 8u
 
-/* Floor of the logarithm: under what 16-bit samples can carry, and a defined value for silence. */
-#define LEVEL_FLOOR_Q16 (-(8 << 16)) /* 2^-8 counts */
-
 #define RELATIVE_Q 10    /* raw, level relative: 1024 = one RMS */
 #define KURTOSIS_BITS 13 /* of a deviation: its fourth power summed over 1024 samples fits 64 bits */
-
-static int32_t q8(int32_t q16)
-{
-    return (q16 + 128) >> 8;
-}
 
 static int32_t at_least(int32_t value, int32_t floor)
 {
     return value > floor ? value : floor;
 }
 
-/* log2 of the RMS in counts, from n^2 times the variance. */
-static int32_t rms_log2(uint64_t square, uint32_t n)
-{
-    return square == 0 ? LEVEL_FLOOR_Q16 : at_least(whir_log2_q16(square) / 2 - whir_log2_q16(n), LEVEL_FLOOR_Q16);
-}
-
 static int32_t peak_log2(const whir_axis_t *axis)
 {
-    return axis->peak == 0 ? LEVEL_FLOOR_Q16 : at_least(whir_log2_q16(axis->peak) - whir_log2_q16(axis->n), LEVEL_FLOOR_Q16);
+    return axis->peak == 0 ? WHIR_AXIS_LEVEL_FLOOR_Q16
+                           : at_least(whir_log2_q16(axis->peak) - whir_log2_q16(axis->n), WHIR_AXIS_LEVEL_FLOOR_Q16);
 }
 
 /* log2 of the fourth moment over the squared variance; 0 for silence. */
@@ -85,49 +73,48 @@ static void axis_orders(const whir_params_t *params, uint64_t bins_q24, const in
     }
 }
 
+/* Lines of one axis in Q8: they have no level. */
+static void axis_lines(const whir_params_t *params, uint64_t bins_q24, const int32_t *z, int32_t *out)
+{
+    for (uint32_t line = 0; line < params->lines_per_axis; line++) {
+        uint64_t own = whir_lines_power(params, bins_q24, z, line, WHIR_LINE_OWN);
+        uint64_t around = whir_lines_power(params, bins_q24, z, line, WHIR_LINE_AROUND);
+        out[line] = whir_axis_q8(whir_lines_log2(params, bins_q24, line, own, around));
+    }
+}
+
 /* Statistics of one axis in Q8, after `level_q16` is taken from the absolute ones; returns how many. */
 static uint32_t axis_stats(const whir_params_t *params, const whir_axis_t *axis, int32_t level_q16, int32_t *out)
 {
-    int32_t rms = rms_log2(axis->square, axis->n);
+    int32_t rms = whir_axis_level_log2(axis->square, axis->n);
     int32_t peak = peak_log2(axis);
     uint32_t count = 0;
 
     if ((params->stats & STAT_RMS) != 0) {
-        out[count++] = q8(rms - level_q16);
+        out[count++] = whir_axis_q8(rms - level_q16);
     }
     if ((params->stats & STAT_PEAK) != 0) {
-        out[count++] = q8(peak - level_q16);
+        out[count++] = whir_axis_q8(peak - level_q16);
     }
     if ((params->stats & STAT_CREST) != 0) {
-        out[count++] = q8(at_least(peak - rms, 0));
+        out[count++] = whir_axis_q8(at_least(peak - rms, 0));
     }
     if ((params->stats & STAT_KURTOSIS) != 0) {
-        out[count++] = q8(kurtosis_log2(axis));
+        out[count++] = whir_axis_q8(kurtosis_log2(axis));
     }
     return count;
 }
 
-static uint64_t total_square(const whir_axis_t *axes, uint32_t channels)
-{
-    uint64_t total = 0;
-
-    for (uint32_t c = 0; c < channels; c++) {
-        total += axes[c].square;
-    }
-    return total;
-}
-
-static void extract_bands(const whir_params_t *params, const whir_axis_t *axes, uint32_t shaft_mhz, int32_t *scratch,
+static void extract_bands(const whir_params_t *params, const whir_axis_t *axes, uint64_t bins_q24, int32_t *scratch,
                           int32_t *out)
 {
-    uint32_t channels = params->channels;
+    uint32_t channels = params->across_axes != 0 ? 1 : params->channels; /* across: silence only, on one as on all */
     uint32_t n = params->window_samples;
     int relative = params->level == WHIR_LEVEL_RELATIVE;
-    int32_t level = relative ? rms_log2(total_square(axes, channels), n) : 0;
+    int32_t level = relative ? whir_axis_level_log2(whir_axis_total_square(axes, channels), n) : 0;
     int32_t power = 0;
     uint32_t per_axis = whir_params_feature_count(params) / channels;
     uint32_t bands_and_orders = (uint32_t)params->bands_per_axis + params->orders_per_axis;
-    uint64_t bins_q24 = params->orders_per_axis == 0 ? 0 : whir_orders_scale(params, shaft_mhz);
     int32_t loudest = INT32_MAX; /* scale of the loudest axis: the smallest */
     uint64_t total = 0;
 
@@ -139,11 +126,15 @@ static void extract_bands(const whir_params_t *params, const whir_axis_t *axes, 
             for (uint32_t i = 0; i < bands_and_orders; i++) {
                 bands[i] = WHIR_AXIS_POWER_FLOOR_Q16;
             }
+            for (uint32_t i = 0; i < params->lines_per_axis; i++) {
+                bands[bands_and_orders + i] = 0;
+            }
         } else {
             scale = whir_axis_spectrum(&axes[c], scratch);
             unit = whir_axis_power_unit(n, scale);
             sum = axis_bands(params, scratch, unit, bands);
             axis_orders(params, bins_q24, scratch, unit, bands + params->bands_per_axis);
+            axis_lines(params, bins_q24, scratch, bands + bands_and_orders);
             /* bring both to the louder one's scale before adding */
             if (scale < loudest) {
                 total = loudest == INT32_MAX ? 0 : total >> (2 * (loudest - scale));
@@ -151,7 +142,7 @@ static void extract_bands(const whir_params_t *params, const whir_axis_t *axes, 
             }
             total += sum >> (2 * (scale - loudest));
         }
-        axis_stats(params, &axes[c], level, bands + bands_and_orders);
+        axis_stats(params, &axes[c], level, bands + bands_and_orders + params->lines_per_axis);
     }
     if (relative) {
         power = whir_axis_power_log2(total, whir_axis_power_unit(n, loudest));
@@ -159,7 +150,7 @@ static void extract_bands(const whir_params_t *params, const whir_axis_t *axes, 
     for (uint32_t c = 0; c < channels; c++) {
         for (uint32_t i = 0; i < bands_and_orders; i++) {
             int32_t *band = out + c * per_axis + i;
-            *band = q8(*band - power);
+            *band = whir_axis_q8(*band - power);
         }
     }
 }
@@ -178,7 +169,7 @@ static void extract_raw_absolute(const whir_axis_t *axes, uint32_t channels, int
 /* deviation / (n * RMS) in Q10, by one reciprocal: a 64-bit division per sample would cost a hundred times more. */
 static void extract_raw_relative(const whir_axis_t *axes, uint32_t channels, int32_t *out)
 {
-    uint64_t square = total_square(axes, channels);
+    uint64_t square = whir_axis_total_square(axes, channels);
     uint32_t up, root, shift;
     int64_t reciprocal;
 
@@ -202,19 +193,22 @@ static void extract_raw_relative(const whir_axis_t *axes, uint32_t channels, int
 
 int whir_features_defined(const whir_params_t *params, uint32_t shaft_mhz)
 {
-    return params->orders_per_axis == 0 || whir_orders_scale(params, shaft_mhz) != 0;
+    return !whir_params_by_order(params) || whir_orders_scale(params, shaft_mhz) != 0;
 }
 
 void whir_features_extract(const whir_params_t *params, const int16_t *window, uint32_t shaft_mhz, int32_t *scratch,
                            int32_t *out)
 {
     whir_axis_t axes[WHIR_WINDOW_CHANNELS_MAX];
+    uint64_t bins_q24 = whir_params_by_order(params) ? whir_orders_scale(params, shaft_mhz) : 0;
 
     for (uint32_t c = 0; c < params->channels; c++) {
         whir_axis_measure(&axes[c], window + c, params->window_samples, params->channels);
     }
-    if (params->kind == WHIR_FEATURE_KIND_BANDS) {
-        extract_bands(params, axes, shaft_mhz, scratch, out);
+    if (params->across_axes != 0 && whir_axis_total_square(axes, params->channels) != 0) {
+        whir_across_extract(params, axes, bins_q24, scratch, out);
+    } else if (params->kind == WHIR_FEATURE_KIND_BANDS) {
+        extract_bands(params, axes, bins_q24, scratch, out);
     } else if (params->level == WHIR_LEVEL_RELATIVE) {
         extract_raw_relative(axes, params->channels, out);
     } else {
@@ -261,5 +255,5 @@ uint32_t whir_features_rms(const whir_params_t *params, const int16_t *window)
     for (uint32_t c = 0; c < params->channels; c++) {
         whir_axis_measure(&axes[c], window + c, params->window_samples, params->channels);
     }
-    return whir_isqrt64(total_square(axes, params->channels)) / params->window_samples;
+    return whir_isqrt64(whir_axis_total_square(axes, params->channels)) / params->window_samples;
 }

@@ -49,7 +49,7 @@ int whir_golden_windows_open(golden_windows_t *golden, const whir_bundle_t *bund
         golden->feature_bytes != whir_params_feature_count(params) || golden->classes != bundle->class_count) {
         return WHIR_ERR_BUNDLE_MANIFEST;
     }
-    golden->speed_bytes = params->orders_per_axis == 0 ? 0 : SPEED_BYTES;
+    golden->speed_bytes = whir_params_by_order(params) ? SPEED_BYTES : 0;
     golden->entry_bytes = golden->window_bytes + golden->speed_bytes + golden->feature_bytes + 2 * golden->classes;
     golden->entries = part->data + WINDOWS_HEADER_BYTES;
     return table_fits(part, WINDOWS_HEADER_BYTES, golden->count, golden->entry_bytes) ? 0 : WHIR_ERR_BUNDLE_MANIFEST;

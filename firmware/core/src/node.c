@@ -170,7 +170,8 @@ void whir_node_speed(whir_node_t *node, uint32_t shaft_mhz)
 /* Models by orders need a speed; one that is told is not looked for. */
 static void look_for_speed(whir_node_t *node, const int16_t *sample)
 {
-    if (node->bundle.params.orders_per_axis != 0 && !node->shaft_told && whir_speed_push(&node->speed, sample, node->scratch)) {
+    if (whir_params_by_order(&node->bundle.params) && !node->shaft_told &&
+        whir_speed_push(&node->speed, sample, node->scratch)) {
         node->shaft_mhz = node->speed.shaft_mhz;
     }
 }

@@ -6,7 +6,7 @@ int whir_node_load(whir_node_t *node, const whir_bundle_t *bundle)
 {
     whir_inference_t *engine = node->ports.engine;
     uint32_t features = whir_params_feature_count(&bundle->params);
-    int err = whir_condition_init(&node->condition, &bundle->params, &node->config.sensor);
+    int err = whir_condition_init(&node->condition, &bundle->params, &node->config.sensor, &node->envelope);
 
     if (features > WHIR_NODE_FRAME_WORDS ||
         (uint32_t)bundle->params.window_samples * bundle->params.channels > WHIR_NODE_FRAME_WORDS) {

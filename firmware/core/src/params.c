@@ -15,8 +15,10 @@ typedef struct {
     uint32_t min, max;
 } rule_t;
 
-#define RULE(NAME, field, type)                                                                                                \
-    {WHIR_PARAM_##NAME, type, offsetof(whir_params_t, field), 0, WHIR_PARAM_##NAME##_MIN, WHIR_PARAM_##NAME##_MAX}
+#define RULE_OF(NAME, field, type, optional)                                                                                   \
+    {WHIR_PARAM_##NAME, type, offsetof(whir_params_t, field), optional, WHIR_PARAM_##NAME##_MIN, WHIR_PARAM_##NAME##_MAX}
+#define RULE(NAME, field, type) RULE_OF(NAME, field, type, 0)
+#define OPTIONAL(NAME, field, type) RULE_OF(NAME, field, type, 1)
 
 /* Every parameter, ascending: the manifest holds each of them once, in this order; an optional one that says nothing is left
  * out, so that there is one way to write the same parameters. */
@@ -30,6 +32,10 @@ static const rule_t RULES[] = {
     RULE(AXES, axes, LIMITED_U8),
     RULE(UNIT, unit, LIMITED_U8),
     RULE(LSB_NANO, lsb_nano, LIMITED_U32),
+    OPTIONAL(ENVELOPE_AXES, envelope_axes, LIMITED_U8),
+    OPTIONAL(ENVELOPE_LOW_HZ, envelope_low_hz, LIMITED_U32),
+    OPTIONAL(ENVELOPE_HIGH_HZ, envelope_high_hz, LIMITED_U32),
+    OPTIONAL(ACROSS_AXES, across_axes, LIMITED_U8),
     RULE(WINDOW_SAMPLES, window_samples, LIMITED_U16),
     RULE(HOP_SAMPLES, hop_samples, LIMITED_U16),
     RULE(VERDICT_WINDOWS, verdict_windows, LIMITED_U8),
@@ -38,12 +44,13 @@ static const rule_t RULES[] = {
     RULE(STATS, stats, LIMITED_U8),
     {WHIR_PARAM_BAND_EDGES_BINS, ARRAY_U16, offsetof(whir_params_t, band_edges_bins), 0, 0, 0},
     {WHIR_PARAM_ORDER_EDGES_Q8, ARRAY_U16, offsetof(whir_params_t, order_edges_q8), 1, 0, 0},
+    {WHIR_PARAM_ORDER_LINES_Q8, ARRAY_U16, offsetof(whir_params_t, order_lines_q8), 1, 0, 0},
     {WHIR_PARAM_OFFSET, ARRAY_32, offsetof(whir_params_t, offset), 0, 0, 0},
     {WHIR_PARAM_GAIN_Q16, ARRAY_32, offsetof(whir_params_t, gain_q16), 0, 0, 0},
 };
 #define RULE_COUNT ((uint32_t)(sizeof RULES / sizeof RULES[0]))
 /* The arrays are the last rules; entries of each. */
-enum { EDGES, ORDER_EDGES, OFFSETS, GAINS, ARRAYS };
+enum { EDGES, ORDER_EDGES, LINES, OFFSETS, GAINS, ARRAYS };
 
 static uint32_t set_bits(uint32_t v)
 {
@@ -99,22 +106,32 @@ static int ascends(const uint8_t *edges, uint32_t count, uint32_t min, uint32_t 
     return 1;
 }
 
+static int envelope_fits(const whir_params_t *params)
+{
+    if (params->envelope_axes == 0) {
+        return params->envelope_low_hz == 0 && params->envelope_high_hz == 0;
+    }
+    return (params->envelope_axes & ~params->axes) == 0 && params->envelope_low_hz >= params->rate_hz &&
+           params->envelope_low_hz < params->envelope_high_hz && params->envelope_high_hz <= params->bandwidth_hz;
+}
+
 /* What one limit cannot say. */
 static int fit_check(const whir_params_t *params, const uint16_t *counts)
 {
-    uint32_t edges = counts[EDGES], order_edges = counts[ORDER_EDGES];
+    uint32_t edges = counts[EDGES], order_edges = counts[ORDER_EDGES], lines = counts[LINES];
 
-    if (set_bits(params->axes) != params->channels || set_bits(params->window_samples) != 1) {
+    if (set_bits(params->axes) != params->channels || set_bits(params->window_samples) != 1 || !envelope_fits(params)) {
         return WHIR_ERR_BUNDLE_FEATURES;
     }
     if (params->kind == WHIR_FEATURE_KIND_RAW) {
-        if (edges != 0 || order_edges != 0 || params->stats != 0) {
+        if (edges != 0 || order_edges != 0 || lines != 0 || params->stats != 0 || params->across_axes != 0) {
             return WHIR_ERR_BUNDLE_FEATURES;
         }
     } else if (edges < 2 || order_edges == 1 ||
-               params->bands_per_axis + params->orders_per_axis > WHIR_FEATURE_BANDS_PER_AXIS_MAX ||
+               (uint32_t)params->bands_per_axis + params->orders_per_axis + lines > WHIR_FEATURE_BANDS_PER_AXIS_MAX ||
                !ascends(params->band_edges_bins, edges, 0, params->window_samples / 2u) ||
-               !ascends(params->order_edges_q8, order_edges, 1, UINT16_MAX)) {
+               !ascends(params->order_edges_q8, order_edges, 1, UINT16_MAX) ||
+               !ascends(params->order_lines_q8, lines, 1, UINT16_MAX)) {
         return WHIR_ERR_BUNDLE_FEATURES;
     }
     if (counts[OFFSETS] != counts[GAINS] || (counts[OFFSETS] != 0 && counts[OFFSETS] != scalers_needed(params))) {
@@ -176,6 +193,7 @@ int whir_params_parse(whir_params_t *params, const uint8_t *tlv, uint32_t bytes)
     }
     params->bands_per_axis = (uint16_t)(counts[EDGES] == 0 ? 0 : counts[EDGES] - 1);
     params->orders_per_axis = (uint16_t)(counts[ORDER_EDGES] == 0 ? 0 : counts[ORDER_EDGES] - 1);
+    params->lines_per_axis = counts[LINES];
     params->scalers = counts[OFFSETS];
     return fit_check(params, counts);
 }
@@ -185,7 +203,13 @@ uint32_t whir_params_feature_count(const whir_params_t *params)
     if (params->kind == WHIR_FEATURE_KIND_RAW) {
         return (uint32_t)params->window_samples * params->channels;
     }
-    return params->channels * (params->bands_per_axis + params->orders_per_axis + set_bits(params->stats));
+    return (params->across_axes != 0 ? 1u : params->channels) *
+           (params->bands_per_axis + params->orders_per_axis + params->lines_per_axis + set_bits(params->stats));
+}
+
+int whir_params_by_order(const whir_params_t *params)
+{
+    return params->orders_per_axis != 0 || params->lines_per_axis != 0;
 }
 
 int whir_params_complete(const whir_params_t *params)
@@ -193,17 +217,28 @@ int whir_params_complete(const whir_params_t *params)
     return params->scalers == scalers_needed(params);
 }
 
+static uint32_t crc_of(uint32_t crc, const uint32_t *numbers, uint32_t count)
+{
+    uint8_t bytes[4];
+
+    for (uint32_t i = 0; i < count; i++) {
+        whir_put_le32(bytes, numbers[i]);
+        crc = whir_crc32(crc, bytes, sizeof bytes);
+    }
+    return crc;
+}
+
 uint32_t whir_params_extraction(const whir_params_t *params)
 {
     const uint32_t numbers[] = {params->extractor_version, params->rate_hz, params->axes,  params->unit, params->lsb_nano,
                                 params->window_samples,    params->kind,    params->level, params->stats};
-    uint8_t bytes[sizeof numbers];
-    uint32_t crc;
+    const uint32_t optional[] = {params->envelope_axes, params->envelope_low_hz, params->envelope_high_hz, params->across_axes};
+    uint32_t crc = crc_of(0, numbers, sizeof numbers / sizeof numbers[0]);
 
-    for (uint32_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        whir_put_le32(bytes + 4 * i, numbers[i]);
+    if (params->envelope_axes != 0 || params->across_axes != 0) { /* without them the value of before there were any */
+        crc = crc_of(crc, optional, sizeof optional / sizeof optional[0]);
     }
-    crc = whir_crc32(0, bytes, sizeof bytes);
     crc = whir_crc32(crc, params->band_edges_bins, params->bands_per_axis == 0 ? 0 : 2u * (params->bands_per_axis + 1u));
-    return whir_crc32(crc, params->order_edges_q8, params->orders_per_axis == 0 ? 0 : 2u * (params->orders_per_axis + 1u));
+    crc = whir_crc32(crc, params->order_edges_q8, params->orders_per_axis == 0 ? 0 : 2u * (params->orders_per_axis + 1u));
+    return whir_crc32(crc, params->order_lines_q8, 2u * params->lines_per_axis);
 }

@@ -31,7 +31,7 @@ int whir_speed_init(whir_speed_t *s, const whir_sensor_info_t *sensor)
     params.axes = (uint8_t)((1u << sensor->channels) - 1);
     params.unit = sensor->unit;
     params.lsb_nano = sensor->lsb_nano;
-    err = whir_condition_init(&s->condition, &params, sensor);
+    err = whir_condition_init(&s->condition, &params, sensor, NULL);
     s->channels = err < 0 ? 0 : sensor->channels;
     return err;
 }

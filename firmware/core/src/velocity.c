@@ -45,7 +45,7 @@ int whir_velocity_init(whir_velocity_t *v, const whir_sensor_info_t *sensor)
     params.lsb_nano = v->lsb_nano;
     for (uint8_t row = 0; v->lsb_nano != 0 && err < 0 && row < WHIR_VELOCITY_RATES; row++) {
         params.rate_hz = WHIR_VELOCITY_RATE[row].rate_hz;
-        err = whir_condition_init(&v->condition, &params, sensor);
+        err = whir_condition_init(&v->condition, &params, sensor, NULL);
         v->row = row;
     }
     if (err < 0) {

@@ -35,7 +35,7 @@ int subject_setup(subject_facts_t *facts)
     facts->arena_bytes = 0;
     facts->input_bytes = sizeof in[0];
     facts->state_bytes = sizeof state;
-    return err == 0 ? whir_condition_init(&state.condition, &state.params, &sensor) : err;
+    return err == 0 ? whir_condition_init(&state.condition, &state.params, &sensor, NULL) : err;
 }
 
 uint32_t subject_vectors(void)

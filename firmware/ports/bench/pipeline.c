@@ -46,7 +46,8 @@ static union {
 static struct {
     uint8_t arena[ARENA_SHARED ? 1 : ARENA_MAX];
 } own __attribute__((aligned(16)));
-static const uint8_t *sample; /* the sensor's next */
+static whir_envelope_t envelope; /* a node has it for every model; counted where the model wants one */
+static const uint8_t *sample;    /* the sensor's next */
 static uint32_t shaft_mhz;
 static uint32_t sample_bytes;
 
@@ -66,7 +67,7 @@ int subject_setup(subject_facts_t *facts)
     int err = whir_params_parse(&state.params, tlv, (uint32_t)(bench_params_end - tlv));
 
     if (err == 0) {
-        err = whir_condition_init(&state.condition, &state.params, &sensor);
+        err = whir_condition_init(&state.condition, &state.params, &sensor, &envelope);
     }
     if (err == 0) {
         whir_window_init(&state.window, &state.params, state.buffer);
@@ -79,7 +80,7 @@ int subject_setup(subject_facts_t *facts)
     sample_bytes = 2u * sensor.channels;
     facts->arena_bytes = state.info.arena_bytes;
     facts->input_bytes = state.info.input_bytes;
-    facts->state_bytes = sizeof state + sizeof shared.scratch;
+    facts->state_bytes = sizeof state + sizeof shared.scratch + (state.params.envelope_axes != 0 ? sizeof envelope : 0);
     if (ARENA_SHARED) { /* the arena counts once */
         facts->state_bytes -= state.info.arena_bytes < sizeof shared.scratch ? state.info.arena_bytes : sizeof shared.scratch;
     }

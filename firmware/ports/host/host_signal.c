@@ -98,13 +98,14 @@ int32_t host_condition(const uint8_t *tlv, uint32_t bytes, const host_sensor_t *
                        int16_t *out, uint8_t *marks)
 {
     whir_condition_t condition;
+    whir_envelope_t envelope;
     whir_params_t params;
     whir_sensor_info_t info = host_sensor_info(sensor);
     int32_t made = 0;
     int err = whir_params_parse(&params, tlv, bytes);
 
     if (err >= 0) {
-        err = whir_condition_init(&condition, &params, &info);
+        err = whir_condition_init(&condition, &params, &info, &envelope);
     }
     if (err < 0) {
         return err;

@@ -70,8 +70,15 @@ CANDIDATES: Final[dict[tuple[str, int], tuple[str, ...]]] = {
     ("synth12k", 1000): ("synth12k-linear", "synth12k"),
     ("adi_cbm", 4000): ("adi4k-linear", "adi4k-orders", "adi4k-orders-level"),
     ("adi_cbm", 1000): ("adi1k-linear", "adi1k-orders"),
-    ("cwru_bearing_12k", 12000): ("cwru12k-linear", "cwru12k-whitened", "cwru12k", "cwru12k-relative"),
-    ("lsm6dsox_esp32c3_fan", 445): ("fan445-linear", "fan445-whitened", "fan445"),
+    ("cwru_bearing_12k", 12000): (
+        "cwru12k-linear",
+        "cwru12k-lines",
+        "cwru12k-lines-low",
+        "cwru12k-whitened",
+        "cwru12k",
+        "cwru12k-relative",
+    ),
+    ("lsm6dsox_esp32c3_fan", 445): ("fan445-linear", "fan445-turned", "fan445-whitened", "fan445"),
 }
 SIMULATED_MACHINES: Final = RowName("synth12k", 1000, "leave_fault_out")  # drawn for the row; there are no folds
 QUICK_ROWS: Final = (

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "whir/envelope.h"
 #include "whir/params.h"
 #include "whir/port/sensor.h"
 
@@ -11,6 +12,7 @@
  * Cascaded half-band decimators bring the ratio under 4, a windowed-sinc fractional decimator does the rest (pass band to
  * 0.4 of the output rate, stop band at least 60 dB from 0.6). Equal rates pass through unchanged but for the scale;
  * so does a sensor that is slow by no more than 1 %, as two of one type may differ: its frequencies read high by as much.
+ * An axis of which the bundle wants the envelope goes through whir_envelope first.
  * State is the caller's; nothing is allocated.
  */
 #define WHIR_CONDITION_STAGES_MAX 5
@@ -23,9 +25,10 @@ typedef struct whir_condition whir_condition_t;
 /*
  * 0; WHIR_ERR_BUNDLE_SENSOR when the sensor hears less than the bundle needs (rate under 99 % of the bundle's, bandwidth,
  * range, noise, channels, unit or count size that cannot be converted); WHIR_ERR_BUNDLE_FEATURES when its rate is 128 times the
- * bundle's or more.
+ * bundle's or more, or it wants an envelope and there is no state for one. `envelope`: must outlive `c`, or NULL.
  */
-int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const whir_sensor_info_t *sensor);
+int whir_condition_init(whir_condition_t *c, const whir_params_t *params, const whir_sensor_info_t *sensor,
+                        whir_envelope_t *envelope);
 
 /* Forget history, e.g. after a gap. */
 void whir_condition_reset(whir_condition_t *c);

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "whir/contract.h"
+#include "whir/envelope.h"
 
 /* Histories of a half-band decimator of 23 taps: every other input meets the taps, those between only the centre. */
 #define WHIR_CONDITION_HALFBAND_TAPPED 12
@@ -22,12 +22,13 @@ struct whir_condition {
     uint8_t channels;
     uint8_t direct; /* equal rates: scale only */
     uint8_t stages;
-    uint8_t taps_head;     /* the oldest of `taps` */
-    uint8_t gain_shift;    /* counts out = counts in * gain / 2^gain_shift */
-    uint32_t gain;         /* 2^30 .. 2^31 */
-    int32_t rail;          /* counts at which the sensor is taken to be at its full scale */
-    uint8_t taint_outputs; /* outputs that one clipped input reaches */
-    uint8_t tainted;       /* of them, still to come */
+    uint8_t taps_head;         /* the oldest of `taps` */
+    uint8_t gain_shift;        /* counts out = counts in * gain / 2^gain_shift */
+    uint32_t gain;             /* 2^30 .. 2^31 */
+    int32_t rail;              /* counts at which the sensor is taken to be at its full scale */
+    uint8_t taint_outputs;     /* outputs that one clipped input reaches */
+    uint8_t tainted;           /* of them, still to come */
+    whir_envelope_t *envelope; /* NULL: none of the axes is one */
 
     /* The output's clock, exact: one input of the last filter lasts `input_ticks`, one output `output_ticks`. */
     uint32_t input_ticks, output_ticks;

@@ -225,6 +225,18 @@
 #define WHIR_PARAM_LSB_NANO 0x0108 /* u32: one count of the int16 window, in 1e-9 `unit`; conditioning scales the sensor's counts to it */
 #define WHIR_PARAM_LSB_NANO_MIN 1
 #define WHIR_PARAM_LSB_NANO_MAX 100000000
+#define WHIR_PARAM_ENVELOPE_AXES 0x0109 /* u8: bit mask of those `axes` of which the window holds the envelope, not the acceleration itself (left out: none) */
+#define WHIR_PARAM_ENVELOPE_AXES_MIN 1
+#define WHIR_PARAM_ENVELOPE_AXES_MAX 7
+#define WHIR_PARAM_ENVELOPE_LOW_HZ 0x010a /* u32: lower end of the band whose envelope it is, Hz; at least `rate_hz` (with `envelope_axes` only) */
+#define WHIR_PARAM_ENVELOPE_LOW_HZ_MIN 100
+#define WHIR_PARAM_ENVELOPE_LOW_HZ_MAX 13500
+#define WHIR_PARAM_ENVELOPE_HIGH_HZ 0x010b /* u32: its upper end, Hz; at most `bandwidth_hz` (with `envelope_axes` only) */
+#define WHIR_PARAM_ENVELOPE_HIGH_HZ_MIN 100
+#define WHIR_PARAM_ENVELOPE_HIGH_HZ_MAX 13500
+#define WHIR_PARAM_ACROSS_AXES 0x010c /* u8: features of all axes together, which a turned sensor does not change (enum across_axes; kind bands; left out: each axis has its own) */
+#define WHIR_PARAM_ACROSS_AXES_MIN 1
+#define WHIR_PARAM_ACROSS_AXES_MAX 1
 #define WHIR_PARAM_WINDOW_SAMPLES 0x0110 /* u16: samples per window and axis, a power of two */
 #define WHIR_PARAM_WINDOW_SAMPLES_MIN 64
 #define WHIR_PARAM_WINDOW_SAMPLES_MAX 1024
@@ -245,6 +257,7 @@
 #define WHIR_PARAM_STATS_MAX 15
 #define WHIR_PARAM_BAND_EDGES_BINS 0x0123 /* u16[]: n + 1 ascending FFT bins; band i is the bins edge[i] .. edge[i+1]-1 (kind bands; empty for raw) */
 #define WHIR_PARAM_ORDER_EDGES_Q8 0x0124 /* u16[]: n + 1 ascending edges in orders, turns of the shaft, 256 = 1: order band i lies from edge[i] to edge[i+1] (kind bands; without order bands the tag is left out) */
+#define WHIR_PARAM_ORDER_LINES_Q8 0x0125 /* u16[]: ascending orders, 256 = 1: how far the power at each stands out of what lies around it (kind bands; without lines the tag is left out) */
 #define WHIR_PARAM_OFFSET 0x0130 /* i32[]: per feature (bands: axis-major; raw: per channel): input = clamp8(((feature - offset) * gain_q16 + 2^15) >> 16) */
 #define WHIR_PARAM_GAIN_Q16 0x0131 /* u32[]: see `offset` */
 
@@ -301,6 +314,11 @@
 #define WHIR_LEVEL_NAMES(X) \
     X(WHIR_LEVEL_ABSOLUTE, "absolute") \
     X(WHIR_LEVEL_RELATIVE, "relative")
+
+/* across_axes */
+#define WHIR_ACROSS_AXES_SUM 1
+#define WHIR_ACROSS_AXES_NAMES(X) \
+    X(WHIR_ACROSS_AXES_SUM, "sum")
 
 /* part_kind */
 #define WHIR_PART_KIND_MODEL 1

@@ -63,6 +63,7 @@ struct whir_node {
     uint8_t serving;      /* there is one */
     whir_model_info_t info;
     whir_condition_t condition;
+    whir_envelope_t envelope; /* of the bundle's axes that are one */
     whir_window_t window;
     whir_mean_t mean;
     whir_decide_t decide;

@@ -32,6 +32,7 @@
 #include "whir/contract.h"
 #include "whir/csr.h"
 #include "whir/decide.h"
+#include "whir/envelope.h"
 #include "whir/factory.h"
 #include "whir/features.h"
 #include "whir/fetch.h"

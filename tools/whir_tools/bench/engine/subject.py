@@ -33,7 +33,8 @@ CONDITION_SAMPLES = 256  # of a run
 CONDITION_RUNS = 12
 Samples = np.ndarray[Any, np.dtype[np.int16]]
 PIPELINE_SOURCES = (
-    "condition", "window", "features", "orders", "axis", "fft", "fixed", "tables", "params", "novelty", "permille",
+    "condition", "envelope", "window", "features", "across", "orders", "axis", "fft", "fixed", "tables", "params", "novelty",
+    "permille",
 )  # fmt: skip
 SHAFT_HZ = 29.2  # of the rotor
 
@@ -86,7 +87,7 @@ def pipeline_subject(folder: Path, sensor: SensorInfo | None = None, samples: Sa
         raise ModelError(f"{folder}/features.tlv: {error}: run `whir export {folder.name}` again") from error
     sensor = sensor or SensorInfo(
         name="bench",
-        rate_hz=1667.0 if params.rate_hz < 1600 else 26667.0,  # LSM6DSOX, IIS3DWB
+        rate_hz=1667.0 if max(params.rate_hz, params.envelope_high_hz) < 1600 else 26667.0,  # LSM6DSOX, IIS3DWB
         bandwidth_hz=params.bandwidth_hz,
         range_milli=params.range_mg,
         noise_ug_rthz=params.noise_ug_rthz_max,
@@ -160,7 +161,7 @@ def condition_subject(part: Accelerometer) -> Subject:
         name="condition",
         model=None,
         source="condition.c",
-        core=[CORE / "src" / f"{name}.c" for name in ("condition", "fixed", "tables", "params")],
+        core=[CORE / "src" / f"{name}.c" for name in ("condition", "envelope", "fixed", "tables", "params")],
         files={
             "MODEL": b"",
             "PARAMS": _head(sensor) + params.to_tlv(),
