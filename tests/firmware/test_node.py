@@ -72,6 +72,17 @@ class TestVerdicts:
             assert all(v.top == -1 for v in flagged)
             assert len(verdicts) > 15
 
+    def test_in_steady_state_no_flash_is_touched_so_that_no_sensor_loses_a_window(self) -> None:
+        """Offline every spooled telemetry costs a write, and a sector now and then: README, Sensors."""
+        rig = Rig(bundle(), flash_erase_ms=45, sensor_fifo_ms=5, capture_slots=0).connect()
+        rig.play("healthy", 70)
+        rig.receipt_all()
+        rig.play("healthy", 10)
+        before = rig.node.flash_operations
+        assert not any(v.quality & Quality.GAP for v in rig.node.push(signal("healthy", 240)))
+        assert rig.node.flash_operations == before
+        assert len(rig.broker.of("telemetry")) >= 4
+
     def test_a_sensor_that_delivers_too_few_samples_is_slow(self) -> None:
         rig = Rig(bundle()).connect()
         for _ in range(100):  # 100 ms of samples, then 30 ms without any

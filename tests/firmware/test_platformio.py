@@ -89,6 +89,18 @@ def test_port_and_main_are_wiring_only() -> None:
     assert len((FIRMWARE / "main" / "app_main.c").read_text().splitlines()) < 150
 
 
+def test_tasks_and_queues_are_static_and_memory_is_taken_once() -> None:
+    sources = {p.name: p.read_text() for folder in WIRING for p in folder.glob("*.c")}
+    made = [call for text in sources.values() for call in re.findall(r"\bx\w+Create\w*(?=\()", text)]
+    assert len(made) >= 8 and all("Static" in call for call in made), made
+    taken = {name: re.findall(r"\b[mc]alloc\(\w+\)", text) for name, text in sources.items()}
+    assert {name: calls for name, calls in taken.items() if calls} == {"app_main.c": ["malloc(ring_bytes)"]}
+    for folder in ("core", "sensors"):
+        assert not [p for p in (FIRMWARE / folder).rglob("*.c") if re.search(r"\b([mc]alloc|realloc|free)\(", p.read_text())], (
+            folder
+        )
+
+
 def test_a_type_check_without_esp_idf_says_that_it_did_not_run() -> None:
     script = FIRMWARE.parent / "ci" / "firmware_typecheck.py"
     result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, env={"PATH": ""})
