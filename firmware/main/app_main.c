@@ -2,7 +2,6 @@
 
 #include "esp_app_desc.h"
 #include "esp_log.h"
-#include "esp_random.h"
 #include "esp_timer.h"
 #include "inference_tflm.h"
 #include "sdkconfig.h"
@@ -33,21 +32,7 @@ static uint8_t arena[CONFIG_WHIR_ARENA_BYTES] __attribute__((aligned(16)));
 static whir_board_t board;
 static whir_factory_t factory;
 static whir_loop_t loop;
-static uint32_t dice(whir_wiring_t *w)
-{
-    return esp_random();
-}
-
-/* The sensor stands by already. */
-static void sleep_on(whir_wiring_t *w, const whir_node_t *of, uint32_t ms, int motion)
-{
-    if (motion && whir_accel_watch(&accel) == 0) {
-        whir_esp32_wake_at_motion();
-    }
-    whir_esp32_sleep(of, ms);
-}
-
-static whir_wiring_t wiring = {.sensor = whir_sample_want, .sleep = sleep_on, .random = dice};
+static whir_wiring_t wiring = {.sensor = whir_sample_want, .sleep = whir_sample_sleep};
 static whir_console_t console = {&factory, &whir_esp32_store, &ports.control};
 
 static void start_engine(void)

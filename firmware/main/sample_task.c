@@ -45,6 +45,14 @@ int whir_sample_want(whir_wiring_t *wiring, int wanted)
     return sampler.rests || queue == NULL; /* or there is no sensor */
 }
 
+void whir_sample_sleep(whir_wiring_t *wiring, const whir_node_t *node, uint32_t ms, int motion)
+{
+    if (motion && whir_accel_watch(sampler.accel) == 0) {
+        whir_esp32_wake_at_motion();
+    }
+    whir_esp32_sleep(node, ms);
+}
+
 void whir_sample_health(whir_health_t *health)
 {
     health->overruns = sampler.overruns;

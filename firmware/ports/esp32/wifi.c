@@ -6,6 +6,7 @@
 #include "esp_event.h"
 #include "esp_netif.h"
 #include "esp_netif_sntp.h"
+#include "esp_random.h"
 #include "esp_wifi.h"
 #include "port.h"
 #include "whir/ip4.h"
@@ -112,6 +113,11 @@ static uint64_t clock_set(whir_wiring_t *w)
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_usec / 1000u;
 }
 
+static uint32_t dice(whir_wiring_t *w)
+{
+    return esp_random();
+}
+
 int whir_esp32_wifi_init(whir_wiring_t *w, const whir_esp32_settings_t *s)
 {
     const wifi_init_config_t init = WIFI_INIT_CONFIG_DEFAULT();
@@ -124,6 +130,7 @@ int whir_esp32_wifi_init(whir_wiring_t *w, const whir_esp32_settings_t *s)
     wiring = w;
     w->radio = radio;
     w->join = join;
+    w->random = dice;
     w->clock_set = clock_set;
     memcpy(config.sta.ssid, s->own.wifi_ssid, strnlen(s->own.wifi_ssid, sizeof config.sta.ssid));
     memcpy(config.sta.password, s->own.wifi_password, strnlen(s->own.wifi_password, sizeof config.sta.password));
