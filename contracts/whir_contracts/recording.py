@@ -17,6 +17,7 @@ was wrong on import and taken all the same).
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import zipfile
@@ -295,24 +296,37 @@ def read_index(folder: Path | str) -> list[IndexRow]:
 def write_index(folder: Path | str, rows: Iterable[IndexRow]) -> None:
     """Write recordings.csv of a data set."""
     with (Path(folder) / INDEX_NAME).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for row in rows:
-            writer.writerow(
-                (
-                    row.file,
-                    row.label,
-                    row.sublabel,
-                    "" if math.isnan(row.rpm) else f"{row.rpm:.10g}",
-                    row.load,
-                    row.condition,
-                    f"{row.rate_hz:.10g}",
-                    row.samples,
-                    " ".join(row.channels),
-                    row.unit,
-                    row.source,
-                )
-            )
+        file.write(_index_lines([_COLUMNS, *map(_index_cells, rows)]))
+
+
+def append_index(folder: Path | str, row: IndexRow) -> None:
+    """Add a line to recordings.csv, which begins with its head; in one write, so that no half a line stays of it."""
+    path = Path(folder) / INDEX_NAME
+    lines = [_index_cells(row)] if path.is_file() else [_COLUMNS, _index_cells(row)]
+    with path.open("a", encoding="utf-8", newline="") as file:
+        file.write(_index_lines(lines))
+
+
+def _index_lines(lines: Iterable[Iterable[object]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(lines)
+    return out.getvalue()
+
+
+def _index_cells(row: IndexRow) -> tuple[object, ...]:
+    return (
+        row.file,
+        row.label,
+        row.sublabel,
+        "" if math.isnan(row.rpm) else f"{row.rpm:.10g}",
+        row.load,
+        row.condition,
+        f"{row.rate_hz:.10g}",
+        row.samples,
+        " ".join(row.channels),
+        row.unit,
+        row.source,
+    )
 
 
 def data_root() -> Path | None:

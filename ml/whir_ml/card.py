@@ -41,7 +41,7 @@ def of_evaluation(e: dict[str, Any]) -> dict[str, Any]:
         "temperature": e["reliability"]["temperature"],
         "ece": {kind: e["reliability"][kind]["ece"] for kind in ("before", "int8")},
         "novelty_auroc": e["novelty"]["novelty_auroc"],
-        "alerting": [_alerting(e[key]) for key in ("on_recordings", "week") if key in e],
+        "alerting": [_alerting(e[key]) for key in ("on_recordings", "in_service") if key in e],
     }
 
 

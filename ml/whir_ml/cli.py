@@ -129,9 +129,9 @@ def evaluate(
         bool, typer.Option("--folds", help="Also hold out each of the config's folds in turn, five seeds, beside rivals.")
     ] = False,
     data: DataRoot = None,
-    week: Annotated[
-        bool, typer.Option("--week", help="Also 168 simulated hours of machines in service; minutes, the first time.")
-    ] = False,
+    weeks: Annotated[
+        int, typer.Option(min=0, help="Also so many simulated machine-weeks in service, drifting; a minute each, then kept.")
+    ] = 0,
     replay: Annotated[
         Path | None, typer.Option("--replay", help="Instead: play this folder's dated recordings through the model.")
     ] = None,
@@ -149,8 +149,8 @@ def evaluate(
     with _one_line_errors(), progress_bars(as_json) as progress:
         chosen = configs.load(config)
         folder = _folder(chosen, out)
-        from whir_ml import alerting, novelty, protocol, report
         from whir_ml import evaluate as stage
+        from whir_ml import in_service, novelty, protocol, report
         from whir_ml.export import export as run
         from whir_ml.train import Trained
         from whir_node.features import quantize
@@ -168,10 +168,9 @@ def evaluate(
         figures["on_target"] = on_target.compared(folder / "model.tflite", inputs, exported.run(held_out.features))
         figures["novelty"] = novelty.of_model(chosen, plain.recordings, held_out.recordings, others)
         figures["features"] = novelty.of_healthy(chosen, plain.recordings, held_out.recordings)
-        if week:
-            figures["week"] = alerting.in_service(
-                chosen, lambda x: exported.permille(exported.run(x)), dataset.cache_folder(), progress=progress
-            )
+        if weeks:
+            node = in_service.Node(exported.model, exported.params)
+            figures["in_service"] = in_service.in_service(chosen, node, dataset.cache_folder(), weeks, progress)
         if folds:
             figures["folds"] = protocol.of_config(chosen, dataset.folder_of(chosen, data), progress)
         artifact.write_json(folder / "evaluation.json", figures)
@@ -191,7 +190,7 @@ def evaluate(
         f"temperature {reliability['temperature']:g}: calibration error of verdicts {reliability['before']['ece']:.3f} before, "
         f"{reliability['float']['ece']:.3f} after, {reliability['int8']['ece']:.3f} as int8"
     )
-    lines += [_alerting(figures[key]) for key in ("on_recordings", "week") if key in figures]
+    lines += [_alerting(figures[key]) for key in ("on_recordings", "in_service") if key in figures]
     if figures["novelty"]["novelty_auroc"] is not None:
         unseen = ", ".join(figures["novelty"]["novelty"]["unseen"])
         lines.append(f"never seen: {unseen}: AUROC {figures['novelty']['novelty_auroc']:.3f}")

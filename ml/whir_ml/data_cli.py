@@ -203,15 +203,17 @@ class _Job:
 def _import_folder(root: Path, facts: Facts, accepted: set[str], data_set: DataSet, as_json: bool) -> None:
     from whir_ml import importers
 
-    files = importers.find_files(root)
-    if not files:
+    found = importers.find_files(root)
+    if not found.files:
         raise RecordingError(root, "", "no file there that a layout reads")
+    others = ", ".join(str(file.relative_to(root)) for file in found.others)
+    left_out = {f"that no layout reads: {others}": len(found.others)} if others else {}
 
     def job(file: Path) -> _Job:
         make = partial(importers.import_file, file, facts, accepted, root=root, data_set=data_set)
         return _Job(importers.recording_name(file, root), str(file), make)
 
-    _import_all([job(file) for file in files], data_set, "files", as_json)
+    _import_all([job(file) for file in found.files], data_set, "files", as_json, left_out=left_out)
 
 
 def _import_captures(url: str, facts: Facts, accepted: set[str], data_set: DataSet, as_json: bool) -> None:
@@ -226,7 +228,9 @@ def _import_captures(url: str, facts: Facts, accepted: set[str], data_set: DataS
         return _Job(capture.name, capture.source, partial(capture.imported, remote, facts, accepted, data_set))
 
     jobs = [job(capture) for capture in found.captures]
-    _import_all(jobs, data_set, "captures", as_json, refused=found.outdated(data_set), left_out=found.left_out)
+    _import_all(
+        jobs, data_set, "captures", as_json, refused=found.outdated(data_set), left_out=found.left_out, of_what="alerts"
+    )
 
 
 def _import_all(
@@ -237,6 +241,7 @@ def _import_all(
     *,
     refused: Iterable[str] = (),
     left_out: Mapping[str, int] = MappingProxyType({}),
+    of_what: str = "files",
 ) -> None:
     """Import what can be; what is refused is named and does not stop the others, but the exit code is 1."""
     told, refusals, held = [], list(refused), 0
@@ -258,8 +263,8 @@ def _import_all(
     else:
         known = f", {held} were there already" if held else ""
         print(f"{data_set.folder}: {len(told)} recordings added{known}, {len(refusals)} {what} refused")
-        for reason, alerts in left_out.items():
-            print(f"left out: {alerts} alerts {reason}")
+        for reason, count in left_out.items():
+            print(f"left out: {count} {of_what} {reason}")
     for reason in refusals:
         print(f"error: {reason}", file=sys.stderr)
     if refusals:

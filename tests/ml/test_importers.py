@@ -32,10 +32,12 @@ def test_a_file_is_read_by_the_layout_that_it_looks_like(tmp_path: Path) -> None
     write_csv(files["vbl"], timed(vibration(300, 3), 20_000))
     write_csv(files["ims"], vibration(300, 8), separator="\t")
     write_csv(files["csv"], timed(vibration(300, 3), 1000))
-    for name in ("a.wav", "a.npz", "a.json", "a.cbor"):
+    for name in ("a.wav", "a.npz"):
         (tmp_path / name).touch()
+    for name in ("a.json", "a.cbor"):
+        (tmp_path / name).write_text("payload")
     assert {name: importers.adapter_for(path, None).name for name, path in files.items()} == {name: name for name in files}
-    found = {path.name: importers.adapter_for(path, None).name for path in importers.find_files(tmp_path)}
+    found = {path.name: importers.adapter_for(path, None).name for path in importers.find_files(tmp_path).files}
     assert found["a.wav"] == "wav"
     assert found["a.npz"] == "npz"
     assert found["a.json"] == found["a.cbor"] == "edge-impulse"
@@ -123,6 +125,39 @@ def test_the_nearest_sidecar_speaks_and_options_before_it(tmp_path: Path) -> Non
     assert (rec.channels, rec.machine, rec.name) == (("ch3", "ch1"), "", "pumps_a")
 
 
+def test_a_table_says_what_many_files_are(tmp_path: Path) -> None:
+    for name in ("a/1.csv", "a/2.csv", "b/1.csv"):
+        write_csv(tmp_path / name, vibration(400, 3))
+    (tmp_path / "whir.toml").write_text('unit = "g"\nrate_hz = 1000\nmachine = "rig"')
+    (tmp_path / "whir.csv").write_text("file;label;rpm;machine\na/2.csv;;1500;\na/*;normal;1480;pump 1\nb/*;bearing;;\n")
+    (tmp_path / "b" / "1.csv.toml").write_text("rpm = 900")
+    recs = [import_file(path, Facts(), root=tmp_path).recording for path in importers.find_files(tmp_path).files]
+    assert [(rec.label, rec.rpm, rec.machine) for rec in recs] == [
+        ("normal", 1480.0, "pump 1"), ("normal", 1500.0, "pump 1"), ("bearing", 900.0, "rig"),
+    ]  # fmt: skip
+    (tmp_path / "whir.csv").write_text("file,label\nc/*,normal\n")
+    with pytest.raises(ImportFactError, match=r"line 2: c/\* is no file that is imported"):
+        importers.find_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "reason"),
+    [
+        ("label,rpm\nnormal,1\n", "file", "the first line names the columns"),
+        ("file,rpm\n*,fast\n", "rpm", "line 2: 'fast' is not a number"),
+        ("file,lable\n*,normal\n", "lable", "line 2: no such key"),
+        ("file,label\n,normal\n", "file", "line 2 names no file"),
+        ("file,label\n*,normal,3\n", "", "line 2 has more cells"),
+    ],
+)
+def test_a_broken_table_of_facts_is_refused_with_its_line(tmp_path: Path, text: str, field: str, reason: str) -> None:
+    write_csv(tmp_path / "a.csv", vibration(400, 3))
+    (tmp_path / "whir.csv").write_text(text)
+    with pytest.raises(ImportFactError, match=reason) as caught:
+        import_file(tmp_path / "a.csv", FACTS)
+    assert (caught.value.file, caught.value.field) == (str(tmp_path / "whir.csv"), field)
+
+
 @pytest.mark.parametrize(
     ("text", "field", "reason"),
     [
@@ -131,7 +166,7 @@ def test_the_nearest_sidecar_speaks_and_options_before_it(tmp_path: Path) -> Non
         ("rate_hz = true", "rate_hz", "True is not a number"),
         ("rate_hz = -3", "rate_hz", "-3 cannot be"),
         ("rpm = nan", "rpm", "nan cannot be"),
-        ("unit = 'mg'", "unit", "'mg' is not one of g"),
+        ("unit = 'mm'", "unit", "'mm' is not one of g"),
         ("time_unit = 'h'", "time_unit", "'h' is not one of s"),
         ("label = 3", "label", "3 is not a text"),
         ("columns = 'x'", "columns", "'x' is not a list of texts"),
@@ -190,6 +225,7 @@ def test_a_set_takes_a_recording_once_and_knows_where_it_came_from(tmp_path: Pat
     data_set.add(rec, "a.csv")
     again = DataSet(tmp_path / "set")
     assert again.holds("a", "a.csv")
+    assert again.holds("a", str(Path("a.csv").resolve()))
     with pytest.raises(RecordingIndexError, match=r"a\.npz is in this data set already, from a\.csv"):
         again.holds("a", "other/a.csv")
     with pytest.raises(RecordingIndexError, match="is in this data set already"):

@@ -142,7 +142,14 @@ def test_a_broken_table_is_refused_with_line_and_column(
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_bytes(b"x,y\n1,\0\n")
+    with pytest.raises(ImportFileError, match="not a text file"):
+        import_file(tmp_path / "bad.csv", FACTS)
+    # Bytes that are no UTF-8 are Windows' letters, which are no numbers either.
     (tmp_path / "bad.csv").write_bytes(b"x,y\n1,\xff\n")
+    with pytest.raises(ImportFileError, match="line 2: 'ÿ' is not a finite number"):
+        import_file(tmp_path / "bad.csv", FACTS)
+    (tmp_path / "bad.csv").write_bytes(b"x,y\n" + b"1,2\n" * 40000 + b"1,\xff\n")
     with pytest.raises(ImportFileError, match="not a text file in UTF-8"):
         import_file(tmp_path / "bad.csv", FACTS)
 

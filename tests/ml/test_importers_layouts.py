@@ -32,37 +32,50 @@ def test_cwru_gives_its_accelerometers_speed_and_what_the_name_says(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("name", "label", "sublabel", "bearing"),
+    ("name", "number", "facts"),
     [
-        ("48k/97.mat", "normal", "normal", ""),
-        ("48k/Normal_3.mat", "normal", "normal", ""),
-        ("48k/B007_1.mat", "bearing", "ball_007", "6205"),
-        ("48k_fan/IR014_0.mat", "bearing", "inner_race_014", "6203"),
+        # by the university's numbers, and by those of the variables alone
+        ("97.mat", 97, ("normal", "normal", "0hp", 1797.0, "", 48000.0)),
+        ("Normal/Time_Normal_1_098.mat", 98, ("normal", "normal", "1hp", 1772.0, "", 48000.0)),
+        ("120.mat", 120, ("bearing", "ball_007", "2hp", 1750.0, "6205", 12000.0)),
+        ("renamed.mat", 217, ("bearing", "inner_race_021", "3hp", 1730.0, "6205", 48000.0)),
+        ("3001.mat", 56, ("bearing", "inner_race_028", "0hp", 1797.0, "6205", 12000.0)),
+        ("270.mat", 270, ("bearing", "inner_race_021", "0hp", 1797.0, "6203", 12000.0)),
+        # by the fault's name and the folders
+        ("48k/Normal_3.mat", 100, ("normal", "normal", "3hp", 1730.0, "", 48000.0)),
+        ("48k/B007_1.mat", 123, ("bearing", "ball_007", "1hp", 1772.0, "6205", 48000.0)),
+        ("raw/OR007_6_1_136.mat", 136, ("bearing", "outer_race_007_6", "1hp", 1772.0, "6205", 48000.0)),
+        ("12k_fan/IR014_0.mat", 274, ("bearing", "inner_race_014", "0hp", 1797.0, "6203", 12000.0)),
+        ("12k_DE/IR028_2.mat", 58, ("bearing", "inner_race_028", "2hp", 1750.0, "6205", 12000.0)),
     ],
 )
-def test_cwru_names_by_number_and_by_fault(tmp_path: Path, name: str, label: str, sublabel: str, bearing: str) -> None:
-    write_cwru(tmp_path / name, vibration(16000, 2), rpm=None)
+def test_cwru_is_known_by_number_or_by_fault_and_folder(
+    tmp_path: Path, name: str, number: int, facts: tuple[object, ...]
+) -> None:
+    write_cwru(tmp_path / name, vibration(16000, 2), number=number, rpm=None)
     rec = import_file(tmp_path / name, Facts()).recording
-    assert (rec.label, rec.sublabel, rec.bearing, rec.rate_hz) == (label, sublabel, bearing, 48000.0)
-    assert np.isnan(rec.rpm)
+    assert (rec.label, rec.sublabel, rec.load, rec.rpm, rec.bearing, rec.rate_hz) == facts
 
 
 def test_cwru_does_not_guess_between_12_and_48_khz(tmp_path: Path) -> None:
-    write_cwru(tmp_path / "97.mat", vibration(16000, 2))
-    with pytest.raises(ImportFactError, match="12 or 48 kHz: give --rate"):
-        import_file(tmp_path / "97.mat", Facts())
-    assert import_file(tmp_path / "97.mat", Facts(rate_hz=48000.0)).recording.rate_hz == 48000.0
+    # A number that is not in the list, and a normal one (48 kHz) in a folder that says otherwise.
+    for name, number in (("pump/IR007.mat", 7), ("12k Drive End/97.mat", 97)):
+        write_cwru(tmp_path / name, vibration(16000, 2), number=number)
+        with pytest.raises(ImportFactError, match="12 or 48 kHz: give --rate"):
+            import_file(tmp_path / name, Facts())
+        assert import_file(tmp_path / name, Facts(rate_hz=48000.0)).recording.rate_hz == 48000.0
 
 
-def test_cwru_with_two_recordings_in_one_file_takes_the_one_of_its_number(tmp_path: Path) -> None:
+def test_cwru_with_two_recordings_in_one_file_takes_the_one_that_its_name_means(tmp_path: Path) -> None:
     other = {"X098_DE_time": vibration(16000, 1, seed=9)}
     wanted = vibration(16000, 1)
-    write_cwru(tmp_path / "99.mat", wanted, number=99, **other)
-    rec = import_file(tmp_path / "99.mat", Facts(rate_hz=48000.0)).recording
-    assert np.abs(rec.physical() - wanted).max() <= rec.scale[0] * 0.51
-    write_cwru(tmp_path / "normal.mat", wanted, number=99, **other)
+    for name in ("99.mat", "Normal_2.mat"):
+        write_cwru(tmp_path / name, wanted, number=99, **other)
+        rec = import_file(tmp_path / name, Facts()).recording
+        assert np.abs(rec.physical() - wanted).max() <= rec.scale[0] * 0.51
+    write_cwru(tmp_path / "a.mat", wanted, number=99, **other)
     with pytest.raises(ImportFileError, match="holds X098 and X099: name the file"):
-        import_file(tmp_path / "normal.mat", Facts(rate_hz=48000.0))
+        import_file(tmp_path / "a.mat", Facts(rate_hz=48000.0))
 
 
 def test_cwru_channels_of_different_length_are_refused(tmp_path: Path) -> None:
@@ -160,6 +173,7 @@ def test_paderborn_without_a_vibration_names_what_is_there(tmp_path: Path) -> No
         ("vertical-misalignment/1.27mm", "misalignment", "vertical-misalignment_1.27mm"),
         ("underhang/ball_fault/20g", "bearing", "underhang_ball_fault_20g"),
         ("overhang/cage_fault/0g", "bearing", "overhang_cage_fault_0g"),
+        ("overhang/overhang/ball_fault/6g", "bearing", "overhang_ball_fault_6g"),
     ],
 )
 def test_mafaulda_gives_six_accelerations_and_what_folders_and_name_say(

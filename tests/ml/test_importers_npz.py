@@ -31,7 +31,7 @@ def test_counts_and_facts_stay_as_they_are(npz: Path) -> None:
 
 def test_a_data_set_is_taken_over_under_the_same_names(npz: Path, tmp_path: Path) -> None:
     root = npz.parents[1]
-    assert find_files(root) == [npz]
+    assert find_files(root).files == [npz]
     assert import_file(npz, Facts(), root=root).recording.name == "pump"
 
 

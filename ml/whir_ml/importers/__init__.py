@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +22,8 @@ from whir_ml.importers import checks, cwru, edge_impulse, generic_csv, ims, mafa
 from whir_ml.importers.checks import CHECKS
 from whir_ml.importers.data_set import DataSet
 from whir_ml.importers.errors import Finding, ImportCheckError, ImportFactError, ImportFileError
-from whir_ml.importers.facts import Facts, gather
-from whir_ml.importers.foreign import Adapter, Foreign, refuse_broken, settle, to_recording
+from whir_ml.importers.facts import FOLDER_TABLE, Facts, gather, table
+from whir_ml.importers.foreign import Adapter, Foreign, in_base_units, refuse_broken, settle, to_recording
 
 __all__ = [
     "ADAPTERS",
@@ -110,6 +111,7 @@ def import_foreign(
 ) -> Imported:
     """As `import_file`, of what an adapter has read. `source` stands in errors, `name` is the recording's."""
     refuse_broken(foreign, source)
+    foreign, said = in_base_units(foreign, source, said)
     settled = settle(foreign, source, said)
     references: Sequence[NDArray[np.float64]] = []
     if data_set is not None and settled.mounting:
@@ -134,18 +136,37 @@ def recording_name(path: Path, root: Path) -> str:
     return "_".join("_".join((*inside.parts[:-1], last)).split())
 
 
-def find_files(root: Path) -> list[Path]:
-    """Files under a folder that some layout may read, by name; sidecars, indexes and hidden files are none."""
-    files = []
+@dataclass(frozen=True)
+class Folder:
+    """What lies in a folder: files that a layout reads, and what is left alone; sidecars and hidden files are neither."""
+
+    files: list[Path]
+    others: list[Path]
+
+
+def find_files(root: Path) -> Folder:
+    """All files under a folder, by name.
+
+    Raises:
+        ImportFactError: a line of a table of facts is about no file that is there.
+    """
+    found, tables = Folder([], []), list[Path]()
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(one for one in folders if not one.startswith("."))
-        for name in names:
+        folders[:] = sorted(one for one in folders if not one.startswith(".") and one != "__MACOSX")
+        for name in sorted(names):
             path = Path(folder) / name
-            if name.startswith(".") or name == INDEX_NAME or path.suffix.lower() == ".toml":
-                continue
-            if path.suffix.lower() in _suffixes() or ims.ADAPTER.looks(path):
-                files.append(path)
-    return sorted(files)
+            if name == FOLDER_TABLE:
+                tables.append(path)
+            elif not name.startswith(".") and name != INDEX_NAME and path.suffix.lower() != ".toml":
+                adapter = next((one for one in ADAPTERS.values() if one.looks(path)), None)
+                (found.files if adapter is not None and adapter.in_folder(path) else found.others).append(path)
+    for sidecar in tables:
+        ways = [file.relative_to(sidecar.parent).as_posix() for file in found.files if sidecar.parent in file.parents]
+        for line in table(sidecar):
+            if not any(fnmatchcase(way, line.pattern) for way in ways):
+                raise ImportFactError(sidecar, "file", f"line {line.number}: {line.pattern} is no file that is imported")
+    found.files.sort()
+    return found
 
 
 def _suffixes() -> set[str]:

@@ -12,10 +12,10 @@ from whir_contracts.recording import (
     IndexRow,
     Recording,
     RecordingIndexError,
+    append_index,
     load_folder,
     read_index,
     save,
-    write_index,
 )
 from whir_ml.importers import checks
 
@@ -28,26 +28,27 @@ class DataSet:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.rows = read_index(folder) if (folder / INDEX_NAME).is_file() else []
+        self._sources = {row.file: row.source for row in self.rows}
         self._gravity: dict[Mounting, list[NDArray[np.float64]]] | None = None
 
     def holds(self, name: str, source: str) -> bool:
         """Whether the recording came from this very file already; RecordingIndexError where another one has its name."""
-        row = next((row for row in self.rows if row.file == self._file(name)), None)
-        if row is not None and row.source != source:
-            raise RecordingIndexError(
-                self.folder / INDEX_NAME, "file", f"{row.file} is in this data set already, from {row.source}"
-            )
-        return row is not None
+        file = self._file(name)
+        known = self._sources.get(file)
+        if known is not None and Path(known).resolve() != Path(source).resolve():
+            raise RecordingIndexError(self.folder / INDEX_NAME, "file", f"{file} is in this data set already, from {known}")
+        return known is not None
 
     def add(self, rec: Recording, source: str) -> Path:
         """Write a recording and the index with it; the path of the npz."""
         file = self._file(rec.name)
-        if any(row.file == file for row in self.rows):
+        if file in self._sources:
             raise RecordingIndexError(self.folder / INDEX_NAME, "file", f"{file} is in this data set already")
         save(rec, self.folder / file)
-        self.rows.append(IndexRow.of(rec, file, source))
         # At once: a long import that is stopped has an index of all that it wrote.
-        write_index(self.folder, self.rows)
+        self.rows.append(IndexRow.of(rec, file, source))
+        append_index(self.folder, self.rows[-1])
+        self._sources[file] = source
         if self._gravity is not None:
             self._remember(self._gravity, rec)
         return self.folder / file

@@ -27,13 +27,12 @@ from whir_contracts.recording import Recording
 from whir_ml.importers.errors import ImportFactError, ImportFileError
 from whir_ml.importers.facts import Facts
 from whir_ml.importers.foreign import Adapter, Foreign, pick
+from whir_ml.importers.units import UNITS_WRITTEN
 
 KEY_VARIABLE: Final = "EI_HMAC_KEY"
 STANDARD_GRAVITY: Final = 9.80665
 
 _EMPTY: Final = "0" * 64
-# Units by SenML, in which g is the gram; that many write it for gravity all the same is taken for what they mean.
-_UNITS: Final = {"m/s2": "m/s^2", "m/s^2": "m/s^2", "g": "g", "V": "V"}
 _BINARY: Final = re.compile(r"^ref-binary-([iuf](?:8|16|32)) *$", re.IGNORECASE)
 
 
@@ -55,11 +54,11 @@ def read(path: Path, facts: Facts) -> Foreign:
         raise ImportFileError(path, "payload.sensors", f"names {len(names)} sensors, {len(set(names))} of them different")
     places = pick(path, names, facts.columns)
     values = _values(path, _member(path, payload, "values", list, where="payload."), len(names), tail)
-    unit = _unit(path, [str(sensors[place].get("units", "")) for place in places], facts)
+    unit, factor = _unit(path, [str(sensors[place].get("units", "")) for place in places], facts)
     device = payload.get("device_type")
     owner = payload.get("device_name")
     return Foreign(
-        values=values[:, places],
+        values=values[:, places] * factor,
         channels=tuple(names[place] for place in places),
         says=Facts(
             rate_hz=1000 / interval,
@@ -180,14 +179,23 @@ def _binary(path: Path, reference: str, count: int, tail: bytes) -> NDArray[np.f
     return np.frombuffer(tail, dtype=f"<{kind}{width}").astype(np.float64)[:, None]
 
 
-def _unit(path: Path, written: list[str], facts: Facts) -> str | None:
-    """Ours for theirs; None where they wrote something else and the user says what it is."""
+def _unit(path: Path, written: list[str], facts: Facts) -> tuple[str | None, float]:
+    """Ours for theirs, and the factor; None where they wrote something else and the user says what it is.
+
+    Units are SenML's, in which g is the gram; that many write it for gravity all the same is taken for what they mean.
+    """
     if len(set(written)) > 1:
         raise ImportFileError(path, "payload.sensors", f"different units ({', '.join(written)}): choose sensors with --columns")
-    unit = _UNITS.get(written[0])
-    if unit is None and facts.unit is None:
+    known = UNITS_WRITTEN.get(written[0].lower())
+    if known is None and facts.unit is None:
         raise ImportFactError(path, "unit", f"{written[0]!r} is not a unit of vibration: give --unit (g, m/s^2 or V)")
-    return unit
+    return known or (None, 1.0)
+
+
+def _names_a_payload(path: Path) -> bool:
+    """Near its beginning; other JSON lies in folders too."""
+    with path.open("rb") as file:
+        return b"payload" in file.read(4096)
 
 
 ADAPTER: Final = Adapter(
@@ -196,4 +204,5 @@ ADAPTER: Final = Adapter(
     suffixes=(".json", ".cbor"),
     looks=lambda path: path.suffix.lower() in (".json", ".cbor"),
     read=read,
+    in_folder=_names_a_payload,
 )

@@ -1,23 +1,30 @@
-"""What a foreign file does not say of itself: given once, by options or in a TOML beside the data, and kept.
+"""What a foreign file does not say of itself: given once, by options or in files beside the data, and kept.
 
-`pump.csv` is described by `pump.csv.toml`, a folder and all below it by `whir.toml`. The nearest says it: options before the
-file's own TOML, before its folder's, before the folder above, up to the folder that is imported; before what the layout knows.
+`pump.csv` is described by `pump.csv.toml`, many files by the lines of a `whir.csv` above them (`file,label,rpm`, where `file`
+may be a pattern such as `imbalance/*`), a folder and all below it by `whir.toml`. The nearest says it: options before the
+file's own TOML, before its folder's table and TOML, before the folder above, up to the folder that is imported; before what the
+layout knows.
 """
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import math
 import tomllib
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from whir_contracts.recording import UNITS
 from whir_ml.importers.errors import ImportFactError
+from whir_ml.importers.units import UNITS_WRITTEN
 
 FOLDER_SIDECAR: Final = "whir.toml"
-TIME_UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+FOLDER_TABLE: Final = "whir.csv"
+TIME_UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "d": 86400.0}
 
 
 @dataclass(frozen=True)
@@ -53,8 +60,8 @@ class Facts:
 
 def check(facts: Facts, source: Path | str) -> None:
     """Raise ImportFactError, naming `source`, for a fact that no measurement can have."""
-    if facts.unit is not None and facts.unit not in UNITS:
-        raise ImportFactError(source, "unit", f"{facts.unit!r} is not one of {', '.join(UNITS)}")
+    if facts.unit is not None and facts.unit.lower() not in UNITS_WRITTEN:
+        raise ImportFactError(source, "unit", f"{facts.unit!r} is not one of {', '.join(UNITS)}, mg, mV, mm/s^2")
     if facts.time_unit is not None and facts.time_unit not in TIME_UNITS:
         raise ImportFactError(source, "time_unit", f"{facts.time_unit!r} is not one of {', '.join(TIME_UNITS)}")
     for name in ("rate_hz", "rpm", "full_scale"):
@@ -68,25 +75,88 @@ def gather(path: Path, options: Facts, root: Path) -> Facts:
     check(options, path)
     facts = options
     own = path.with_name(f"{path.name}.toml")
-    folders = [folder for folder in path.parents if folder == root or root in folder.parents] or [path.parent]
-    for sidecar in (own, *(folder / FOLDER_SIDECAR for folder in folders)):
-        if sidecar.is_file():
-            facts = facts.over(load(sidecar))
+    if own.is_file():
+        facts = facts.over(load(own))
+    for folder in [one for one in path.parents if one == root or root in one.parents] or [path.parent]:
+        if (folder / FOLDER_TABLE).is_file():
+            name = path.relative_to(folder).as_posix()
+            for line in table(folder / FOLDER_TABLE):
+                if fnmatchcase(name, line.pattern):
+                    facts = facts.over(line.facts)
+        if (folder / FOLDER_SIDECAR).is_file():
+            facts = facts.over(load(folder / FOLDER_SIDECAR))
     return facts
 
 
 def load(sidecar: Path) -> Facts:
-    """Read one sidecar; its keys are the fields of `Facts`."""
+    """Read one TOML sidecar; its keys are the fields of `Facts`."""
+    return _load(sidecar, sidecar.stat().st_mtime_ns)
+
+
+@lru_cache
+def _load(sidecar: Path, changed_ns: int) -> Facts:
     try:
-        table = tomllib.loads(sidecar.read_text(encoding="utf-8"))
+        content = tomllib.loads(sidecar.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ImportFactError(sidecar, "", f"not TOML: {error}") from None
-    known = {field.name: str(field.type) for field in dataclasses.fields(Facts)}
+    return _facts(sidecar, "", content)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table of facts: of which files, by a pattern of their way from the table's folder, and what."""
+
+    number: int
+    pattern: str
+    facts: Facts
+
+
+def table(sidecar: Path) -> tuple[Line, ...]:
+    """Read a table of facts, in the order in which lines stand: an earlier one stands before a later one."""
+    return _table(sidecar, sidecar.stat().st_mtime_ns)
+
+
+@lru_cache
+def _table(sidecar: Path, changed_ns: int) -> tuple[Line, ...]:
+    try:
+        lines = sidecar.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ImportFactError(sidecar, "", f"not UTF-8: {error.reason}") from None
+    head = lines[0] if lines else ""
+    reader = csv.DictReader(lines, delimiter=";" if ";" in head else ",")
+    if "file" not in (reader.fieldnames or []):
+        raise ImportFactError(sidecar, "file", "the first line names the columns: file, and facts such as label, rpm, machine")
+    found = []
+    for number, row in enumerate(reader, start=2):
+        said: dict[str, Any] = {
+            key: (value or "").strip() for key, value in row.items() if key is not None and (value or "").strip()
+        }
+        if None in row:
+            raise ImportFactError(sidecar, "", f"line {number} has more cells than the first line")
+        pattern = said.pop("file", "")
+        if not pattern:
+            raise ImportFactError(sidecar, "file", f"line {number} names no file")
+        for key in said:
+            if key in _KINDS and _KINDS[key].startswith("float"):
+                try:
+                    said[key] = float(said[key])
+                except ValueError:
+                    raise ImportFactError(sidecar, key, f"line {number}: {said[key]!r} is not a number") from None
+            elif key == "columns":
+                said[key] = said[key].split()
+        found.append(Line(number, pattern, _facts(sidecar, f"line {number}: ", said)))
+    return tuple(found)
+
+
+_KINDS: Final = {field.name: str(field.type) for field in dataclasses.fields(Facts)}
+
+
+def _facts(sidecar: Path, where: str, content: dict[str, Any]) -> Facts:
     values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in known:
-            raise ImportFactError(sidecar, key, f"no such key; there are {', '.join(known)}")
-        values[key] = _typed(sidecar, key, known[key], value)
+    for key, value in content.items():
+        if key not in _KINDS:
+            raise ImportFactError(sidecar, key, f"{where}no such key; there are {', '.join(_KINDS)}")
+        values[key] = _typed(sidecar, key, _KINDS[key], value)
     facts = Facts(**values)
     check(facts, sidecar)
     return facts

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from whir_contracts.recording import Recording, check
 from whir_ml.importers.errors import Finding, ImportFactError, ImportFileError
 from whir_ml.importers.facts import Facts
+from whir_ml.importers.units import UNITS_WRITTEN
 
 RATE_TOLERANCE: Final = 0.005
 _NEEDED: Final = (
@@ -50,13 +51,17 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Adapter:
-    """One layout: its name, what it is, whether a file looks like it, and how to read it."""
+    """One layout: its name, what it is, whether a file looks like it, and how to read it.
+
+    `in_folder` says of such a file whether it is meant when only its folder is named: a .txt may be a readme.
+    """
 
     name: str
     about: str
     suffixes: tuple[str, ...]
     looks: Callable[[Path], bool]
     read: Callable[[Path, Facts], Foreign]
+    in_folder: Callable[[Path], bool] = lambda path: True
 
 
 def pick(path: Path, channels: Sequence[str], columns: Sequence[str] | None) -> list[int]:
@@ -72,6 +77,18 @@ def pick(path: Path, channels: Sequence[str], columns: Sequence[str] | None) -> 
         else:
             raise ImportFileError(path, column, f"no such column; there are {', '.join(channels)}")
     return places
+
+
+def in_base_units(foreign: Foreign, path: Path | str, facts: Facts) -> tuple[Foreign, Facts]:
+    """What is said in mg, mV or mm/s² as g, V or m/s²; a unit that stands in the file is not said otherwise."""
+    if facts.unit is None:
+        return foreign, facts
+    unit, factor = UNITS_WRITTEN[facts.unit.lower()]
+    if factor != 1 and "unit" in foreign.stated:
+        raise ImportFactError(path, "unit", f"{facts.unit} is said, the file says {foreign.says.unit}")
+    full_scale = None if facts.full_scale is None else facts.full_scale * factor
+    values = foreign.values if factor == 1 else foreign.values * factor
+    return dataclasses.replace(foreign, values=values), dataclasses.replace(facts, unit=unit, full_scale=full_scale)
 
 
 def settle(foreign: Foreign, path: Path | str, facts: Facts) -> Facts:
@@ -136,10 +153,12 @@ def refuse_broken(foreign: Foreign, path: Path | str) -> None:
 def _quantize(foreign: Foreign, path: Path | str) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
     values = foreign.values
     offset = values.mean(axis=0).astype(np.float32)
-    centered = values - offset
-    top = float(np.abs(centered).max())
+    top = float(np.maximum(values.max(axis=0) - offset, offset - values.min(axis=0)).max())
     if not math.isfinite(top) or top > 1e12:
         raise ImportFileError(path, "", f"reaches {top:g}, which is no measurement")
     # Whole nano-units, so that the count which a bundle states is the file's exactly.
     scale = max(math.ceil(top / 32767 * 1e9), 1) * 1e-9
-    return np.rint(centered / scale).astype(np.int16), np.full(values.shape[1], scale, dtype=np.float32), offset
+    samples = np.empty(values.shape, np.int16)
+    for channel in range(values.shape[1]):  # one at a time: a file of an hour is large enough as it is
+        samples[:, channel] = np.rint((values[:, channel] - offset[channel]) / scale)
+    return samples, np.full(values.shape[1], scale, dtype=np.float32), offset

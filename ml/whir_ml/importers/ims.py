@@ -34,10 +34,11 @@ def read(path: Path, facts: Facts) -> Foreign:
             path, "", f"{table.width} columns between tabs{', with text' if table.header else ''}, not 4 or 8"
         )
     wanted = pick(path, names, facts.columns)
-    count = len(table.rows)
+    values = table.numbers(wanted)
+    count = len(values)
     findings = () if count == ROWS else (Finding("gap", f"line {table.lines[-1]}", f"{count} rows, a file has {ROWS}"),)
     return Foreign(
-        values=table.numbers(wanted),
+        values=values,
         channels=tuple(names[place] for place in wanted),
         says=Facts(rate_hz=RATE_HZ, rpm=RPM, load="6000 lb", machine="ims"),
         lines=table.lines,

@@ -74,7 +74,8 @@ def _speed_hz(tachometer: NDArray[np.float64]) -> float | None:
 
 
 def _from_folders(path: Path) -> Facts:
-    for depth, folder in enumerate(path.parts[:-1]):
+    # The last one: in some copies a folder stands within one of its own name.
+    for depth, folder in reversed(list(enumerate(path.parts[:-1]))):
         if folder in _STATES:
             label, finer = _STATES[folder], path.parts[depth + 1 : -1]
             return Facts(label=label, sublabel="_".join((folder, *finer)) if finer or label != folder else None)

@@ -27,16 +27,18 @@ def read(path: Path, facts: Facts) -> Foreign:
         raise ImportFileError(path, "", "no such file") from None
     except (ValueError, EOFError, struct.error, UnboundLocalError, ZeroDivisionError, wavfile.WavFileWarning) as error:
         raise ImportFileError(path, "", f"not a whole WAV file: {error}") from None
-    values = np.atleast_2d(samples.T).T.astype(np.float64)
+    samples = np.atleast_2d(samples.T).T
+    names = tuple(f"ch{number}" for number in range(1, samples.shape[1] + 1))
+    places = pick(path, names, facts.columns)
+    values = samples[:, places].astype(np.float64)
     if np.issubdtype(samples.dtype, np.integer):
         if facts.full_scale is None:
             raise ImportFactError(path, "full_scale", "samples are fractions of full scale: give --full-scale, in the unit")
         unsigned = samples.dtype == np.uint8
         top = 128 if unsigned else np.iinfo(samples.dtype).max
-        values = (values - (128 if unsigned else 0)) / top * facts.full_scale
-    names = tuple(f"ch{number}" for number in range(1, values.shape[1] + 1))
-    places = pick(path, names, facts.columns)
-    return Foreign(values[:, places], tuple(names[place] for place in places), Facts(rate_hz=float(rate)), stated=("rate_hz",))
+        values -= 128 if unsigned else 0
+        values *= facts.full_scale / top
+    return Foreign(values, tuple(names[place] for place in places), Facts(rate_hz=float(rate)), stated=("rate_hz",))
 
 
 ADAPTER: Final = Adapter(
