@@ -106,7 +106,7 @@ def text(figures: dict[str, Figures]) -> str:
             ("Config", "Healthy machine", "False alerts", "At most, a week", "Faults told", "Delay, median", "longest"),
             (
                 (
-                    f"`{name}`", row["heard"], str(row["false"]), f"{row['upper95_per_week']:,}",
+                    f"`{name}`", row["heard"], str(row["false"]), f"{row['upper95_per_week']:,g}",
                     f"{row['told'][0]} of {row['told'][1]}",
                     *(f"{row['delay_s'][k]:g} s" if row["delay_s"] else "–" for k in ("median", "max")),
                 )

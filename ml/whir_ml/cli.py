@@ -212,7 +212,7 @@ def _alerting(found: dict[str, Any]) -> str:
         else ""
     )
     return (
-        f"profile plant, {heard}: {len(found['alerts'])} false alerts, at most {found['upper95_per_week']:,} a week (95 %); "
+        f"profile plant, {heard}: {len(found['alerts'])} false alerts, at most {found['upper95_per_week']:,g} a week (95 %); "
         f"{seen['found']} of {seen['cases']} faults told{delay}"
     )
 

@@ -22,6 +22,10 @@ from whir_ml.errors import ConfigError
 _PACKAGE: Final = Path(__file__).resolve().parent
 # `whir_ml/configs` when installed, `ml/configs` in the tree
 FOLDER: Final = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
+# How a user calls what may be left out, and the field of a recording that says it; "recording" deals them out in four parts.
+LEAVE_OUT: Final = {
+    "recording": "name", "speed": "rpm", "load": "load", "machine": "machine", "position": "mounting", "session": "condition",
+}  # fmt: skip
 LAYER_KEYS: Final[dict[str, tuple[set[str], set[str]]]] = {
     # kind: (required, optional)
     "dense": ({"units"}, {"dropout"}),
@@ -38,8 +42,10 @@ class Data:
 
     set: str
     labels: dict[str, str]  # sublabel or label of the recording → class; recordings of others are left out
-    folds: str | None  # CSV beside the config (file stem, fold); None: the set's conditions are `train` and `test`
+    folds: str | None  # CSV beside the config (file stem, fold)
     held_out_fold: int
+    leave_out: str | None = None  # what the recordings say of themselves, one of LEAVE_OUT; recordings alike stay together
+    held_out: str = ""  # which of them is not learned from. Neither folds nor this: the conditions are `train` and `test`
 
     def class_of(self, rec: Recording) -> str | None:
         """The recording's class: by its sublabel where that is listed, else by its label; None leaves it out."""
@@ -193,7 +199,7 @@ class _Reader:
         )
 
     def data(self, document: Mapping[str, Any], classes: tuple[str, ...]) -> Data:
-        table = self.table(document, "data", {"set", "labels"}, {"folds", "held_out_fold"})
+        table = self.table(document, "data", {"set", "labels"}, {"folds", "held_out_fold", "leave_out", "held_out"})
         labels = dict(table["labels"])
         for label, name in labels.items():
             if name not in classes:
@@ -202,7 +208,13 @@ class _Reader:
             raise self.fail("data.labels", f"no label for class {min(set(classes) - set(labels.values()))!r}")
         if ("folds" in table) != ("held_out_fold" in table):
             raise self.fail("data.folds", "`folds` and `held_out_fold` belong together")
-        return Data(table["set"], labels, table.get("folds"), int(table.get("held_out_fold", 0)))
+        if ("leave_out" in table) != ("held_out" in table) or {"folds", "leave_out"} <= table.keys():
+            raise self.fail("data.leave_out", "`leave_out` and `held_out` belong together, and stand in place of `folds`")
+        leave_out = table.get("leave_out")
+        if leave_out is not None and leave_out not in LEAVE_OUT:
+            raise self.fail("data.leave_out", f"{leave_out!r} is not one of {', '.join(LEAVE_OUT)}")
+        folds = table.get("folds"), int(table.get("held_out_fold", 0))
+        return Data(table["set"], labels, *folds, leave_out, str(table.get("held_out", "")))
 
     def features(self, document: Mapping[str, Any]) -> FeatureParams:
         computed = {"offset", "gain_q16", "extractor_version", "channels"}

@@ -401,6 +401,35 @@ def _band(text: str) -> tuple[float, float]:
         raise MlError(f"--band: {text!r} is not two frequencies, as 2000-4000") from None
 
 
+@app.command("config")
+def write_config(
+    data_set: Annotated[Path, typer.Argument(help="Data set.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; default: the set's name, .toml, beside the set.")
+    ] = None,
+    leave_out: Annotated[
+        str | None,
+        typer.Option(help="recording, speed, load, machine, position or session: what judges the model; default: what can be"),
+    ] = None,
+    held_out: Annotated[str | None, typer.Option(help="Which of them; default: the one with the most recordings.")] = None,
+) -> None:
+    """Write a training config for a data set: its classes, what its sensors can hear, and what is held out.
+
+    Example: whir data config data/pumps --leave-out machine && whir train data/pumps.toml
+    """
+    from whir_ml import starter
+
+    with _one_line_errors():
+        target = out or data_set.with_name(f"{data_set.name}.toml")
+        if target.exists():
+            raise MlError(f"{target}: is there already; name another file with --out")
+        text = starter.config_for(data_set, target.stem, leave_out, held_out)
+        if target.parent.resolve() != data_set.parent.resolve():
+            text = text.replace(f'set = "{data_set.name}"', f'set = "{data_set.resolve()}"')
+        target.write_text(text, encoding="utf-8")
+    print(f"{target}: next is `whir train {target}`")
+
+
 @app.command("synth")
 def synth_set(
     folder: Annotated[Path, typer.Argument(help="Folder to write; must be new or empty.")],

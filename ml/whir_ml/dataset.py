@@ -67,11 +67,14 @@ def cache_folder() -> Path:
 
 
 def folder_of(config: Config, data_root: Path | None = None, progress: Progress = silent) -> Path:
-    """The folder of the config's data set; the simulator's own set is made in the cache when it is not there yet."""
+    """The folder of the config's data set, by its way from the config or by its name among the data sets; the simulator's own
+    set is made in the cache when it is not there yet."""
     if data_root is not None:
         return data_root / config.data.set
     if config.data.set == "synth12k":
         return synth_folder(progress)
+    if (config.folder / config.data.set / recording.INDEX_NAME).is_file():
+        return config.folder / config.data.set
     return recording.data_set(config.data.set)
 
 
@@ -112,7 +115,9 @@ def read_folds(path: Path) -> dict[str, int]:
 def load(config: Config, folder: Path, held_out_fold: int | None = None) -> Split:
     """Read the recordings of which the config knows the class and split them; `held_out_fold` overrides the config's."""
     chosen = [rec for rec in recording.load_folder(folder) if config.data.class_of(rec)]
-    if config.data.folds is None:
+    if config.data.leave_out is not None:
+        sides = _left_out(config, chosen, held_out_fold)
+    elif config.data.folds is None:
         sides = {rec.name: rec.condition == "test" for rec in chosen}
     else:
         folds = read_folds(config.folder / config.data.folds)
@@ -128,8 +133,23 @@ def load(config: Config, folder: Path, held_out_fold: int | None = None) -> Spli
     for side, recs in (("training", split.train), ("held-out", split.held_out)):
         lacking = set(config.classes) - {config.data.class_of(rec) for rec in recs}
         if lacking:
-            raise DatasetError(f"{folder.name}: no {side} recording of class {min(lacking)}")
+            left = f", with {config.data.leave_out} {config.data.held_out!r} held out" if config.data.leave_out else ""
+            raise DatasetError(f"{folder.name}: no {side} recording of class {min(lacking)}{left}")
     return split
+
+
+def _left_out(config: Config, recs: Sequence[Recording], fold: int | None) -> dict[str, bool]:
+    """Whether each recording is held out, by what it says of itself."""
+    from whir_ml import splits
+
+    groups = splits.groups_of(config, recs)
+    values = sorted(set(groups.values()))
+    held_out = config.data.held_out if fold is None else values[fold]
+    if held_out not in values:
+        raise DatasetError(
+            f"{config.name}: no recording has {config.data.leave_out} {held_out!r}; there are {', '.join(values)}"
+        )
+    return {rec.name: groups[rec.name] == held_out for rec in recs}
 
 
 def examples(

@@ -108,10 +108,8 @@ def of_config(config: Config, folder: Path, progress: Progress = silent) -> dict
     Raises:
         DatasetError: the set comes split into train and test.
     """
-    if config.data.folds is None:
-        raise DatasetError(f"{config.name}: the set comes split into train and test; there are no folds to go through")
     recs = [rec for rec in recording.load_folder(folder) if config.data.class_of(rec)]
-    folds = splits.read(config.folder / config.data.folds)
+    folds = splits.of_config(config, recs)
     return row([config], recs, folds, SEEDS, cache=dataset.cache_folder(), progress=progress)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import optuna
 
+from whir_contracts.recording import INDEX_NAME
 from whir_ml import artifact, dataset
 from whir_ml import config as configs
 from whir_ml.config import Config
@@ -197,6 +198,8 @@ def found(study: optuna.Study, budget: Cost) -> list[Found]:
 def save(row: Found, base: Config, path: Path) -> None:
     """A trial's configuration as a file that `whir train` takes."""
     document = json.loads(json.dumps(row.document))
+    if (base.folder / base.data.set / INDEX_NAME).is_file():
+        document["data"]["set"] = str((base.folder / base.data.set).resolve())
     if base.data.folds is not None:
         document["data"]["folds"] = str((base.folder / base.data.folds).resolve())
     path.write_text(

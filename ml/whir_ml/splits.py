@@ -21,10 +21,12 @@ from whir_contracts import recording
 from whir_contracts.recording import Recording
 from whir_ml import config as configs
 from whir_ml import dataset
+from whir_ml.config import Config
 from whir_ml.errors import DatasetError
 
 SEED: Final = 20261121
 NEVER_HELD_OUT: Final = -1
+RECORDING_PARTS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,42 @@ def write(path: Path, folds: Folds) -> None:
     lines += [f"{name},{p.fold},{p.inner}" if with_inner else f"{name},{p.fold}" for name, p in sorted(folds.items())]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
+
+
+def of_config(config: Config, recs: Sequence[Recording]) -> Folds:
+    """What a configuration leaves out together: by its list, or by what its recordings say of themselves.
+
+    Raises:
+        DatasetError: the set comes split into train and test; all recordings say the same.
+    """
+    if config.data.folds is not None:
+        return read(config.folder / config.data.folds)
+    if config.data.leave_out is None:
+        raise DatasetError(f"{config.name}: the set comes split into train and test; there are no folds to go through")
+    groups = groups_of(config, recs)
+    values = sorted(set(groups.values()))
+    fold = {name: values.index(value) for name, value in groups.items()}
+    # With two groups nothing but one is left to choose by: then recordings are dealt.
+    return _places(fold, None if len(values) > 2 else dealt(recs, lambda rec: config.data.class_of(rec) or "", RECORDING_PARTS))
+
+
+def groups_of(config: Config, recs: Sequence[Recording]) -> dict[str, str]:
+    """What each recording says of what the configuration leaves out, as text; with "recording" the number of its part."""
+    what = config.data.leave_out or "recording"
+    if what == "recording":
+        return {
+            name: str(part) for name, part in dealt(recs, lambda rec: config.data.class_of(rec) or "", RECORDING_PARTS).items()
+        }
+    said = {rec.name: getattr(rec, configs.LEAVE_OUT[what]) for rec in recs}
+    groups = {name: f"{value:g}" if isinstance(value, float) else value for name, value in said.items()}
+    silent = [name for name, value in groups.items() if value in ("", "nan")]
+    if silent:
+        raise DatasetError(f"{silent[0]}: does not state its {what}, so that none can be left out (and {len(silent) - 1} more)")
+    if len(set(groups.values())) < 2:
+        raise DatasetError(
+            f"{config.name}: all recordings have the same {what}, {min(groups.values())!r}: leave out something else"
+        )
+    return groups
 
 
 def outer(folds: Folds) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
