@@ -227,10 +227,18 @@ def _replay(config: str, out: Path | None, folder: Path | None, events: Path | N
         found = history.replay(chosen, Artifact.load(_folder(chosen, out)), folder, events, progress)
     lines = [f"{found['from'][:10]} to {found['to'][:10]}: {found['seen']} of {len(found['repairs'])} repairs were told before"]
     for row in found["repairs"]:
-        told = "no alert" if row["alert"] is None else f"{row['alert']}, {row['days_before']:g} days before"
+        silent = "no alert" if row["heard"] else "no recording in the 90 days before"
+        told = silent if row["alert"] is None else f"{row['alert']}, {row['days_before']:g} days before"
         lines.append(f"{row['date'][:10]} {row['machine']} {row['fault']}: {told}")
     lines += [f"false: {row['date'][:10]} {row['machine']} {row['fault']} ({row['recording']})" for row in found["false"]]
-    _tell(as_json, found, "\n".join([*lines, f"false alerts a week: {found['false_per_week']:g}"]))
+    _tell(as_json, found, "\n".join([*lines, _false_alerts(found)]))
+
+
+def _false_alerts(found: dict[str, Any]) -> str:
+    if found["false_per_week"] is None:
+        return "false alerts a week: not known, no machine has two recordings within a week"
+    a_week = f"{found['false_per_week']:g} false alerts per machine-week, at most {found['upper95_per_week']:,g} (95 %)"
+    return f"{a_week}, in {found['machine_weeks']:g} machine-weeks of recordings; gaps of more than a week left out"
 
 
 bundle_app = typer.Typer(help="Pack, sign and read what a node takes over the air.", no_args_is_help=True, add_completion=False)

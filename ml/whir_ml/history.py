@@ -10,6 +10,7 @@ events.csv has the columns `date,machine,fault`: a dated repair, and what was fo
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from whir_contracts import recording
 from whir_contracts.contract import AlertState, Profile
 from whir_contracts.recording import Recording
 from whir_ml import dataset
-from whir_ml.alerting import sliding
+from whir_ml.alerting import WEEK_S, rates, sliding
 from whir_ml.artifact import Artifact
 from whir_ml.config import Config
 from whir_ml.dataset import Progress, silent
@@ -30,9 +31,10 @@ from whir_node.decide import Decide
 from whir_node.engine import Engine, permille
 from whir_node.features import quantize
 
-_DATE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T_ ](\d{2})[-:]?(\d{2}))?")
+_DATE: Final = re.compile(r"(\d{4})[-.](\d{2})[-.](\d{2})(?:[T_ .](\d{2})[-:.]?(\d{2}))?")
 STANDS_FOR_MS: Final = 12 * 60_000  # run-up, ten minutes, and one to spare
 WITHIN_DAYS: Final = 90.0  # an alert longer before a repair says nothing of it
+HEARD_DAYS: Final = 7.0  # longer between two recordings is a gap, in which nobody listened
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def date_of(rec: Recording) -> datetime:
     match = _DATE.search(rec.name)
     try:
         if match is not None:
-            return datetime.fromisoformat(f"{match[1]}T{match[2] or '00'}:{match[3] or '00'}")
+            return datetime.fromisoformat(f"{match[1]}-{match[2]}-{match[3]}T{match[4] or '00'}:{match[5] or '00'}")
     except ValueError:
         pass
     raise DatasetError(f"{rec.name}: no date in the name; call it as machine_2026-03-01T06-30")
@@ -116,8 +118,12 @@ def alerts(config: Config, model: Artifact, recs: Sequence[Recording], progress:
     return found
 
 
-def judged(raised: Sequence[Raised], repairs: Sequence[Repair], span: tuple[datetime, datetime]) -> dict[str, Any]:
-    """For each repair the first alert in the 90 days before it, of its machine; what is left belongs to none, so is false."""
+def judged(raised: Sequence[Raised], repairs: Sequence[Repair], heard: dict[str, list[datetime]]) -> dict[str, Any]:
+    """For each repair the first alert in the 90 days before it, of its machine; what is left belongs to none, so is false.
+
+    Args:
+        heard: the dates of each machine's recordings, in order.
+    """
     rows, explained = [], set[int]()
     for repair in repairs:
         own = [
@@ -132,21 +138,34 @@ def judged(raised: Sequence[Raised], repairs: Sequence[Repair], span: tuple[date
                 "date": repair.at.isoformat(),
                 "machine": repair.machine,
                 "fault": repair.fault,
+                "heard": any(
+                    repair.machine in ("", machine) and 0 <= (repair.at - at).total_seconds() <= WITHIN_DAYS * 86400
+                    for machine, dates in heard.items()
+                    for at in dates
+                ),
                 "alert": None if first is None else first.fault,
                 "right_fault": first is not None and any(alert.fault == repair.fault for _, alert in own),
                 "days_before": None if first is None else round((repair.at - first.at).total_seconds() / 86400, 2),
             }
         )
     false = [alert for n, alert in enumerate(raised) if n not in explained]
-    weeks = max((span[1] - span[0]).total_seconds() / (7 * 86400), 1e-9)
+    weeks = sum(heard_weeks(dates) for dates in heard.values())
+    every = [at for dates in heard.values() for at in dates]
     return {
-        "from": span[0].isoformat(),
-        "to": span[1].isoformat(),
+        "from": min(every).isoformat(),
+        "to": max(every).isoformat(),
+        "machine_weeks": round(weeks, 2),
         "repairs": rows,
         "seen": sum(row["alert"] is not None for row in rows),
         "false": [{"date": a.at.isoformat(), "machine": a.machine, "fault": a.fault, "recording": a.recording} for a in false],
-        "false_per_week": round(len(false) / weeks, 4),
+        **rates(len(false), weeks * WEEK_S),
     }
+
+
+def heard_weeks(dates: Sequence[datetime]) -> float:
+    """How long a machine was listened to, in weeks: from one recording to the next, gaps left out."""
+    days = ((after - before).total_seconds() / 86400 for before, after in itertools.pairwise(dates))
+    return sum(one for one in days if one <= HEARD_DAYS) / 7
 
 
 def replay(config: Config, model: Artifact, folder: Path, events: Path, progress: Progress = silent) -> dict[str, Any]:
@@ -158,5 +177,7 @@ def replay(config: Config, model: Artifact, folder: Path, events: Path, progress
     """
     repairs = read_events(events)
     recs = list(recording.load_folder(folder))
-    dates = [date_of(rec) for rec in recs]
-    return judged(alerts(config, model, recs, progress), repairs, (min(dates), max(dates)))
+    heard: dict[str, list[datetime]] = {}
+    for rec in sorted(recs, key=date_of):
+        heard.setdefault(rec.machine, []).append(date_of(rec))
+    return judged(alerts(config, model, recs, progress), repairs, heard)

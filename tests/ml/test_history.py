@@ -58,15 +58,25 @@ def test_an_alert_that_no_repair_follows_is_false(plant: Path, rig_config: Confi
     assert [row["alert"] for row in found["repairs"]] == [None, None]
     assert [row["date"][:10] for row in found["false"]] == ["2026-03-08"]
     assert found["false_per_week"] == pytest.approx(7 / 9, abs=0.001)
+    assert [row["heard"] for row in found["repairs"]] == [True, False]
 
 
 def test_an_alert_long_before_a_repair_does_not_count_for_it() -> None:
-    span = datetime(2026, 1, 1), datetime(2026, 12, 31)
+    heard = {"pump": [datetime(2026, 1, day) for day in (1, 4, 8, 29)], "fan": [datetime(2026, 1, 1), datetime(2026, 1, 8)]}
     alert = Raised(datetime(2026, 1, 1), "pump", "bearing", "r")
     late, soon = Repair(datetime(2026, 6, 1), "pump", "bearing"), Repair(datetime(2026, 2, 1), "", "imbalance")
-    assert history.judged([alert], [late], span)["seen"] == 0
-    row = history.judged([alert], [soon], span)["repairs"][0]
-    assert (row["days_before"], row["alert"], row["right_fault"]) == (31, "bearing", False)
+    assert history.judged([alert], [late], heard)["seen"] == 0
+    row = history.judged([alert], [soon], heard)["repairs"][0]
+    assert (row["days_before"], row["alert"], row["right_fault"], row["heard"]) == (31, "bearing", False, True)
+
+
+def test_gaps_are_no_time_listened_to_and_a_repair_after_one_was_not_missed() -> None:
+    heard = {"pump": [datetime(2026, 1, day) for day in (1, 4, 8, 29)], "fan": [datetime(2026, 1, 1), datetime(2026, 1, 8)]}
+    alert = Raised(datetime(2026, 1, 4), "fan", "bearing", "r")
+    found = history.judged([alert], [Repair(datetime(2026, 6, 1), "pump", "bearing")], heard)
+    assert (found["repairs"][0]["heard"], found["seen"], len(found["false"])) == (False, 0, 1)
+    assert (found["machine_weeks"], found["false_per_week"]) == (2.0, 0.5)
+    assert found["upper95_per_week"] == pytest.approx(4.744 / 2, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +100,7 @@ def test_a_recording_without_a_date_is_named(rig: Path, rig_config: Config) -> N
     with pytest.raises(DatasetError, match=rec.name):
         history.date_of(rec)
     assert history.date_of(dataclasses.replace(rec, name="a_2026-03-01T06-30")) == datetime(2026, 3, 1, 6, 30)
+    assert history.date_of(dataclasses.replace(rec, name="1st_test_2003.10.22.12.06.24")) == datetime(2003, 10, 22, 12, 6)
     with pytest.raises(DatasetError):
         history.date_of(dataclasses.replace(rec, name="a_2026-13-01"))
 
