@@ -15,7 +15,8 @@
 
 static whir_esp32_settings_t settings;
 static whir_node_t node;
-static whir_node_config_t config;
+static whir_node_config_t config = {
+    .site = settings.site, .name = settings.node, .hardware_class = settings.hardware, .sensor.name = WHIR_BOARD_SENSOR};
 static whir_accel_t accel;
 static whir_bus_t bus;
 static struct {
@@ -57,7 +58,6 @@ static int start_sensor(const whir_accel_settings_t *wanted)
     uint32_t kept_mhz;
     int err = part == NULL ? WHIR_ERR_SENSOR_IDENTITY : whir_esp32_bus_init(&bus, (uint8_t)settings.own.address);
 
-    config.sensor.name = WHIR_BOARD_SENSOR;
     config.memory = whir_esp32_memory(&kept_mhz);
     config.by_motion = (uint8_t)(config.memory != NULL && whir_esp32_by_motion());
     err = err < 0 ? err : whir_accel_open(&accel, part, &bus, wanted);
@@ -87,9 +87,6 @@ static void start_node(void)
                                      &ports.output, arena,          sizeof arena,      ring,
                                      ring_bytes,    &ports.control, &whir_esp32_store, &ports.firmware};
 
-    config.site = settings.site;
-    config.name = settings.node;
-    config.hardware_class = settings.hardware;
     config.firmware_version = esp_app_get_description()->version;
     config.reset_reason = whir_esp32_reset_reason();
     config.crash = whir_esp32_crash();

@@ -47,6 +47,19 @@ def test_what_is_no_number_or_too_large_changes_nothing(text: str) -> None:
     assert put("range_mg", text) == (ErrorCode.ARG, "", 7)
 
 
+def test_an_address_of_its_own_needs_no_more_than_itself() -> None:
+    def own(ip: str, gateway: str = "", dns: str = "") -> list[int] | int:
+        found = ffi.new("uint32_t[4]")
+        code = int(lib.host_ip4_settings(ip.encode(), gateway.encode(), dns.encode(), found))
+        return code or list(found)
+
+    assert own("10.0.0.5/24") == [0x0A000005, 0xFFFFFF00, 0, 0]
+    assert own("10.0.0.5/24", "10.0.0.1") == [0x0A000005, 0xFFFFFF00, 0x0A000001, 0x0A000001]
+    assert own("10.0.0.5/24", "10.0.0.1", "9.9.9.9")[3] == 0x09090909
+    assert own("10.0.0.5/24", "10.0.0", "nine")[2:] == [0, 0]
+    assert own("") == own("10.0.0") == ErrorCode.ARG
+
+
 def test_an_unknown_key_is_refused() -> None:
     assert put("colour", "red")[0] == ErrorCode.ARG
 

@@ -42,3 +42,19 @@ int whir_ip4_read(const char *text, uint32_t *address, uint32_t *mask)
     }
     return *text == 0 ? 0 : WHIR_ERR_ARG;
 }
+
+int whir_ip4_settings(const char *ip, const char *gateway, const char *dns, whir_ip4_t *own)
+{
+    uint32_t none;
+
+    if (whir_ip4_read(ip, &own->ip, &own->mask) < 0) {
+        return WHIR_ERR_ARG;
+    }
+    if (whir_ip4_read(gateway, &own->gateway, &none) < 0) {
+        own->gateway = 0;
+    }
+    if (whir_ip4_read(dns, &own->dns, &none) < 0) {
+        own->dns = own->gateway;
+    }
+    return 0;
+}

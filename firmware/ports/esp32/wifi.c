@@ -48,17 +48,15 @@ static esp_err_t set_address(esp_netif_t *netif, const whir_settings_t *s)
 {
     esp_netif_ip_info_t info = {0};
     esp_netif_dns_info_t dns = {0};
-    uint32_t ip, mask, gateway = 0, server = 0, none;
+    whir_ip4_t own;
 
-    if (whir_ip4_read(s->ip, &ip, &mask) < 0) {
+    if (whir_ip4_settings(s->ip, s->gateway, s->dns, &own) < 0) {
         return ESP_OK;
     }
-    (void)whir_ip4_read(s->gateway, &gateway, &none);
-    (void)whir_ip4_read(s->dns, &server, &none);
-    info.ip.addr = esp_netif_htonl(ip);
-    info.netmask.addr = esp_netif_htonl(mask);
-    info.gw.addr = esp_netif_htonl(gateway);
-    dns.ip.u_addr.ip4.addr = esp_netif_htonl(server != 0 ? server : gateway);
+    info.ip.addr = esp_netif_htonl(own.ip);
+    info.netmask.addr = esp_netif_htonl(own.mask);
+    info.gw.addr = esp_netif_htonl(own.gateway);
+    dns.ip.u_addr.ip4.addr = esp_netif_htonl(own.dns);
     (void)esp_netif_dhcpc_stop(netif);
     return esp_netif_set_ip_info(netif, &info) == ESP_OK ? esp_netif_set_dns_info(netif, ESP_NETIF_DNS_MAIN, &dns) : ESP_FAIL;
 }

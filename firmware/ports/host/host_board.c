@@ -41,6 +41,15 @@ int host_settings_set(const char *key, const char *value, char *text, uint32_t *
     return err;
 }
 
+int host_ip4_settings(const char *ip, const char *gateway, const char *dns, uint32_t *own)
+{
+    whir_ip4_t found = {0, 0, 0, 0};
+    int err = whir_ip4_settings(ip, gateway, dns, &found);
+
+    memcpy(own, &found, sizeof found);
+    return err;
+}
+
 int host_ip4_read(const char *text, uint32_t *address, uint32_t *mask)
 {
     return whir_ip4_read(text, address, mask);

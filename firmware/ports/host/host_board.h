@@ -7,6 +7,8 @@
 uint32_t host_backoff_ms(uint32_t attempts, uint32_t random);
 /* On settings of a board with range_mg 7; gives wifi_ssid (33 bytes) and range_mg as they are afterwards. */
 int host_settings_set(const char *key, const char *value, char *text, uint32_t *number);
+/* ip, mask, gateway, name server. */
+int host_ip4_settings(const char *ip, const char *gateway, const char *dns, uint32_t *own);
 int host_ip4_read(const char *text, uint32_t *address, uint32_t *mask);
 int host_settings_axis(const char *text);
 const char *host_settings_key(unsigned index);
