@@ -53,8 +53,26 @@ def service(tmp_path: Path, keys: Path) -> Iterator[FleetService]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetService]:
+    """One for all tests that leave nothing behind."""
+    data = tmp_path_factory.mktemp("idle")
+    with FleetService(Settings.load(data_dir=data, api_port=0, broker_port=0, sign_in_failures=1000)) as started:
+        yield started
+
+
+@pytest.fixture
+def reader(idle: FleetService) -> Iterator[Callable[[Role | None], httpx.Client]]:
+    """As `client`, of the idle one."""
+    yield from _clients(idle)
+
+
 @pytest.fixture
 def client(service: FleetService) -> Iterator[Callable[[Role | None], httpx.Client]]:
+    yield from _clients(service)
+
+
+def _clients(service: FleetService) -> Iterator[Callable[[Role | None], httpx.Client]]:
     made: list[httpx.Client] = []
 
     def make(role: Role | None) -> httpx.Client:
@@ -80,29 +98,30 @@ def upload(http: httpx.Client, bundle: bytes) -> dict[str, Any]:
 
 
 def test_every_route_but_health_needs_a_token_and_writing_ones_a_role(
-    service: FleetService, client: Callable[[Role | None], httpx.Client]
+    idle: FleetService, reader: Callable[[Role | None], httpx.Client]
 ) -> None:
-    paths = client(Role.VIEWER).get("/openapi.json").json()["paths"]
+    viewer = reader(Role.VIEWER)
+    paths = viewer.get("/openapi.json").json()["paths"]
     assert len(paths) > 15
-    for path, methods in paths.items():
-        url = service.url + re.sub(r"\{\w+\}", "x" * 64, path)
-        for method, operation in methods.items():
-            anonymous = httpx.request(method, url)
-            if path.endswith("/health"):
-                assert anonymous.json() == {"status": "ok"}
-                continue
-            assert anonymous.status_code == 401, (method, path)
-            assert set(anonymous.json()) == {"code", "text"}
-            assert httpx.request(method, url, headers={"Authorization": "Bearer whir_x_y"}).status_code == 401
-            if method != "get":
-                viewer = client(Role.VIEWER).request(method, url)
-                assert viewer.status_code == 403, (method, path, operation["operationId"])
+    with httpx.Client(timeout=60) as stranger:
+        for path, methods in paths.items():
+            url = idle.url + re.sub(r"\{\w+\}", "x" * 64, path)
+            for method, operation in methods.items():
+                anonymous = stranger.request(method, url)
+                if path.endswith("/health"):
+                    assert anonymous.json() == {"status": "ok"}
+                    continue
+                assert anonymous.status_code == 401, (method, path)
+                assert set(anonymous.json()) == {"code", "text"}
+                assert stranger.request(method, url, headers={"Authorization": "Bearer whir_x_y"}).status_code == 401
+                if method != "get":
+                    assert viewer.request(method, url).status_code == 403, (method, path, operation["operationId"])
 
 
-def test_there_is_nothing_else_to_read(service: FleetService) -> None:
-    assert httpx.get(service.url + "/").headers["location"] == "/console/"
+def test_there_is_nothing_else_to_read(idle: FleetService) -> None:
+    assert httpx.get(idle.url + "/").headers["location"] == "/console/"
     for path in ("/docs", "/redoc", "/openapi.json", "/api/v1/openapi.json", "/api/v1/", "/metrics"):
-        assert httpx.get(service.url + path).status_code in (401, 404), path
+        assert httpx.get(idle.url + path).status_code in (401, 404), path
 
 
 def test_the_examples_of_the_api_document_are_true() -> None:
@@ -147,16 +166,16 @@ def test_pages_neither_repeat_nor_skip_while_rows_come_in(
     assert seen == list(range(50, 0, -1))
 
 
-def test_a_wrong_query_is_a_4xx_in_one_shape(client: Callable[[Role | None], httpx.Client]) -> None:
-    http = client(Role.VIEWER)
+def test_a_wrong_query_is_a_4xx_in_one_shape(reader: Callable[[Role | None], httpx.Client]) -> None:
+    http = reader(Role.VIEWER)
     cursors = ("%00", "W10", "WyJhIiwxLDEsMV0", "!!")
     for query in ("limit=0", "limit=1001", "limit=x", "since_ms=-1", *(f"cursor={cursor}" for cursor in cursors)):
         answer = http.get(f"/telemetry?{query}")
         assert (answer.status_code, set(answer.json())) == (422, {"code", "text"}), query
 
 
-def test_text_that_no_database_holds_is_a_4xx(client: Callable[[Role | None], httpx.Client]) -> None:
-    http = client(Role.ADMIN)
+def test_text_that_no_database_holds_is_a_4xx(reader: Callable[[Role | None], httpx.Client]) -> None:
+    http = reader(Role.ADMIN)
     headers = {"Content-Type": "application/json"}
     answer = http.post("/tokens", content=b'{"label": "\\ud800", "role": "viewer"}', headers=headers)
     assert (answer.status_code, set(answer.json())) == (422, {"code", "text"})
@@ -224,8 +243,8 @@ def test_a_refused_bundle_is_a_4xx_with_the_cores_name(
     assert len(http.get("/artifacts").json()["items"]) == 1
 
 
-def test_too_long_a_body_is_refused_also_without_a_stated_length(client: Callable[[Role | None], httpx.Client]) -> None:
-    http = client(Role.OPERATOR)
+def test_too_long_a_body_is_refused_also_without_a_stated_length(reader: Callable[[Role | None], httpx.Client]) -> None:
+    http = reader(Role.OPERATOR)
 
     def endless() -> Iterator[bytes]:
         for _ in range(UPLOAD_MAX_BYTES // 65536 + 2):
@@ -346,8 +365,8 @@ def test_dead_letters_are_listed_with_reason(service: FleetService, client: Call
     assert "JSON" in answer["items"][0]["reason"]
 
 
-def test_ready_says_that_messages_are_being_stored(client: Callable[[Role | None], httpx.Client]) -> None:
-    assert client(Role.VIEWER).get("/ready").json() == {"ready": True, "database": True, "ingest": "here"}
+def test_ready_says_that_messages_are_being_stored(reader: Callable[[Role | None], httpx.Client]) -> None:
+    assert reader(Role.VIEWER).get("/ready").json() == {"ready": True, "database": True, "ingest": "here"}
 
 
 def test_machines_by_http_and_by_file(service: FleetService, client: Callable[[Role | None], httpx.Client], says: Says) -> None:
@@ -481,8 +500,8 @@ def test_a_wrong_token_is_tried_only_so_often(tmp_path: Path, keys: Path) -> Non
         assert httpx.get(url, headers={"Authorization": f"Bearer {other}"}).status_code == 200
 
 
-def test_every_answer_carries_the_security_headers(client: Callable[[Role | None], httpx.Client]) -> None:
-    http = client(Role.VIEWER)
+def test_every_answer_carries_the_security_headers(reader: Callable[[Role | None], httpx.Client]) -> None:
+    http = reader(Role.VIEWER)
     for path in ("/health", "/nodes", "/nodes/lab/nobody", "/nowhere", "/tokens"):
         headers = http.get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff", path

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +33,25 @@ def whir(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(app, arguments, env=clean | environment)
 
 
-def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """As `whir`, in a process of its own: what serves keeps threads and takes signals."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("WHIR_FLEET_")}
-    command = [sys.executable, "-m", "whir_tools.cli", *arguments]
-    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=120)
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """What serves takes signals and writes a log: the tests' own come back."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    root = logging.getLogger()
+    log, level = root.handlers[:], root.level
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    root.handlers[:] = log
+    root.setLevel(level)
 
 
 def failure(*arguments: str, **environment: str) -> str:
     """The one line on stderr of a command that fails."""
-    if arguments[1] in ("serve", "ingest"):
-        done = process(*arguments, **environment)
-        code, out, err = done.returncode, done.stdout, done.stderr
-    else:
-        result = whir(*arguments, **environment)
-        code, out, err = result.exit_code, result.stdout, result.stderr
-    assert (code, out) == (1, ""), out + err
-    assert len(err.splitlines()) == 1, err
-    return err
+    result = whir(*arguments, **environment)
+    assert (result.exit_code, result.stdout) == (1, ""), result.output
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    return result.stderr
 
 
 def test_upload_and_rollout_from_the_command_line(
@@ -183,10 +185,8 @@ def test_what_is_missing_is_one_line_that_says_what_to_do(tmp_path: Path, free_p
 
 def test_a_wrong_broker_password_ends_ingest_with_one_line(tmp_path: Path, mosquitto: Callable[..., Any]) -> None:
     broker = mosquitto(users={"fleet": "right-word"})
-    done = process(
-        "fleet", "ingest", "--data-dir", str(tmp_path), "--broker", broker.url, WHIR_FLEET_BROKER_PASSWORD="wrong-word"
-    )
-    assert done.returncode == 1
+    done = whir("fleet", "ingest", "--data-dir", str(tmp_path), "--broker", broker.url, WHIR_FLEET_BROKER_PASSWORD="wrong-word")
+    assert done.exit_code == 1
     assert "check user name and password" in done.stderr.splitlines()[-1]
 
 
