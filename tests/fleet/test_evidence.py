@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from reportlab import rl_config
 from sqlalchemy import select
 
 from whir_contracts.contract import CAPTURE_SAMPLES, CaptureTrigger, Unit
 from whir_fleet import evidence, evidence_pdf, machines, vibration
+from whir_fleet.console import languages
 from whir_fleet.db import Database
 from whir_fleet.errors import ConflictError
 from whir_fleet.evidence import Evidence, Shaft
@@ -135,6 +137,16 @@ def test_without_a_capture_there_is_none(database: Database, says: Says, chunks:
         store(session, chunks(counts(motor(1), "normal"), unit=Unit.VOLT), 100)
     with database.read() as session, pytest.raises(ConflictError, match="is in volt"):
         evidence.of_alert(session, session.scalars(select(Alert)).one())
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_page_is_said_in_the_viewers_language(alerted: Callable[..., Evidence], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rl_config, "pageCompression", 0)
+    found = alerted("bearing", motor(3), "bearing_outer")
+    german = evidence_pdf.page(found, "Lagerschaden", languages.languages()["de"])
+    for words in (b"Lagerschaden an", b"Drehzahl", b"Ordnung", b"Abweichung %"):
+        assert words in german
+    assert b"Speed" in evidence_pdf.page(found, found.verdict) and b"Speed" not in german
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
