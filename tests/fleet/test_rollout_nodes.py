@@ -48,7 +48,9 @@ class Plant:
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.database, self.store = database, BundleStore(folder)
-        self.texts, self.out, self.wanted = Texts(), list[Inbound](), ""
+        self.texts = Texts()
+        self.out: list[Inbound] = []
+        self.wanted = ""
         self.now_ms = T0
         config = NodeConfig(site="lab", name="n1", sensor=SENSOR, profile=Profile.FAST, firmware_version="0.1.0")
         self.node = VirtualNode(config, public_keys=KEYS, link=self, first_bundle=bundle(), store=self.texts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,12 @@ from whir_fleet.rollout_shadow import binomial, drift
 Make = Callable[[int], Fleet]
 SHADOW_S = 600
 NOTHING = dict.fromkeys(SHADOW_FIELDS, 0)
+
+
+@pytest.fixture
+def database_url(tmp_path: Path, migrated_file: Path) -> str:
+    """On SQLite only: the groups and actions behind it are tested on both."""
+    return f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'fleet.db')}"
 
 
 def said(**counts: int) -> Counter[str]:
