@@ -22,25 +22,10 @@ from whir_fleet.store import store
 from whir_node.errors import CoreError
 from whir_node.firmware import pack, virtual_image
 from whir_node.node import NodeConfig, VirtualNode
+from whir_node.store import MemoryStore
 
 T0 = 1_790_000_000_000
 NAME = ("lab", "n1")
-
-
-class Texts:
-    """A board's settings, in memory."""
-
-    def __init__(self) -> None:
-        self.sets: tuple[dict[str, str], dict[str, str]] = ({"broker": "mqtts://old"}, {})
-
-    def get(self, which: int, key: str) -> str | None:
-        return self.sets[which].get(key)
-
-    def put(self, which: int, key: str, text: str) -> None:
-        self.sets[which][key] = text
-
-    def clear(self, which: int) -> None:
-        self.sets[which].clear()
 
 
 class Plant:
@@ -48,7 +33,7 @@ class Plant:
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.database, self.store = database, BundleStore(folder)
-        self.texts = Texts()
+        self.texts = MemoryStore({"broker": "mqtts://old"})
         self.out: list[Inbound] = []
         self.wanted = ""
         self.now_ms = T0
