@@ -1,5 +1,5 @@
-/* KX134-1211, Kionix/ROHM, Technical Reference Manual rev. 1.0: names, addresses, bits and reset values compared with public
- * drivers; not tried on a part. Registers take what is written while it stands by only, so that its self-test, which would
+/* KX134-1211, Kionix/ROHM: addresses, bits and reset values are those of a public driver's header; its Technical Reference
+ * Manual was not at hand, and no part. Registers take what is written while it stands by only, so that its self-test, which would
  * change the range while it runs, is not used. */
 #include "accel_parts.h"
 
