@@ -1,6 +1,6 @@
 /* KX134-1211, Kionix/ROHM: addresses, bits and reset values are those of a public driver's header; its Technical Reference
- * Manual was not at hand, and no part. Registers take what is written while it stands by only, so that its self-test, which would
- * change the range while it runs, is not used. */
+ * Manual was not at hand, and no part. Registers take what is written while it stands by only, so that its self-test, which
+ * would change the range while it runs, is not used. */
 #include "accel_parts.h"
 
 #define LOW_NOISE 0x40 /* ODCNTL.LPRO: the filter is at half the rate, not at a ninth */
