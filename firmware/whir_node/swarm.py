@@ -21,7 +21,9 @@ from typing import Any
 import httpx
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from tenacity import retry, retry_if_exception, stop_after_attempt
 
+from whir_node.download import ATTEMPTS, WAIT, may_pass
 from whir_node.mqtt import BrokerAddress
 from whir_node.swarm_node import Outgoing, ProtocolNode
 from whir_node.swarm_update import CoreUpdate, Factory
@@ -212,8 +214,9 @@ class Swarm:
         """It ends with this; the first one counts."""
         self._failure = self._failure or error
 
+    @retry(retry=retry_if_exception(may_pass), stop=stop_after_attempt(ATTEMPTS), wait=WAIT, reraise=True)
     async def fetch(self, url: str) -> bytearray:
-        """httpx.HTTPError."""
+        """httpx.HTTPError, when it was tried often enough."""
         async with self._downloads:
             answer = await self._http.get(url)
             answer.raise_for_status()

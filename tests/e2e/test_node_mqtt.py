@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from rig import KEYS, bundle, signal
 from whir_contracts.capture import Chunk
 from whir_contracts.contract import CAPTURE_SAMPLES, CaptureTrigger, Profile
 from whir_contracts.recording import Recording, save
+from whir_node.download import Download
 from whir_node.mqtt import BrokerAddress, BrokerRefusedError
 from whir_node.node import NodeConfig
 from whir_node.replay import Replay, Segment
@@ -115,6 +117,9 @@ class Fleet:
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {WAIT_S} s; heard: {self.heard[-20:]}")
             time.sleep(0.05)
+
+
+ONCE = partial(Download, attempts=1)  # how it asks again is test_download's
 
 
 class Running:
@@ -346,7 +351,7 @@ class TestUpdate:
     def test_a_download_that_breaks_off_is_refused(
         self, fleet: Fleet, files: Files, play: Callable[..., Running], cut: int
     ) -> None:
-        play(("healthy", None))
+        play(("healthy", None)).runner.open_download = ONCE
         data = bundle("better", "2", 2)
         files.cut = cut
         update(fleet, files.offer("/b", data), data)
@@ -359,7 +364,7 @@ class TestUpdate:
     def test_what_cannot_be_fetched_is_refused(
         self, fleet: Fleet, files: Files, play: Callable[..., Running], url: str
     ) -> None:
-        play(("healthy", None))
+        play(("healthy", None)).runner.open_download = ONCE
         if url.startswith("/"):
             url = f"http://127.0.0.1:{files.server_port}{url}"
         update(fleet, url, bundle())

@@ -17,11 +17,22 @@ WAIT_S = 10
 
 
 class Handler(BaseHTTPRequestHandler):
+    """`/short` breaks off always; `/ranges` and `/whole` once, and go on from where they were asked to or from the beginning;
+    `/trouble` begins with an error of the server."""
+
+    asked: list[str]
+
     def do_GET(self) -> None:
-        self.send_response(404 if self.path == "/missing" else 200)
-        self.send_header("Content-Length", str(len(DATA)))
+        again = self.path in self.asked
+        self.asked.append(self.path)
+        wanted = self.headers["Range"] if self.path == "/ranges" else None
+        begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        troubled = self.path == "/trouble" and not again
+        self.send_response(404 if self.path == "/missing" else 503 if troubled else 206 if wanted else 200)
+        self.send_header("Content-Length", str(len(DATA) - begin))
         self.end_headers()
-        self.wfile.write(DATA[:5000] if self.path == "/short" else DATA)
+        broken = self.path == "/short" or (self.path in ("/ranges", "/whole") and not again)
+        self.wfile.write(DATA[:5000] if broken else DATA[begin:])
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -29,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Fresh", (Handler,), {"asked": []}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -54,9 +65,16 @@ def test_it_comes_whole_and_in_order(url: str) -> None:
 
 @pytest.mark.parametrize("path", ["/missing", "/short"])
 def test_an_answer_that_is_an_error_or_breaks_off_is_one(url: str, path: str) -> None:
-    download = Download(url + path, len(DATA))
+    download = Download(url + path, len(DATA), attempts=2)
     drain(download)
     assert download.error is not None
+
+
+@pytest.mark.parametrize("path", ["/ranges", "/whole", "/trouble"])
+def test_what_breaks_off_goes_on_where_it_was(url: str, path: str) -> None:
+    download = Download(url + path, len(DATA))
+    assert drain(download) == DATA
+    assert download.error is None
 
 
 def test_more_than_was_announced_is_an_error(url: str) -> None:
@@ -68,7 +86,7 @@ def test_more_than_was_announced_is_an_error(url: str) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "nonsense", "ftp://127.0.0.1/x", "http://127.0.0.1:1/x", "http://[::1/x", "http://a b/"])
 def test_what_cannot_be_fetched_is_an_error_and_no_exception(wrong: str) -> None:
-    download = Download(wrong, 100)
+    download = Download(wrong, 100, attempts=2)
     assert drain(download) == b""
     assert download.error is not None
 
