@@ -36,6 +36,8 @@ class TestMessages:
         rig.receipt_all()
         rig.node.wait(100)
         rig.update(bundle("third", "3", 2, golden_error=True), "u-2")
+        rig.update(bundle("fourth", "4", 3), "u-3", shadow_s=10)
+        rig.play("healthy", 12)
         rig.command("measure", id="m-1", exp=FAR)
         rig.node.wait(100)
         seen: dict[str, set[str]] = {}

@@ -93,7 +93,9 @@ class Plant:
     "faults",
     [
         ("worker", "network"),
-        pytest.param(("ingest", "worker", "database", "network", "api", "broker"), marks=[pytest.mark.long, pytest.mark.timeout(1200)]),
+        pytest.param(
+            ("ingest", "worker", "database", "network", "api", "broker"), marks=[pytest.mark.long, pytest.mark.timeout(1200)]
+        ),
     ],
     ids=["short", "all"],
 )
