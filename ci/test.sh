@@ -22,12 +22,13 @@ c_tests() {
     grep -h "^    write size" build/c-tests/Testing/Temporary/LastTest.log # how many operations were cut
 }
 pytests() { .venv/bin/python -m pytest -q -m "$mark" "$@" || [ $? = 5 ]; }
-firmware_tests() { # the fuzzers' minute goes by beside them
-    local fuzz ended=0
-    pytests tests/fuzz >build/fuzz.log 2>&1 & fuzz=$!
-    pytests tests/contracts tests/firmware || ended=1
-    wait "$fuzz" || ended=1
-    cat build/fuzz.log
+beside() { # tests that go by in the background, then those beside which they do
+    local background ended=0
+    pytests "$1" >build/beside.log 2>&1 & background=$!
+    shift
+    pytests "$@" || ended=1
+    wait "$background" || ended=1
+    cat build/beside.log
     return "$ended"
 }
 
@@ -35,10 +36,9 @@ group install 5 ci/install.sh test
 [ ${#failed[@]} -eq 0 ] || exit 1
 [ "$mode" = long ] || group check 2 ci/check.sh
 group core 2 c_tests
-group firmware 5 firmware_tests
+group "firmware, fuzz" 5 beside tests/fuzz tests/contracts tests/firmware
 group ml 3 pytests tests/ml
-group fleet 4 pytests tests/fleet
-group tools 3 pytests tests/tools
+group "fleet, tools" 7 beside tests/tools tests/fleet
 group "end to end" 4 pytests tests/e2e
 
 printf '\n'; printf '%s\n' "${times[@]}"

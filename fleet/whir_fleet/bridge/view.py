@@ -55,7 +55,8 @@ class FleetView:
     def read(self, session: Session, now_ms: int) -> list[NodeView]:
         """By site and name; a node that is retired is not in service any more."""
         self._listen(session, now_ms)
-        retired = set(session.execute(select(Device.site, Device.node).where(Device.retired_ms.is_not(None))).tuples())
+        gone = session.execute(select(Device.site, Device.node).where(Device.retired_ms.is_not(None)))
+        retired = {(site, node) for site, node in gone}
         rows = [n for n in session.scalars(select(Node).order_by(Node.site, Node.name)) if (n.site, n.name) not in retired]
         places = machines.places(session, rows)
         raised = _raised(session)
