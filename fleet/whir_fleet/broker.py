@@ -37,7 +37,7 @@ OTHERS = {
     "home-assistant": ["topic read homeassistant/#", "topic write homeassistant/status"],
     "scada": ["topic read spBv1.0/#", "topic write spBv1.0/+/NCMD/+", "topic write spBv1.0/STATE/#"],
 }
-INFLIGHT_MAX = 2000  # unacknowledged messages towards one client; mosquitto's default of 20 would stall batches
+INFLIGHT_MAX = 4000  # unacknowledged messages towards one client; mosquitto's default of 20 would stall batches
 PID_FILE = "mosquitto.pid"
 QUEUED_MAX = 1_000_000  # kept for an ingest that is away; mosquitto's default of 1,000 would drop
 AUTOSAVE_S = 5
@@ -162,7 +162,7 @@ next_connection_delay_ms = 1
 [v4.1.connections]
 connection_timeout_ms = 10000
 max_payload_size = 65536
-max_inflight_count = {INFLIGHT_MAX // 2}
+max_inflight_count = 500
 dynamic_filters = true
 
 [v4.1.connections.auth]

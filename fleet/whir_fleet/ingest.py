@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
@@ -23,11 +22,11 @@ from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
 from whir_fleet.errors import BrokerError, LeaseLostError
 from whir_fleet.link import CONNECT_TRIES_S, BrokerAddress
-from whir_fleet.messages import CAPTURE, TOPICS, receipts, topic
+from whir_fleet.messages import CAPTURE, TOPICS, Inbound, receipts, topic
 from whir_fleet.metrics import Metrics
-from whir_fleet.mqtt_session import Received, RefusedError, Session, SessionError
+from whir_fleet.mqtt_session import RefusedError, Session, SessionError
 from whir_fleet.settings import Settings
-from whir_fleet.store import Name, Read, Stored, bury, read, write
+from whir_fleet.store import Name, Stored, bury, store
 
 log = logging.getLogger("whir.fleet.ingest")
 
@@ -143,14 +142,6 @@ class Ingest:
                 self._stop.wait(_RETRY_S)
 
 
-@dataclass(frozen=True)
-class _Writing:
-    """A batch that the writer has taken and the broker still keeps."""
-
-    batch: list[Received]
-    stored: Future[Stored | None]
-
-
 class _Consumer:
     """One persistent session: receive, commit, receipt, acknowledge; again and again, over lost connections too."""
 
@@ -178,8 +169,6 @@ class _Consumer:
         self._known: dict[Name, int] = {}
         self._fence: int | None = None
         self._renewed_ms = 0
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix=client_id)
-        self._writing: _Writing | None = None
 
     def run(self, fence: int | None = None) -> None:
         """Until stopped. With a fence it writes only while it holds the lease; LeaseLostError when another has taken over."""
@@ -197,11 +186,9 @@ class _Consumer:
                     self.connected.set()
                     while not self._stop.is_set():
                         self._renew()
-                        self._step(session)
-                    self._finish(session)
+                        self._step(session, _WAIT_S)
                 finally:
                     self.connected.clear()
-                    self._abandon()
                     session.close()
             except (OSError, SessionError) as error:
                 if not before and isinstance(error, RefusedError):  # wrong account: no use in trying again
@@ -224,9 +211,8 @@ class _Consumer:
                 session.unsubscribe(self._filters)
                 silent_since = time.monotonic()
                 while not self._stop.is_set() and time.monotonic() - silent_since < _DRAINED_S:
-                    if self._step(session):
+                    if self._step(session, _WAIT_S):
                         silent_since = time.monotonic()
-                self._finish(session)
             session.close()
             if not self._stop.is_set():
                 Session(self._address, self._client_id, clean=True).close()
@@ -243,26 +229,14 @@ class _Consumer:
                 log.warning("database: %s; trying again", error.orig)
             self._renewed_ms = now
 
-    def _step(self, session: Session) -> int:
-        """Receives and reads the next batch while the one before is written; the number of its messages."""
-        batch = session.receive(self._settings.batch_max, 0 if self._writing else _WAIT_S, self._settings.linger_ms / 1000)
-        found = read(received.inbound for received in batch)
-        self._finish(session)
-        if batch:
-            self._writing = _Writing(batch, self._writer.submit(self._store, found))
-        return len(batch)
-
-    def _finish(self, session: Session) -> None:
-        """Waits for the commit of what is being written; then the receipts, then the broker may forget it."""
-        if self._writing is None:
-            return
-        batch, future = self._writing.batch, self._writing.stored
-        while not wait([future], _RETRY_S).done:
-            session.keep_alive()
-        self._writing = None
-        stored = future.result()
+    def _step(self, session: Session, wait_s: float) -> int:
+        """The next batch; the number of its messages."""
+        batch = session.receive(self._settings.batch_max, wait_s, self._settings.linger_ms / 1000)
+        if not batch:
+            return 0
+        stored = self._store([received.inbound for received in batch], session.keep_alive)
         if stored is None:
-            return  # stopped while the database was away: nothing acknowledged, the broker has it all
+            return 0  # stopped while the database was away: nothing acknowledged, the broker has it all
         session.publish(
             (topic(site, node, "cmd"), payload)
             for (site, node), committed in stored.receipts.items()
@@ -273,14 +247,9 @@ class _Consumer:
         self._metrics.stored(stored.new, stored.duplicates, stored.unreadable, batch[0].inbound.received_ms)
         if stored.wake_worker:
             self._wake()
+        return len(batch)
 
-    def _abandon(self) -> None:
-        """The connection is gone: what is being written is delivered again, and found to be there."""
-        if self._writing is not None:
-            wait([self._writing.stored])
-            self._writing = None
-
-    def _store(self, batch: list[Read]) -> Stored | None:
+    def _store(self, batch: list[Inbound], keep_alive: Callable[[], None]) -> Stored | None:
         """Commits the batch. While the database is away it tries again: the messages stay with the broker meanwhile."""
         while not self._stop.is_set():
             try:
@@ -288,28 +257,28 @@ class _Consumer:
                     if self._fence is not None:
                         leases.check(session, LEASE, self._fence)
                     own = self._settings
-                    stored = write(session, batch, own.dead_letters_max, own.enrolled_only, self._known)
+                    stored = store(session, batch, own.dead_letters_max, own.enrolled_only, self._known)
                 self._known |= stored.ids
                 return stored
             except (OperationalError, InterfaceError) as error:
                 log.warning("database: %s; trying again", error.orig)
+                keep_alive()
                 self._stop.wait(_RETRY_S)
             except (StatementError, DBAPIError) as error:
                 self._known.clear()
                 if len(batch) > 1:
-                    return self._one_by_one(batch)
-                inbound, _ = batch[0]
-                log.error("message on %s cannot be stored: %s", inbound.topic, error)
+                    return self._one_by_one(batch, keep_alive)
+                log.error("message on %s cannot be stored: %s", batch[0].topic, error)
                 with self._database.write() as session:
-                    bury(session, inbound, f"cannot be stored: {error.__class__.__name__}")
+                    bury(session, batch[0], f"cannot be stored: {error.__class__.__name__}")
                 return Stored(unreadable=1)
         return None
 
-    def _one_by_one(self, batch: list[Read]) -> Stored | None:
+    def _one_by_one(self, batch: list[Inbound], keep_alive: Callable[[], None]) -> Stored | None:
         """One message breaks the batch: find it, so that the others are not held up."""
         total = Stored()
         for message in batch:
-            one = self._store([message])
+            one = self._store([message], keep_alive)
             if one is None:
                 return None
             total.new += one.new

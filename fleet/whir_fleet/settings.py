@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     web_dir: Path | None = Field(None, description="pages that `whir web` built; default build/web of the repository")
 
     instance: str = Field("0", pattern=r"^[a-z0-9-]{1,20}$", description="name of this ingest and worker in their leases")
-    batch_max: int = Field(1000, ge=1, le=10_000, description="messages committed together at most")
+    batch_max: int = Field(2000, ge=1, le=10_000, description="messages committed together at most")
     linger_ms: int = Field(20, ge=0, le=1000, description="how long a batch waits to fill")
     resend_s: int = Field(15, ge=1, le=3600, description="a command without an answer goes out again after this")
     rollout_approval: bool = Field(False, description="a rollout starts only when another person has approved it")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -68,7 +68,6 @@ _json = msgspec.json.encode
 Key = tuple[int, int, int]  # node id, boot, seq
 Name = tuple[str, str]  # site, node
 Row = tuple[Any, ...]
-Read = tuple[Inbound, Parsed | UnreadableError]
 
 
 @dataclass
@@ -84,48 +83,28 @@ class Stored:
     ids: dict[Name, int] = field(default_factory=dict)
 
 
-def read(batch: Iterable[Inbound]) -> list[Read]:
-    """Each message by the contract, or why it is none. Needs no database: the next batch is read while this one is written."""
-    found: list[Read] = []
-    for inbound in batch:
-        try:
-            found.append((inbound, parse(inbound)))
-        except UnreadableError as error:
-            found.append((inbound, error))
-    return found
-
-
 def store(
     session: Session,
-    batch: Iterable[Inbound],
+    batch: list[Inbound],
     dead_letters_max: int,
     enrolled_only: bool = False,
     known: Mapping[Name, int] = MappingProxyType({}),
 ) -> Stored:
-    """Reads the batch and writes it."""
-    return write(session, read(batch), dead_letters_max, enrolled_only, known)
-
-
-def write(
-    session: Session,
-    batch: Sequence[Read],
-    dead_letters_max: int,
-    enrolled_only: bool = False,
-    known: Mapping[Name, int] = MappingProxyType({}),
-) -> Stored:
-    """Writes what was read; the caller commits, then sends the receipts, then acknowledges to the broker.
+    """Writes the batch; the caller commits, then sends the receipts, then acknowledges to the broker.
 
     What comes from a retired node, or with `enrolled_only` from one that no factory has enrolled, is buried.
     `known` are ids of nodes from batches that were committed; what this one adds to them is in `Stored.ids`.
     """
     done = Stored()
     taken: list[tuple[Inbound, Parsed]] = []
-    for inbound, message in batch:
-        if isinstance(message, UnreadableError):
-            bury(session, inbound, str(message))
+    for inbound in batch:
+        try:
+            message = parse(inbound)
+        except UnreadableError as error:
+            bury(session, inbound, str(error))
             done.unreadable += 1
-        else:
-            taken.append((inbound, message))
+            continue
+        taken.append((inbound, message))
     refused = enrolment.refused(session, {(m.site, m.node) for _, m in taken}, enrolled_only)
     readable: list[tuple[Inbound, Parsed]] = []
     seen_ms: dict[Name, int] = {}

@@ -133,7 +133,7 @@ def test_the_generated_mosquitto_states_persistence_and_limits(tmp_path: Path, u
     lines = dict(line.split(" ", 1) for line in mosquitto_files(tmp_path / "m", 1883, users).read_text().splitlines())
     assert lines["allow_anonymous"] == "false"
     assert lines["persistence"] == "true"
-    assert int(lines["max_inflight_messages"]) >= 2 * Settings().batch_max  # one is written while the next comes
+    assert int(lines["max_inflight_messages"]) >= 2 * Settings().batch_max  # the broker sends on while a batch is written
     assert int(lines["max_queued_messages"]) >= 100_000
     assert lines["max_queued_bytes"] == "0"
     assert 0 < int(lines["autosave_interval"]) <= 10
