@@ -51,7 +51,7 @@ class Visit:
 
     def __exit__(self, error: object, *_: object) -> None:
         self.context.close()
-        assert error is not None or self.wrong == []
+        assert error is not None or self.wrong == [], self.wrong
 
 
 def pages(ids: dict[str, str]) -> dict[str, str]:
