@@ -18,7 +18,7 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 from ulid import ULID
 
-from whir_fleet import alerts, audit, commands
+from whir_fleet import alerts, audit, commands, rollouts
 from whir_fleet.generations import Generation
 from whir_fleet.models import Command, Device, Event, Node
 from whir_fleet.node_certificates import issue, new_number, requested, setting_value
@@ -26,8 +26,9 @@ from whir_fleet.node_certificates import issue, new_number, requested, setting_v
 log = logging.getLogger("whir.fleet.renewal")
 
 RENEW, SETTING, KEY, REQUEST = "renew", "setting", "certificate", "certificate_request"
-_EXPIRES_S: Final = 1800
-_AGAIN_S: Final = 6 * 3600  # a node whose renewal has failed is asked again after this
+REFUSED: Final = "certificate_refused"
+EXPIRES_S: Final = 1800
+_AGAIN_S: Final = 6 * 3600
 _AT_ONCE: Final = 50  # each restarts once
 _LAST_PART: Final = 3
 
@@ -60,22 +61,14 @@ class Renewals:
         if not rows:
             return
         self._seen_ms = rows[-1].status_ms
-        due = [row.id for row in rows if self.is_due(row.health, now_ms // 1000)]
-        again_ms = 1000 * min(_AGAIN_S, int(self._lifetime.total_seconds()) // 12)
-        asked = select(Command.node_id).where(Command.c == RENEW, Command.created_ms > now_ms - again_ms)
+        due = [row.id for row in rows if is_due(row.health, now_ms // 1000, self._lifetime)]
+        asked = select(Command.node_id).where(Command.c == RENEW, Command.created_ms > now_ms - 1000 * again_s(self._lifetime))
         recently = set(session.scalars(asked.where(Command.node_id.in_(due)))) if due else set()
         under_way = select(func.count()).select_from(Command).where(Command.c == RENEW, Command.state != commands.DONE)
         under_way = under_way.where(Command.exp_s * 1000 > now_ms)
         room = _AT_ONCE - (session.scalar(under_way) or 0)
         for node_id in [id for id in due if id not in recently][: max(0, room)]:
-            commands.create(session, node_id, RENEW, {}, str(ULID()), now_ms // 1000 + _EXPIRES_S, now_ms)
-
-    def is_due(self, health: dict[str, Any], now_s: int) -> bool:
-        """Whether the certificate that a node's status tells of is to be replaced. A node without one is left alone."""
-        if health.get("cert") == "birth":
-            return True
-        end_s = health.get("cert_end")
-        return end_s is not None and end_s - now_s < self._lifetime.total_seconds() / _LAST_PART
+            commands.create(session, node_id, RENEW, {}, str(ULID()), now_ms // 1000 + EXPIRES_S, now_ms)
 
     def _sign(self, session: Session, now_ms: int) -> None:
         rows = session.execute(
@@ -95,9 +88,11 @@ class Renewals:
                 log.warning("%s/%s: request for a certificate refused: %s", node.site, node.name, error)
                 audit.note(session, site=node.site, object=f"{node.site}/{node.name}", why=str(error))
                 audit.record(session, now_ms, alerts.FLEET, "certificate.refuse")
+                command.result, command.code = "refused", REFUSED
+                rollouts.on_answer(session, command, now_ms)  # where one has asked for it
                 continue
             args = {"key": KEY, "value": setting_value(made)}
-            commands.create(session, node.id, SETTING, args, str(ULID()), now_ms // 1000 + _EXPIRES_S, now_ms)
+            commands.create(session, node.id, SETTING, args, str(ULID()), now_ms // 1000 + EXPIRES_S, now_ms)
             end = made.not_valid_after_utc.isoformat()
             audit.note(session, site=node.site, object=device.serial, node=node.name, number=str(made.serial_number), end=end)
             audit.record(session, now_ms, alerts.FLEET, "certificate.issue")
@@ -112,6 +107,19 @@ class Renewals:
         now = datetime.fromtimestamp(now_ms // 1000, UTC)
         ca = self._ca
         return issue(ca.certificate, ca.sign, public, name, device.serial, new_number(), now, self._lifetime)
+
+
+def is_due(health: dict[str, Any], now_s: int, lifetime: timedelta) -> bool:
+    """Whether the certificate that a node's status tells of is to be replaced. A node without one is left alone."""
+    if health.get("cert") == "birth":
+        return True
+    end_s = health.get("cert_end")
+    return end_s is not None and end_s - now_s < lifetime.total_seconds() / _LAST_PART
+
+
+def again_s(lifetime: timedelta) -> int:
+    """After which a node whose renewal has failed is asked again."""
+    return min(_AGAIN_S, int(lifetime.total_seconds()) // 12)
 
 
 def issued(session: Session, device: Device) -> list[str]:

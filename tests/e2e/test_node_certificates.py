@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -288,22 +289,22 @@ def test_a_broker_whose_list_has_ended_lets_nobody_in(plant: Plant) -> None:
 
 
 class Pump:
-    """A node of this plant on a computer, enrolled, with a certificate for its birth and an operational one that soon ends."""
+    """A node of this plant on a computer, with a certificate for its birth and an operational one that ends in `left_days`."""
 
-    def __init__(self, plant: Plant) -> None:
-        self.birth, key = plant.certificate("pump-1")
+    def __init__(self, plant: Plant, name: str = "pump-1", left_days: float = 10) -> None:
+        self.birth, key = plant.certificate(name)
         broker_ca = x509.load_pem_x509_certificate((plant.folder / "broker.pem").read_bytes()).public_bytes(DER)
         self.identity = Identity(self.birth.public_bytes(DER), private_key_der(key), broker_ca)
         own, ca = new_p256(), plant.operational
-        begun = plant.now - timedelta(days=80)
-        self.aged = node_certificates.issue(
-            ca.certificate, ca.sign, own.public_key(), "plant/pump-1", "WH-000001", new_number(), begun, timedelta(days=90)
+        begun = plant.now - timedelta(days=90 - left_days)
+        self.first = node_certificates.issue(
+            ca.certificate, ca.sign, own.public_key(), f"plant/{name}", "WH-000001", new_number(), begun, timedelta(days=90)
         )
         scalar = own.private_numbers().private_value.to_bytes(32, "big")
-        kept = {"broker": "mqtts://localhost", "certificate": node_certificates.setting_value(self.aged)}
+        kept = {"broker": "mqtts://localhost", "certificate": node_certificates.setting_value(self.first)}
         self.store = MemoryStore(kept | {"private_key": base64.b64encode(scalar + public_point(own)).decode()})
         self.config = NodeConfig(
-            site="plant", name="pump-1", sensor=SENSOR, profile=Profile.FAST, certificate=self.identity.certificate
+            site="plant", name=name, sensor=SENSOR, profile=Profile.FAST, certificate=self.identity.certificate
         )
 
     def connects(self, plant: Plant, node: VirtualNode) -> bool:
@@ -314,37 +315,48 @@ class Pump:
     def kept(self) -> x509.Certificate:
         return x509.load_der_x509_certificate(base64.b64decode(self.store.sets[KEPT]["certificate"]))
 
+    @property
+    def renewed(self) -> bool:
+        return self.kept != self.first and not self.store.sets[TRIED]
+
+    @contextmanager
+    def running(self, plant: Plant) -> Iterator[VirtualNode]:
+        """Hears a healthy motor over and over; stopped, but not freed yet, when the block is left."""
+        sound = Recording(
+            name="healthy", samples=signal("healthy", 20, 3), scale=np.full(3, 61e-6, np.float32),
+            offset=np.zeros(3, np.float32), rate_hz=1000.0, unit="g", channels=("x", "y", "z"), label="healthy", sublabel="",
+            rpm=1500.0,
+        )  # fmt: skip
+        replay = Replay([Segment(sound)])
+        runner = NodeRunner(
+            replace(self.config, sensor=replay.sensor), replay, BrokerAddress("localhost", plant.tls_port, None), None,
+            public_keys=KEYS, first_bundle=bundle(), tls=self.identity.tls, store=self.store,
+        )  # fmt: skip
+        stop = threading.Event()
+        thread = threading.Thread(target=runner.run, args=(stop,))
+        thread.start()
+        try:
+            yield runner.node
+        finally:
+            stop.set()
+            thread.join(WAIT_S)
+            runner.close()
+
 
 def test_a_node_s_certificate_is_renewed_before_its_end_and_revoked_when_it_is_retired(
     plant: Plant, service: FleetService, admin: httpx.Client
 ) -> None:
     pump = Pump(plant)
     assert admin.put("/devices/WH-000001", json=facts("pump-1", pump.birth)).status_code == 200
-    sound = Recording(
-        name="healthy", samples=signal("healthy", 20, 3), scale=np.full(3, 61e-6, np.float32), offset=np.zeros(3, np.float32),
-        rate_hz=1000.0, unit="g", channels=("x", "y", "z"), label="healthy", sublabel="", rpm=1500.0,
-    )  # fmt: skip
-    replay = Replay([Segment(sound)])
-    runner = NodeRunner(
-        replace(pump.config, sensor=replay.sensor), replay, BrokerAddress("localhost", plant.tls_port, None), None,
-        public_keys=KEYS, first_bundle=bundle(), tls=pump.identity.tls, store=pump.store,
-    )  # fmt: skip
-    stop = threading.Event()
-    thread = threading.Thread(target=runner.run, args=(stop,))
-    thread.start()
-    try:
-        until(lambda: pump.kept != pump.aged and not pump.store.sets[TRIED], "the certificate is not renewed")
+    with pump.running(plant) as node:
+        until(lambda: pump.renewed, "the certificate is not renewed")
 
         def shows_it() -> bool:
             health = admin.get("/nodes/plant/pump-1").json()["health"]
             return bool(health["cert_end"] == int(pump.kept.not_valid_after_utc.timestamp()))
 
         until(shows_it, "no status tells of the new certificate")
-    finally:
-        stop.set()
-        thread.join(WAIT_S)
-    assert pump.connects(plant, runner.node)
-    runner.close()
+        assert pump.connects(plant, node)
     assert pump.kept.issuer == plant.operational.certificate.subject
     assert pump.kept.subject.rfc4514_string() == pump.birth.subject.rfc4514_string()
     log = admin.get("/audit").json()["items"]
@@ -353,6 +365,37 @@ def test_a_node_s_certificate_is_renewed_before_its_end_and_revoked_when_it_is_r
     assert admin.post("/devices/WH-000001/retire").status_code == 200
     number = pump.kept.serial_number
     until(lambda: number in revoked(plant), "the renewed certificate of a retired node is not on the list")
+
+
+def test_a_rollout_of_certificates_goes_on_when_a_group_has_its_new_ones_and_aborts_where_a_node_gets_none(
+    plant: Plant, service: FleetService, admin: httpx.Client
+) -> None:
+    pumps = [Pump(plant, f"pump-{number}", left_days=80) for number in range(1, 5)]  # none of them is due by itself
+    for number, pump in enumerate(pumps, start=1):
+        if number != 3:  # whom no factory has enrolled: what it asks for is not signed
+            told = admin.put(f"/devices/WH-00000{number}", json=facts(pump.config.name, pump.birth))
+            assert told.status_code == 200, told.text
+    with ExitStack() as stack:
+        for pump in pumps:
+            stack.enter_context(pump.running(plant))
+        until(lambda: len(admin.get("/nodes").json()["items"]) == len(pumps), "not all nodes are known")
+        order = admin.post("/artifacts/certificates").json()["sha256"]
+        plan = {"name": "certificates", "sha256": order, "groups": ["1", "2", "1"], "abort_percent": 50, "abort_min": 1}
+        url = f"/rollouts/{admin.post('/rollouts', json=plan).json()['id']}"
+        until(lambda: admin.get(url).json()["state"] == "aborted", "the rollout does not end")
+        found = admin.get(url).json()
+        assert [action["state"] for action in found["actions"]] == ["succeeded", "succeeded", "failed", "cancelled"]
+        assert found["actions"][2]["code"] == "certificate_refused"
+        assert [pump.renewed for pump in pumps] == [True, True, False, False]
+        first, second = (action for action in found["actions"][:2])
+        assert second["started_ms"] >= first["finished_ms"], "the second group has not waited for the first one"
+
+        def come_back() -> bool:
+            shown = [admin.get(f"/nodes/plant/{pump.config.name}").json() for pump in pumps]
+            ends = [int(pump.kept.not_valid_after_utc.timestamp()) for pump in pumps]
+            return [(node["presence"], node["health"]["cert_end"]) for node in shown] == [("online", end) for end in ends]
+
+        until(come_back, "not every node is back with the certificate that it keeps")
 
 
 def revoked(plant: Plant) -> set[int]:
@@ -398,7 +441,7 @@ def test_a_certificate_that_the_broker_refuses_is_taken_back(plant: Plant) -> No
         node.wait(SETTINGS_TRIAL_MS + 2000)
         assert node.restart_asked
         node.reboot("software")
-        assert pump.kept == pump.aged
+        assert pump.kept == pump.first
         assert pump.connects(plant, node)
 
 
