@@ -6,13 +6,11 @@ within a second. Who took leave (`stopped`) is not missed.
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from whir_fleet import alerts, devices, machines, site_alerts
-from whir_fleet.models import Alert, Node, Occurrence
+from whir_fleet import devices, node_alerts
+from whir_fleet.models import Node
 from whir_fleet.said import Said
 from whir_fleet.site_alerts import SENSOR_LOST
 
@@ -45,53 +43,22 @@ def _overdue(session: Session, now_ms: int, watching_ms: int) -> list[Node]:
 
 
 def _raise(session: Session, overdue: list[Node], now_ms: int) -> None:
-    by_site: dict[str, list[Node]] = defaultdict(list)
     for node in overdue:
         node.silent_ms = node.last_seen_ms
-        by_site[node.site].append(node)
-    totals = site_alerts.totals(session, by_site)
-    for site, nodes in sorted(by_site.items()):
-        made = [_occurrence(node, now_ms) for node in nodes]
-        session.add_all(made)
-        session.flush()
-        whole = alerts.unresolved(session, site, alerts.SITE, SENSOR_LOST)
-        if whole is not None or site_alerts.is_common(len(nodes), totals[site]):
-            site_alerts.join(session, site, SENSOR_LOST, SEVERITY, made, now_ms)
-            continue
-        places = machines.places(session, nodes)
-        for node, occurrence in zip(nodes, made, strict=True):
-            _raise_one(session, node, occurrence, places[node.id], now_ms)
 
+    def why(node: Node) -> str:
+        return Said(
+            "node %(node)s has not been heard for %(silent)s s; it had announced its next word within %(next)s s",
+            node=node.name,
+            silent=(now_ms - node.last_seen_ms) // 1000,
+            next=node.next_s,
+        )
 
-def _occurrence(node: Node, now_ms: int) -> Occurrence:
-    name = f"{_PREFIX}{node.last_seen_ms}"
-    return Occurrence(node_id=node.id, occurrence=name, boot=node.boot or 0, seq=0, state="active", raised_ms=now_ms)
-
-
-def _raise_one(session: Session, node: Node, occurrence: Occurrence, place: machines.Place, now_ms: int) -> None:
-    alert = alerts.unresolved(session, node.site, place.machine, SENSOR_LOST)
-    body = site_alerts.last(SENSOR_LOST, SEVERITY, now_ms) | {"node": node.name, "point": place.point}
-    if alert is None:
-        alert = Alert(site=node.site, machine=place.machine, verdict=SENSOR_LOST, severity=SEVERITY, opened_ms=now_ms)
-        alert.updated_ms, alert.last = now_ms, body
-        alert = alerts.make(session, alert, now_ms)
-    occurrence.alert_id, alert.last, alert.point = alert.alert_id, body, place.point
-    alert.occurrences += 1
-    alert.settles_ms = None
-    why = Said(
-        "node %(node)s has not been heard for %(silent)s s; it had announced its next word within %(next)s s",
-        node=node.name,
-        silent=(now_ms - node.last_seen_ms) // 1000,
-        next=node.next_s,
-    )
-    alerts.step(session, alert, "open" if alert.state == alerts.NEW else "update", now_ms, alerts.FLEET, why)
+    node_alerts.raise_all(session, SENSOR_LOST, SEVERITY, overdue, lambda node: f"{_PREFIX}{node.last_seen_ms}", why, now_ms)
 
 
 def _clear(session: Session, back: list[Node], now_ms: int) -> None:
     for node in back:
         node.silent_ms = None
     session.flush()
-    for alert_id in site_alerts.forget(session, [node.id for node in back], _PREFIX):
-        alert = alerts.find(session, alert_id, for_update=True)
-        if alert.state != alerts.RESOLVED:
-            alerts.cleared(session, alert, now_ms, alerts.FLEET)
+    node_alerts.clear(session, [node.id for node in back], _PREFIX, now_ms)

@@ -35,16 +35,21 @@ def totals(session: Session, sites: Iterable[str]) -> dict[str, int]:
     return {site: count for site, count in session.execute(query.group_by(Node.site))}
 
 
-def gather(session: Session, now_ms: int) -> list[Alert]:
-    """Moves what machines' alerts have in common into their site's, and resolves them by that. Returns the sites' alerts."""
-    joint = _joint(now_ms)
+def gather(session: Session, now_ms: int, verdict: str | None = None) -> list[Alert]:
+    """Moves what machines' alerts have in common into their site's, and resolves them by that. Returns the sites' alerts.
+
+    Args:
+        verdict: only this one, and whenever it was raised.
+    """
+    since_ms = now_ms - WINDOW_MS if verdict is None else 0
+    joint = (*_active_singly(since_ms), _speaks_of_more(now_ms) if verdict is None else Alert.verdict == verdict)
     counts = select(Alert.site, Alert.verdict, func.count(Occurrence.node_id.distinct())).join(*_OF_ALERT)
     rows = session.execute(counts.where(*joint).group_by(Alert.site, Alert.verdict).order_by(Alert.site, Alert.verdict)).all()
     known = totals(session, {site for site, _, _ in rows}) if rows else {}
     found = []
     for site, verdict, fresh in rows:  # every second, with thousands open: members are read only where there is a case
         whole = alerts.unresolved(session, site, alerts.SITE, verdict)
-        count = fresh + (_active_since(session, whole, now_ms - WINDOW_MS) if whole else 0)
+        count = fresh + (_active_since(session, whole, since_ms) if whole else 0)
         if is_common(count, known.get(site, 0)):
             of = select(Alert, Occurrence).join(*_OF_ALERT).where(*joint, Alert.site == site, Alert.verdict == verdict)
             members = [(alert, occurrence) for alert, occurrence in session.execute(of)]
@@ -52,16 +57,20 @@ def gather(session: Session, now_ms: int) -> list[Alert]:
     return found
 
 
-def _joint(now_ms: int) -> tuple[ColumnElement[bool], ...]:
-    """What can be one site's alert: raised lately and still active, and of silence or after a change of the model."""
-    changed = select(Event.node_id).where(Event.node_id == Occurrence.node_id, Event.kind.in_(_MODEL_CHANGES))
+def _active_singly(since_ms: int) -> tuple[ColumnElement[bool], ...]:
+    """Raised since then, still active, and not of a site's alert yet."""
     return (
-        Occurrence.raised_ms > now_ms - WINDOW_MS,
+        Occurrence.raised_ms > since_ms,
         Occurrence.state == "active",
         Alert.state != alerts.RESOLVED,
         Alert.machine != alerts.SITE,
-        or_(Alert.verdict == SENSOR_LOST, changed.where(Event.at_ms > now_ms - LATELY_MS).exists()),
     )
+
+
+def _speaks_of_more(now_ms: int) -> ColumnElement[bool]:
+    """Of silence, or after a change of the model."""
+    changed = select(Event.node_id).where(Event.node_id == Occurrence.node_id, Event.kind.in_(_MODEL_CHANGES))
+    return or_(Alert.verdict == SENSOR_LOST, changed.where(Event.at_ms > now_ms - LATELY_MS).exists())
 
 
 def _active_since(session: Session, alert: Alert, since_ms: int) -> int:

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from datetime import timedelta
 
 import paho.mqtt.client as mqtt
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from whir_fleet import (
     alerts,
     captures,
+    certificate_ends,
     commands,
     desired,
     drift,
@@ -44,6 +46,7 @@ _OUTBOX_BATCH = 200
 _PUBACK_S = 10.0
 _WATCH_MS = 1000
 _PRUNE_MS = 60_000
+_CERTIFICATES_MS = 60_000
 _JUDGE_MS = 15 * 60_000
 
 
@@ -72,6 +75,7 @@ class Worker:
             generations = load_ca(settings.device_ca_dir, settings.device_ca_passphrase_file, "device_ca")
             self._crl = CrlKeeper([*generations, *operational], settings.broker_dir, database, address)
         self._pruned_ms = 0
+        self._looked_ms = 0
 
     def stop(self) -> None:
         self._stop.set()
@@ -127,6 +131,7 @@ class Worker:
                     log.info("rollout %s (%s) is %s%s", rollout.id, rollout.name, rollout.state, _because(rollout.reason))
         self._watch()
         self._watch_models()
+        self._watch_certificates()
         self._send_commands()
         self._publish_alerts()
         self._prune()
@@ -142,6 +147,15 @@ class Worker:
             with self._database.write() as session:
                 leases.check(session, LEASE, self._fence or 0)
                 drift.tell(session, found, now)
+
+    def _watch_certificates(self) -> None:
+        now = now_ms()
+        if now - self._looked_ms < _CERTIFICATES_MS:
+            return
+        self._looked_ms = now
+        with self._database.write() as session:
+            leases.check(session, LEASE, self._fence or 0)
+            certificate_ends.check(session, now, timedelta(days=self._settings.certificate_days))
 
     def _prune(self) -> None:
         """A slice of old telemetry; the next one follows at once while there is more."""

@@ -109,6 +109,7 @@ verdict: Final = {
     "sensor_lost": N_("Node not heard"),
     "model_drift": N_("Model has drifted"),
     "crl_ends": N_("The list of revoked nodes runs out"),
+    "certificate_ends": N_("Certificate ends"),
 }
 command: Final = {
     "measure": N_("Measure now"),
