@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import alembic.config
 import alembic.util
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -24,6 +24,9 @@ from whir_fleet.errors import DatabaseError, SettingsError
 BUSY_TIMEOUT_S = 30
 _MIGRATION_LOCK = 0x77686972  # processes that start at once migrate one after the other
 _DEADLOCK, _DEADLOCKS_MAX = "40P01", 20
+
+_TABLES = """SELECT relname FROM pg_class WHERE relnamespace = current_schema::regnamespace AND relkind IN ('r', 'p')
+AND NOT relispartition ORDER BY 1"""  # a lock takes a table's partitions as well, and knows those that go meanwhile
 
 _migrating = threading.Lock()  # Alembic's configuration is global to the process
 
@@ -98,7 +101,7 @@ class Database:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
                 heads = set(ScriptDirectory.from_config(config).get_heads())
                 if heads != set(MigrationContext.configure(connection).get_current_heads()):
-                    names = ", ".join(f'"{name}"' for name in sorted(inspect(connection).get_table_names()))
+                    names = ", ".join(f'"{name}"' for name in connection.scalars(text(_TABLES)))
                     if names:
                         connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
             alembic.command.upgrade(config, "head")
@@ -149,6 +152,22 @@ def upsert_rows(
     values = f"SELECT * FROM unnest({arrays})"  # noqa: S608
     columnwise = tuple(map(list, zip(*rows, strict=True)))
     session.connection().exec_driver_sql(f"INSERT INTO {table.name} ({names}) {values} {on_conflict}", columnwise)
+
+
+def present(session: Session, table: Table, columns: Sequence[str], keys: Collection[tuple[int, ...]]) -> set[tuple[int, ...]]:
+    """Those of the keys that are in the table."""
+    if not keys:
+        return set()
+    names = ", ".join(columns)
+    given: tuple[Any, ...]
+    if session.get_bind().dialect.name == "sqlite":
+        row = f"({', '.join('?' * len(columns))})"
+        wanted, given = f"VALUES {', '.join([row] * len(keys))}", tuple(value for key in keys for value in key)
+    else:
+        arrays = ", ".join(["%s::bigint[]"] * len(columns))
+        wanted, given = f"SELECT * FROM unnest({arrays})", tuple(map(list, zip(*keys, strict=True)))  # noqa: S608
+    query = f"SELECT {names} FROM {table.name} WHERE ({names}) IN ({wanted})"  # noqa: S608
+    return {tuple(row) for row in session.connection().exec_driver_sql(query, given)}
 
 
 def raise_numbers(session: Session, table: Table, column: str, rows: Sequence[tuple[int, int]]) -> None:

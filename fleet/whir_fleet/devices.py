@@ -42,6 +42,11 @@ def register(session: Session, seen_ms: dict[tuple[str, str], int]) -> dict[tupl
     return ids
 
 
+def lock(session: Session, node_ids: set[int]) -> None:
+    """Until the end of the transaction nobody else locks them. In the order of their ids, as every process does."""
+    session.execute(select(Node.id).where(Node.id.in_(node_ids)).order_by(Node.id).with_for_update(key_share=True))
+
+
 def _ids(session: Session, names: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
     row = table(Node)
     sites, own = {site for site, _ in names}, {name for _, name in names}  # pairs would be planned one by one

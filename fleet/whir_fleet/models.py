@@ -178,7 +178,10 @@ class BootCount(Base):
 
 
 class Telemetry(Base):
-    """Aggregated verdicts. `at_ms` is the node's clock where it is synchronized, else the time of arrival."""
+    """Aggregated verdicts. `at_ms` is the node's clock where it is synchronized, else the time of arrival.
+
+    `partitions` says what it consists of on PostgreSQL; there `node_id` has no foreign key (on SQLite it has).
+    """
 
     __tablename__ = "telemetry"
     __table_args__ = (
@@ -186,7 +189,7 @@ class Telemetry(Base):
         Index("ix_telemetry_at", "at_ms", "node_id", "boot", "seq"),
     )
 
-    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True, autoincrement=False)
+    node_id: Mapped[int] = mapped_column(AUTO, primary_key=True, autoincrement=False)
     boot: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)
     seq: Mapped[int] = mapped_column(U32, primary_key=True, autoincrement=False)
     at_ms: Mapped[int] = mapped_column(BigInteger)

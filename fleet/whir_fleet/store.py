@@ -9,13 +9,13 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from whir_contracts import contract
 from whir_fleet import alerts, captures, commands, devices, enrolment, rollouts
-from whir_fleet.db import insert_rows, raise_numbers, upsert_rows
+from whir_fleet.db import insert_rows, present, raise_numbers, upsert_rows
 from whir_fleet.messages import CAPTURE, Inbound, Parsed, UnreadableError, parse
 from whir_fleet.models import BootCount, DeadLetter, Event, Message, Node, Telemetry, table
 
@@ -118,9 +118,12 @@ def store(
     strangers = {name: at_ms for name, at_ms in seen_ms.items() if name not in known}
     done.ids = devices.register(session, strangers) if strangers else {}
     ids = {**known, **done.ids} if strangers else known
+    if any(map(_timed_here, (m for _, m in readable))):
+        devices.lock(session, {ids[m.site, m.node] for _, m in readable})
     counted = _counted(session, {(ids[m.site, m.node], m.boot) for _, m in readable if m.seq is not None})
     wills: list[tuple[int, Parsed]] = []
     messages: dict[Key, Parsed] = {}
+    doubtful: set[Key] = set()
     chunks: list[tuple[int, Parsed]] = []
     for inbound, message in readable:
         node_id = ids[message.site, message.node]
@@ -141,11 +144,13 @@ def store(
         key = node_id, message.boot, message.seq
         if key in messages or (message.topic == "telemetry" and message.seq <= pruned):
             done.duplicates += 1
-        else:
-            messages[key] = message
+            continue
+        messages[key] = message
+        if message.seq <= last and _timed_here(message):
+            doubtful.add(key)
     if done.unreadable:
         _prune(session, dead_letters_max)
-    _enter(session, messages, wills, done)
+    _enter(session, messages, doubtful, wills, done)
     for node_id, message in chunks:
         if message.seq is not None and captures.whole(session, node_id, message.body["chunk"]):
             done.receipts[message.site, message.node].append((message.boot, message.seq))
@@ -164,9 +169,18 @@ def _counted(session: Session, boots: set[tuple[int, int]]) -> dict[tuple[int, i
     return {(node_id, boot): (last_seq, pruned_seq) for node_id, boot, last_seq, pruned_seq in found}
 
 
-def _enter(session: Session, messages: dict[Key, Parsed], wills: list[tuple[int, Parsed]], done: Stored) -> None:
+def _timed_here(message: Parsed) -> bool:
+    """Telemetry of a clock that is not set is of the time when it comes, and of another when it comes again: maybe of another
+    day, whose key does not know it. So its node is locked, and what may have come before is looked up."""
+    return message.topic == "telemetry" and not message.body["synced"]
+
+
+def _enter(
+    session: Session, messages: dict[Key, Parsed], doubtful: set[Key], wills: list[tuple[int, Parsed]], done: Stored
+) -> None:
     """Everything into its table, once. Rows of nodes are locked in the order of their ids, by every process."""
-    telemetry = {key: message for key, message in messages.items() if message.topic == "telemetry"}
+    there = present(session, table(Telemetry), _KEY, doubtful)
+    telemetry = {key: m for key, m in messages.items() if m.topic == "telemetry" and key not in there}
     others = {key: message for key, message in messages.items() if message.topic != "telemetry"}
     fresh = _insert_new(session, Telemetry, _TELEMETRY_COLUMNS, {key: _telemetry(key, m) for key, m in telemetry.items()})
     _seen(session, messages)
@@ -193,8 +207,7 @@ def _insert_new(session: Session, model: type[Message | Telemetry], columns: Seq
                 insert_rows(session, table(model), columns, [rows[key] for key in rows if key in fresh])
             return fresh
         except IntegrityError:
-            place = tuple_(model.node_id, model.boot, model.seq)
-            there = {tuple(found) for found in session.execute(select(*place).where(place.in_(fresh)))}
+            there = present(session, table(model), _KEY, fresh)
             if not there:
                 raise  # not a second delivery: the row itself is refused
             fresh -= there

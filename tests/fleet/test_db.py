@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select, text
 
+from whir_fleet import partitions
 from whir_fleet.db import Database
 from whir_fleet.errors import DatabaseError, SettingsError
 from whir_fleet.models import Base, Lease
@@ -18,7 +20,14 @@ from whir_fleet.models import Base, Lease
 
 def test_migrations_make_exactly_the_models_tables(database: Database) -> None:
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        own = {part.name for part in partitions.parts(connection)} - {"telemetry"}
+
+        def compared(what: Any, name: str | None, kind: str, *_: object) -> bool:
+            if kind == "foreign_key_constraint":  # of telemetry: on SQLite only, see the model
+                return bool(what.table.name != "telemetry")
+            return kind != "table" or name not in own
+
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": compared})
         assert compare_metadata(context, Base.metadata) == []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from whir_fleet import devices, retention
+from whir_fleet import devices, partitions, retention
 from whir_fleet.db import Database
 from whir_fleet.messages import Inbound
 from whir_fleet.models import Event, Node, Telemetry, TelemetryHour
@@ -72,6 +72,25 @@ def test_an_hour_says_the_same_before_and_after_its_rows_are_gone(database: Data
     assert hours(database) == before
     age(database, T0 + 8 * DAY_MS)
     assert (count(database, Telemetry), hours(database)) == (0, before)
+
+
+def test_a_day_of_its_own_goes_as_a_whole_once_its_last_hour_is_too_old(database: Database, says: Says) -> None:
+    day = T0 // DAY_MS * DAY_MS
+    if not database.is_sqlite:
+        with database.write() as session:
+            assert partitions.make(session.connection(), day)
+    put(database, *(says("telemetry", seq=i, ts=day + i * HOUR_MS, p=900 + i) for i in range(30)))  # six are of the next day
+    before = hours(database)
+    age(database, day + 8 * DAY_MS - 1)
+    assert (count(database, Telemetry), hours(database)) == (7 if database.is_sqlite else 30, before)
+    age(database, day + 8 * DAY_MS)
+    assert (count(database, Telemetry), count(database, TelemetryHour), hours(database)) == (6, 24, before)
+    with database.read() as session:
+        assert day not in {part.from_ms for part in partitions.parts(session.connection())}
+    again = put(database, says("telemetry", seq=5, ts=day + 5 * HOUR_MS, p=905), says("telemetry", seq=31, ts=day + 1))
+    assert (again.new, again.duplicates) == (1, 1)  # that it is late is no matter
+    age(database, day + 8 * DAY_MS)
+    assert [h["messages"] for h in hours(database)] == [2, *([1] * 29)]
 
 
 def test_what_comes_late_is_added_to_its_hour_once(database: Database, says: Says) -> None:

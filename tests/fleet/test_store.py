@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 
 from sqlalchemy import func, select
 
 from whir_contracts import contract
-from whir_fleet import devices
+from whir_fleet import devices, partitions
 from whir_fleet.db import Database
 from whir_fleet.messages import Inbound
 from whir_fleet.models import AlertChange, DeadLetter, Event, Message, Telemetry
+from whir_fleet.partitions import DAY_MS
 from whir_fleet.store import Stored, store
 
 Says = Callable[..., Inbound]
@@ -38,6 +40,23 @@ def test_a_message_that_comes_again_changes_nothing_within_a_batch_and_after_it(
     again = put(database, telemetry, alert, event)
     assert (first.new, first.duplicates, again.new, again.duplicates) == (3, 2, 0, 3)
     assert [count(database, model) for model in (Message, Telemetry, Event, AlertChange)] == [2, 1, 1, 1]
+
+
+def test_what_has_no_time_of_its_own_and_comes_again_on_another_day_changes_nothing(database: Database, says: Says) -> None:
+    days = [1_900_000_000_000 // DAY_MS * DAY_MS + day * DAY_MS for day in range(2)]
+    if not database.is_sqlite:
+        with database.write() as session:
+            assert all(partitions.make(session.connection(), day) for day in days)
+    said = [[says("telemetry", seq=seq, ts=seq, synced=False, received_ms=day) for seq in range(3)] for day in days]
+    done: list[Stored] = []
+    with database.write() as session:  # as an ingest that has not committed yet, while another has the same
+        store(session, said[0][:2], 100)
+        other = threading.Thread(target=lambda: done.append(put(database, *said[1])))
+        other.start()
+        other.join(0.5)
+        assert not done
+    other.join()
+    assert (done[0].new, done[0].duplicates, count(database, Telemetry), lost(database)) == (1, 2, 3, 0)
 
 
 def test_alerts_and_events_are_receipted_also_when_they_come_again(database: Database, says: Says) -> None:
