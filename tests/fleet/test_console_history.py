@@ -38,8 +38,10 @@ def test_mean_and_highest_velocity_are_the_same_before_and_after_the_rows_are_ho
     before = past(database, "month", T0 + 8 * DAY_MS)
     lines = before.velocity_chart(CHOICES["mm"], None)["lines"]
     assert [[value for value in line if value is not None] for line in lines] == [[2.0], [3.0]]
-    with database.write() as session:
-        assert not prune(session, T0 + 20 * DAY_MS, 7, 730)
+    more = True
+    while more:
+        with database.write() as session:
+            more = prune(session, T0 + 20 * DAY_MS, 7, 730)
     assert past(database, "month", T0 + 8 * DAY_MS).velocity_chart(CHOICES["mm"], None)["lines"] == lines
     assert not past(database, "day", T0 + 8 * DAY_MS).has_velocity
 

@@ -16,7 +16,7 @@ from whir_fleet.retention import DAY_MS, HOUR_MS, hourly, prune
 from whir_fleet.store import Stored, store
 
 Says = Callable[..., Inbound]
-T0 = 500_000 * HOUR_MS
+T0 = 450_000 * HOUR_MS  # before the days that a new database has
 
 
 def put(database: Database, *messages: Inbound) -> Stored:
