@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from collections.abc import Callable
@@ -21,6 +22,14 @@ BrokerOption = Annotated[str | None, typer.Option(help="`embedded`, or mqtt://us
 def on_signal(stop: Callable[[], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop())
+
+
+def _collect_seldom() -> None:
+    """What was imported stays for good, and a batch of messages has no cycles: looked through for garbage again and again, they
+    cost ingest as much as the messages themselves."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @app.command()
@@ -55,6 +64,7 @@ def serve(
     )
     logs.start(settings.log_format)
     service = FleetService(settings)
+    _collect_seldom()
     on_signal(service.stopping.set)
     with service:
         log = logging.getLogger("whir.fleet")
@@ -97,6 +107,7 @@ def _part(name: str, config: Path | None, data_dir: Path | None, broker: str | N
     settings = Settings.load(config, data_dir=data_dir, broker=broker)
     logs.start(settings.log_format)
     service = FleetService(settings, frozenset({name}))
+    _collect_seldom()
     on_signal(service.stopping.set)
     with service:
         logging.getLogger("whir.fleet").info("%s runs%s", name, f", {service.url}" if service.url else "")

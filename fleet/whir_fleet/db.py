@@ -6,14 +6,14 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import alembic.command
 import alembic.config
 import alembic.util
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, any_, create_engine, event, literal, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -150,8 +150,7 @@ def upsert_rows(
     dialect = session.get_bind().dialect
     arrays = ", ".join(f"%s::{table.c[name].type.compile(dialect)}[]" for name in columns)
     values = f"SELECT * FROM unnest({arrays})"  # noqa: S608
-    columnwise = tuple(map(list, zip(*rows, strict=True)))
-    session.connection().exec_driver_sql(f"INSERT INTO {table.name} ({names}) {values} {on_conflict}", columnwise)
+    session.connection().exec_driver_sql(f"INSERT INTO {table.name} ({names}) {values} {on_conflict}", _arrays(rows))
 
 
 def present(session: Session, table: Table, columns: Sequence[str], keys: Collection[tuple[int, ...]]) -> set[tuple[int, ...]]:
@@ -165,7 +164,7 @@ def present(session: Session, table: Table, columns: Sequence[str], keys: Collec
         wanted, given = f"VALUES {', '.join([row] * len(keys))}", tuple(value for key in keys for value in key)
     else:
         arrays = ", ".join(["%s::bigint[]"] * len(columns))
-        wanted, given = f"SELECT * FROM unnest({arrays})", tuple(map(list, zip(*keys, strict=True)))  # noqa: S608
+        wanted, given = f"SELECT * FROM unnest({arrays})", _arrays(list(keys))  # noqa: S608
     query = f"SELECT {names} FROM {table.name} WHERE ({names}) IN ({wanted})"  # noqa: S608
     return {tuple(row) for row in session.connection().exec_driver_sql(query, given)}
 
@@ -181,8 +180,14 @@ def raise_numbers(session: Session, table: Table, column: str, rows: Sequence[tu
     session.connection().exec_driver_sql(
         f"UPDATE {table.name} SET {column} = v.new FROM unnest(%s::bigint[], %s::bigint[]) AS v(id, new) "  # noqa: S608
         f"WHERE {table.name}.id = v.id AND {table.name}.{column} < v.new",
-        tuple(map(list, zip(*rows, strict=True))),
+        _arrays(rows),
     )
+
+
+def _arrays(rows: Sequence[Sequence[Any]]) -> tuple[str | list[Any], ...]:
+    """By column; those of numbers as PostgreSQL reads them, because the driver looks at each element for long."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return tuple(f"{{{','.join(map(str, c))}}}" if all(isinstance(v, int) for v in c) else c for c in columns)
 
 
 def _copy(session: Session, statement: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -198,6 +203,15 @@ def _copy(session: Session, statement: str, rows: Sequence[Sequence[Any]]) -> No
         if driver.closed:  # the pool must not give it out again
             connection.invalidate(error)
         raise DBAPIError.instance(statement, None, error, error_class, dialect=connection.dialect) from error
+
+
+def among(session: Session, column: Any, values: Collection[Any]) -> ColumnElement[bool]:
+    """Whether the column has one of these values. On PostgreSQL as one parameter: a list of parameters is compiled, parsed
+    and planned anew for each length."""
+    if session.get_bind().dialect.name == "sqlite":
+        within: ColumnElement[bool] = column.in_(values)
+        return within
+    return cast("ColumnElement[bool]", column == any_(literal(list(values), postgresql.ARRAY(column.type))))
 
 
 def insert(session: Session, table: Table) -> sqlite.Insert | postgresql.Insert:

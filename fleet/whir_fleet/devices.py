@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from whir_fleet.db import insert
+from whir_fleet.db import among, insert
 from whir_fleet.errors import NotFoundError
 from whir_fleet.messages import Parsed
 from whir_fleet.models import BootCount, Node, NodeTag, table
@@ -44,13 +44,14 @@ def register(session: Session, seen_ms: dict[tuple[str, str], int]) -> dict[tupl
 
 def lock(session: Session, node_ids: set[int]) -> None:
     """Until the end of the transaction nobody else locks them. In the order of their ids, as every process does."""
-    session.execute(select(Node.id).where(Node.id.in_(node_ids)).order_by(Node.id).with_for_update(key_share=True))
+    session.execute(select(Node.id).where(among(session, Node.id, node_ids)).order_by(Node.id).with_for_update(key_share=True))
 
 
 def _ids(session: Session, names: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
     row = table(Node)
     sites, own = {site for site, _ in names}, {name for _, name in names}  # pairs would be planned one by one
-    found = session.execute(select(row.c.id, row.c.site, row.c.name).where(row.c.site.in_(sites), row.c.name.in_(own)))
+    mine = among(session, row.c.site, sites), among(session, row.c.name, own)
+    found = session.execute(select(row.c.id, row.c.site, row.c.name).where(*mine))
     return {(site, name): node_id for node_id, site, name in found}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from whir_fleet.db import among
 from whir_fleet.errors import ConflictError, NotFoundError
 from whir_fleet.models import Device, Revocation
 
@@ -63,9 +64,8 @@ def refused(session: Session, names: set[tuple[str, str]], enrolled_only: bool) 
     if not names:
         return {}
     sites, nodes = {site for site, _ in names}, {node for _, node in names}  # pairs would be planned one by one
-    rows = session.execute(
-        select(Device.site, Device.node, Device.retired_ms).where(Device.site.in_(sites), Device.node.in_(nodes))
-    )
+    mine = among(session, Device.site, sites), among(session, Device.node, nodes)
+    rows = session.execute(select(Device.site, Device.node, Device.retired_ms).where(*mine))
     known = {(site, node): retired_ms for site, node, retired_ms in rows if (site, node) in names}
     found = {name: "the node is retired" for name, retired_ms in known.items() if retired_ms is not None}
     if enrolled_only:

@@ -22,11 +22,11 @@ from whir_fleet.clock import now_ms
 from whir_fleet.db import Database
 from whir_fleet.errors import BrokerError, LeaseLostError
 from whir_fleet.link import CONNECT_TRIES_S, BrokerAddress
-from whir_fleet.messages import CAPTURE, TOPICS, Inbound, receipts, topic
+from whir_fleet.messages import CAPTURE, TOPICS, Inbound, Name, receipts, topic
 from whir_fleet.metrics import Metrics
 from whir_fleet.mqtt_session import RefusedError, Session, SessionError
 from whir_fleet.settings import Settings
-from whir_fleet.store import Name, Stored, bury, store
+from whir_fleet.store import Stored, bury, store
 
 log = logging.getLogger("whir.fleet.ingest")
 
@@ -234,17 +234,15 @@ class _Consumer:
         batch = session.receive(self._settings.batch_max, wait_s, self._settings.linger_ms / 1000)
         if not batch:
             return 0
-        stored = self._store([received.inbound for received in batch], session.keep_alive)
+        stored = self._store(batch, session.keep_alive)
         if stored is None:
             return 0  # stopped while the database was away: nothing acknowledged, the broker has it all
         session.publish(
-            (topic(site, node, "cmd"), payload)
-            for (site, node), committed in stored.receipts.items()
-            for payload in receipts(committed)
+            (topic(*name, "cmd"), payload) for name, committed in stored.receipts.items() for payload in receipts(committed)
         )
         session.acknowledge(batch)
         self.counters += Counters(stored.new, stored.duplicates, stored.unreadable, 1)
-        self._metrics.stored(stored.new, stored.duplicates, stored.unreadable, batch[0].inbound.received_ms)
+        self._metrics.stored(stored.new, stored.duplicates, stored.unreadable, batch[0].received_ms)
         if stored.wake_worker:
             self._wake()
         return len(batch)

@@ -31,29 +31,40 @@ _NAMES: Final = {key: frozenset(member.name.lower() for member in enum) for key,
 _INT_MAX: Final = {"u32": 2**32 - 1, "u64": 2**63 - 1}  # the database's integers are signed
 
 
+Name = tuple[str, str]  # site, node
+
+
 class UnreadableError(ValueError):
     """The message breaks the contract; the text is the reason of the dead letter."""
 
 
 class Inbound(msgspec.Struct, frozen=True, gc=False):
-    """A message as the broker delivered it. `received_ms` is the fleet's clock."""
+    """A message as the broker delivered it. `received_ms` is the fleet's clock, `mid` what it is acknowledged by (0: not)."""
 
     topic: str
     payload: bytes
     received_ms: int
+    mid: int = 0
 
 
-class Parsed(msgspec.Struct, frozen=True):
+class Parsed(msgspec.Struct, frozen=True, gc=False):
     """A message by the contract. `seq` is None for a last will only."""
 
-    site: str
-    node: str
+    name: Name
     topic: str
     boot: int
     seq: int | None
     at_ms: int
     received_ms: int
     body: dict[str, Any]
+
+    @property
+    def site(self) -> str:
+        return self.name[0]
+
+    @property
+    def node(self) -> str:
+        return self.name[1]
 
 
 def _type(kind: str) -> Any:
@@ -83,10 +94,10 @@ _DECODERS: Final = {topic: _decoder(topic) for topic in TOPICS}
 
 
 @lru_cache(maxsize=65_536)
-def _address(topic: str) -> tuple[str, str, str] | None:
-    """Site, node and the topic's last level. A node always uses the same few topics."""
+def _address(topic: str) -> tuple[Name, str] | None:
+    """Who speaks, and the topic's last level. A node always uses the same few topics."""
     match = _TOPIC.fullmatch(topic)
-    return (match[1], match[2], match[3]) if match else None
+    return ((match[1], match[2]), match[3]) if match else None
 
 
 def parse(message: Inbound) -> Parsed:
@@ -97,11 +108,11 @@ def parse(message: Inbound) -> Parsed:
     address = _address(message.topic)
     if address is None:
         raise UnreadableError("topic is not one of the contract's")
-    site, node, topic = address
+    name, topic = address
     if topic == CAPTURE:
-        return _capture(site, node, message)
+        return _capture(name, message)
     body = _body(topic, message.payload)
-    if body.get("site", site) != site or body.get("node", node) != node:
+    if (body.get("site", name[0]), body.get("node", name[1])) != name:
         raise UnreadableError("site or node differs from the topic")
     seq = body.get("seq")
     if seq is None and not (topic == "status" and body["state"] == "lost"):
@@ -109,16 +120,16 @@ def parse(message: Inbound) -> Parsed:
     if seq is None and "conn" not in body:
         raise UnreadableError("field conn is missing")
     at_ms = body["ts"] if body.get("synced") and "ts" in body else message.received_ms
-    return Parsed(site, node, topic, body["boot"], seq, at_ms, message.received_ms, body)
+    return Parsed(name, topic, body["boot"], seq, at_ms, message.received_ms, body)
 
 
-def _capture(site: str, node: str, message: Inbound) -> Parsed:
+def _capture(name: Name, message: Inbound) -> Parsed:
     try:
         chunk = Chunk.read(message.payload)
     except CaptureError as error:
         raise UnreadableError(str(error)) from error
     at_ms = chunk.ts if chunk.synced else message.received_ms
-    return Parsed(site, node, CAPTURE, chunk.boot, chunk.seq, at_ms, message.received_ms, {"chunk": chunk})
+    return Parsed(name, CAPTURE, chunk.boot, chunk.seq, at_ms, message.received_ms, {"chunk": chunk})
 
 
 def _body(topic: str, payload: bytes) -> dict[str, Any]:

@@ -20,8 +20,6 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Final
 
-import msgspec
-
 from whir_fleet.clock import now_ms
 from whir_fleet.link import BrokerAddress
 from whir_fleet.messages import Inbound
@@ -53,13 +51,6 @@ class ProtocolError(SessionError):
     pass
 
 
-class Received(msgspec.Struct, frozen=True, gc=False):
-    """A message and its packet id on this connection; 0 where none is to be acknowledged (QoS 0)."""
-
-    inbound: Inbound
-    mid: int
-
-
 class Session:
     """One connection. Every call may raise OSError (the connection is gone) or SessionError."""
 
@@ -74,7 +65,7 @@ class Session:
             plain.close()
             raise
         self._buffer = b""
-        self._messages: list[Received] = []
+        self._messages: list[Inbound] = []
         self._answers: list[tuple[int, bytes]] = []
         self._mids = count(1)
         self._sent_s = time.monotonic()
@@ -105,7 +96,7 @@ class Session:
         self._send(_packet(0xA2, self._mid() + b"".join(map(_text, filters))))
         self._answer(_UNSUBACK)
 
-    def receive(self, limit: int, wait_s: float, linger_s: float) -> list[Received]:
+    def receive(self, limit: int, wait_s: float, linger_s: float) -> list[Inbound]:
         """At most `limit` messages, or none: waits up to `wait_s` for the first and `linger_s` more for the rest."""
         if not self._messages:
             self._read(wait_s)
@@ -116,7 +107,7 @@ class Session:
         taken, self._messages = self._messages[:limit], self._messages[limit:]
         return taken
 
-    def acknowledge(self, messages: Iterable[Received]) -> None:
+    def acknowledge(self, messages: Iterable[Inbound]) -> None:
         pack = struct.Struct(">BBH").pack
         self._send(b"".join(pack(0x40, 2, message.mid) for message in messages if message.mid))
 
@@ -201,7 +192,7 @@ class Session:
                     payload += 2
                 if payload > following:
                     raise ProtocolError("a publish that is too short")
-                add(Received(Inbound(topic.decode(errors="replace"), data[payload:following], at_ms), mid))
+                add(Inbound(topic.decode(errors="replace"), data[payload:following], at_ms, mid))
             elif head >> 4 not in (_PUBACK, _PINGRESP):
                 self._answers.append((head >> 4, data[body:following]))
             at = following

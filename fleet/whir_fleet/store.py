@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from whir_contracts import contract
 from whir_fleet import alerts, captures, commands, devices, enrolment, rollouts
-from whir_fleet.db import insert_rows, present, raise_numbers, upsert_rows
-from whir_fleet.messages import CAPTURE, Inbound, Parsed, UnreadableError, parse
+from whir_fleet.db import among, insert_rows, present, raise_numbers, upsert_rows
+from whir_fleet.messages import CAPTURE, Inbound, Name, Parsed, UnreadableError, parse
 from whir_fleet.models import BootCount, DeadLetter, Event, Message, Node, Telemetry, table
 
 RECEIPTED = ("alert", "event")  # the node keeps these until the receipt; for captures see `captures.whole`
@@ -66,7 +66,6 @@ _EVENT_FIELDS = (
 
 _json = msgspec.json.encode
 Key = tuple[int, int, int]  # node id, boot, seq
-Name = tuple[str, str]  # site, node
 Row = tuple[Any, ...]
 
 
@@ -105,28 +104,27 @@ def store(
             done.unreadable += 1
             continue
         taken.append((inbound, message))
-    refused = enrolment.refused(session, {(m.site, m.node) for _, m in taken}, enrolled_only)
-    readable: list[tuple[Inbound, Parsed]] = []
-    seen_ms: dict[Name, int] = {}
-    for inbound, message in taken:
-        if (message.site, message.node) in refused:
-            bury(session, inbound, refused[message.site, message.node])
-            done.unreadable += 1
-            continue
-        readable.append((inbound, message))
-        seen_ms.setdefault((message.site, message.node), message.received_ms)
-    strangers = {name: at_ms for name, at_ms in seen_ms.items() if name not in known}
+    refused = enrolment.refused(session, {m.name for _, m in taken}, enrolled_only)
+    readable = [message for _, message in taken if message.name not in refused]
+    strangers: dict[Name, int] = {}
+    for message in readable:
+        if message.name not in known:
+            strangers.setdefault(message.name, message.received_ms)
     done.ids = devices.register(session, strangers) if strangers else {}
     ids = {**known, **done.ids} if strangers else known
-    if any(map(_timed_here, (m for _, m in readable))):
-        devices.lock(session, {ids[m.site, m.node] for _, m in readable})
-    counted = _counted(session, {(ids[m.site, m.node], m.boot) for _, m in readable if m.seq is not None})
+    if any(map(_timed_here, readable)):
+        devices.lock(session, {ids[m.name] for m in readable})
+    counted = _counted(session, {(ids[m.name], m.boot) for m in readable})
     wills: list[tuple[int, Parsed]] = []
     messages: dict[Key, Parsed] = {}
     doubtful: set[Key] = set()
     chunks: list[tuple[int, Parsed]] = []
-    for inbound, message in readable:
-        node_id = ids[message.site, message.node]
+    for inbound, message in taken:
+        if message.name in refused:
+            bury(session, inbound, refused[message.name])
+            done.unreadable += 1
+            continue
+        node_id = ids[message.name]
         if message.seq is None:
             wills.append((node_id, message))
             continue
@@ -138,7 +136,7 @@ def store(
             continue
         counted[boot] = max(last, message.seq), pruned
         if message.topic in RECEIPTED:
-            done.receipts[message.site, message.node].append((message.boot, message.seq))
+            done.receipts[message.name].append((message.boot, message.seq))
         if message.topic == CAPTURE:
             chunks.append((node_id, message))
         key = node_id, message.boot, message.seq
@@ -153,7 +151,7 @@ def store(
     _enter(session, messages, doubtful, wills, done)
     for node_id, message in chunks:
         if message.seq is not None and captures.whole(session, node_id, message.body["chunk"]):
-            done.receipts[message.site, message.node].append((message.boot, message.seq))
+            done.receipts[message.name].append((message.boot, message.seq))
     return done
 
 
@@ -161,11 +159,8 @@ def _counted(session: Session, boots: set[tuple[int, int]]) -> dict[tuple[int, i
     """Of these (node, boot) that are known: the highest seq so far, and up to which telemetry has been pruned (-1: none)."""
     row = table(BootCount)
     nodes, numbers = {node_id for node_id, _ in boots}, {boot for _, boot in boots}  # pairs would be planned one by one
-    found = session.execute(
-        select(row.c.node_id, row.c.boot, row.c.last_seq, row.c.pruned_seq).where(
-            row.c.node_id.in_(nodes), row.c.boot.in_(numbers)
-        )
-    )
+    mine = among(session, row.c.node_id, nodes), among(session, row.c.boot, numbers)
+    found = session.execute(select(row.c.node_id, row.c.boot, row.c.last_seq, row.c.pruned_seq).where(*mine))
     return {(node_id, boot): (last_seq, pruned_seq) for node_id, boot, last_seq, pruned_seq in found}
 
 
@@ -180,9 +175,9 @@ def _enter(
 ) -> None:
     """Everything into its table, once. Rows of nodes are locked in the order of their ids, by every process."""
     there = present(session, table(Telemetry), _KEY, doubtful)
-    telemetry = {key: m for key, m in messages.items() if m.topic == "telemetry" and key not in there}
     others = {key: message for key, message in messages.items() if message.topic != "telemetry"}
-    fresh = _insert_new(session, Telemetry, _TELEMETRY_COLUMNS, {key: _telemetry(key, m) for key, m in telemetry.items()})
+    telemetry = {key: _telemetry(key, m) for key, m in messages.items() if m.topic == "telemetry" and key not in there}
+    fresh = _insert_new(session, Telemetry, _TELEMETRY_COLUMNS, telemetry)
     _seen(session, messages)
     if others:
         fresh |= _insert_new(session, Message, _LEDGER_COLUMNS, {key: (*key, m.topic) for key, m in others.items()})

@@ -57,7 +57,7 @@ def broker() -> Iterator[Broker]:
 def take(session: Session, wanted: int) -> list[tuple[str, bytes, int]]:
     found: list[tuple[str, bytes, int]] = []
     for _ in range(100):
-        found += [(m.inbound.topic, m.inbound.payload, m.mid) for m in session.receive(wanted, 0.1, 0)]
+        found += [(m.topic, m.payload, m.mid) for m in session.receive(wanted, 0.1, 0)]
         if len(found) >= wanted:
             return found
     raise AssertionError(f"{len(found)} of {wanted} came")
