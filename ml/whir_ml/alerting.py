@@ -45,7 +45,7 @@ def upper95(events: int) -> float:
 
 
 def sliding(config: Config, permille: Probabilities) -> NDArray[np.int64]:
-    """Verdicts of one recording as a node gives them, one a window: the rounded mean of the last ones."""
+    """Verdicts of one recording as a node gives them, one a window: the rounded mean of the last ones. Of novelty alike."""
     size = windows_per_verdict(config)
     means = [permille[max(0, at - size + 1) : at + 1].mean(axis=0) for at in range(len(permille))]
     return np.asarray(np.rint(means), np.int64)

@@ -136,15 +136,19 @@ def evaluate(
         Path | None, typer.Option("--replay", help="Instead: play this folder's dated recordings through the model.")
     ] = None,
     events: Annotated[Path | None, typer.Option(help="With --replay: CSV date,machine,fault of past repairs.")] = None,
+    machines: Annotated[
+        Path | None, typer.Option(help="With --replay: CSV machine,power_kw,group,foundation, for severity zones.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare float, int8 and emulated RV32 on held-out recordings; writes evaluation.json and evaluation.html.
+    """Compare float, int8 and emulated RV32 on held-out recordings; writes evaluation.json and evaluation.html; of a
+    plant's past, history.json and history.html.
 
     Example: whir evaluate adi4k
-    Example: whir evaluate adi4k --replay plant/recordings-2026 --events events.csv
+    Example: whir evaluate adi4k --replay plant/recordings-2026 --events events.csv --machines machines.csv
     """
-    if replay is not None or events is not None:
-        _replay(config, out, replay, events, as_json)
+    if replay is not None or events is not None or machines is not None:
+        _replay(config, out, replay, events, machines, as_json)
         return
     with _one_line_errors(), progress_bars(as_json) as progress:
         chosen = configs.load(config)
@@ -217,21 +221,27 @@ def _alerting(found: dict[str, Any]) -> str:
     )
 
 
-def _replay(config: str, out: Path | None, folder: Path | None, events: Path | None, as_json: bool) -> None:
+def _replay(
+    config: str, out: Path | None, folder: Path | None, events: Path | None, machines: Path | None, as_json: bool
+) -> None:
     with _one_line_errors(), progress_bars(as_json) as progress:
         if folder is None or events is None:
             raise ArtifactError("--replay FOLDER and --events events.csv belong together")
-        from whir_ml import history
+        from whir_ml import history, history_page
 
         chosen = configs.load(config)
-        found = history.replay(chosen, Artifact.load(_folder(chosen, out)), folder, events, progress)
+        kept = _folder(chosen, out)
+        found = history.replay(chosen, Artifact.load(kept), folder, events, machines, progress)
+        artifact.write_json(kept / "history.json", found)
+        page = kept / "history.html"
+        page.write_text(history_page.page(found), encoding="utf-8")
     lines = [f"{found['from'][:10]} to {found['to'][:10]}: {found['seen']} of {len(found['repairs'])} repairs were told before"]
     for row in found["repairs"]:
         silent = "no alert" if row["heard"] else "no recording in the 90 days before"
         told = silent if row["alert"] is None else f"{row['alert']}, {row['days_before']:g} days before"
         lines.append(f"{row['date'][:10]} {row['machine']} {row['fault']}: {told}")
     lines += [f"false: {row['date'][:10]} {row['machine']} {row['fault']} ({row['recording']})" for row in found["false"]]
-    _tell(as_json, found, "\n".join([*lines, _false_alerts(found)]))
+    _tell(as_json, found, "\n".join([*lines, _false_alerts(found), str(page)]))
 
 
 def _false_alerts(found: dict[str, Any]) -> str:

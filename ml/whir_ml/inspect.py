@@ -101,7 +101,7 @@ def look(
     return Look(speed, wanted if speed > 0 else {}, band_hz, machine or Machine())
 
 
-def _sensor(rec: Recording) -> SensorInfo:
+def sensor_of(rec: Recording) -> SensorInfo:
     facts = rec.sensor()
     return SensorInfo(
         name=rec.name,
@@ -119,7 +119,7 @@ def velocities(rec: Recording) -> Velocity | None:
     """Velocity RMS of each whole second, by the core; None where the recording gives none."""
     if len(rec.channels) > contract.WINDOW_CHANNELS_MAX:
         return None
-    sensor = _sensor(rec)
+    sensor = sensor_of(rec)
     try:
         found = velocity(sensor, rec.counts(sensor.lsb_nano))
     except SensorError:
@@ -151,7 +151,7 @@ def zone_of(rec: Recording, found: Velocity | None, machine: Machine) -> tuple[s
         return None, reason
     if found is None:
         return None, "velocity could not be measured: the signal is at its full scale"
-    judged = zone(machine, _sensor(rec), found.band_hz, float(found.m_s.max()))
+    judged = zone(machine, sensor_of(rec), found.band_hz, float(found.m_s.max()))
     if not judged.zone:
         return None, f"no standard for this power and group ({judged.reason.name.lower()})"
     return judged.zone.name, None
