@@ -10,7 +10,8 @@ from typing import Any, Final
 from whir_fleet.settings import Settings
 
 # bytes of a row with its share of the indexes, by engine: telemetry of 360 bytes on the wire, an hour of it
-BYTES: Final = {"postgresql": {"raw": 440, "hour": 235}, "sqlite": {"raw": 210, "hour": 75}}
+BYTES: Final = {"postgresql": {"raw": 455, "hour": 240}, "sqlite": {"raw": 210, "hour": 75}}
+_DAYS_MORE: Final = {"postgresql": 1, "sqlite": 0}  # there telemetry goes by whole days
 _DAY_S: Final = 86_400
 _YEAR_DAYS: Final = 365
 
@@ -35,7 +36,7 @@ def size(nodes: int, interval_s: float, settings: Settings) -> dict[str, Any]:
                 "raw_row_bytes": of["raw"],
                 "hour_row_bytes": of["hour"],
                 "bytes_a_day": raw_a_day * of["raw"],
-                "disk_after_a_year": sum(rows[kind] * of[kind] for kind in rows),
+                "disk_after_a_year": sum(rows[kind] * of[kind] for kind in rows) + _DAYS_MORE[engine] * raw_a_day * of["raw"],
             }
             for engine, of in BYTES.items()
         },

@@ -32,10 +32,10 @@ class Postgres:
     """`start()`, `stop()`, `kill()`; `url(name)` of a database, `create(name)` makes one.
 
     `durable=False` leaves out the waiting for the disk: for tests that do not pull the plug. `explain` writes the plan of every
-    statement to the log.
+    statement to the log; `preload` is a library of the server.
     """
 
-    def __init__(self, *, durable: bool = True, explain: bool = False) -> None:
+    def __init__(self, *, durable: bool = True, explain: bool = False, preload: str = "") -> None:
         self._programs = programs()
         self.folder = Path(tempfile.mkdtemp(prefix="whir-pg-"))  # short: the path of a socket holds 107 bytes
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,6 +48,8 @@ class Postgres:
         if not durable:
             options |= {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
             options |= {"wal_level": "minimal", "max_wal_senders": "0", "checkpoint_timeout": "1d", "max_wal_size": "10GB"}
+        if preload:
+            options |= {"shared_preload_libraries": f"'{preload}'"}
         if explain:
             options |= {"session_preload_libraries": "'auto_explain'", "auto_explain.log_min_duration": "0"}
         with (self._data / "postgresql.conf").open("a") as config:

@@ -15,14 +15,16 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
+from whir_fleet import partitions
 from whir_fleet.clock import now_ms
+from whir_fleet.partitions import DAY_MS
 from whir_fleet.retention import HOUR_MS
 from whir_tools.bench.fleet.postgres import Postgres
 from whir_tools.bench.fleet.processes import Broker, Say, Service
 
 SITES, NODES, SPEAKING = 40, 10_000, 1000
 _ASKED: Final = 25  # the node whose lists and charts are taken, of site-25
-_INTERVAL_MS: Final = 60_000  # a node's telemetry by default
+INTERVAL_MS: Final = 60_000  # a node's telemetry by default
 _YEAR_H: Final = 365 * 24
 _CHUNK = 200_000
 _REPEATS = 5
@@ -30,16 +32,16 @@ _PLAN: Final = re.compile(r"duration: ([\d.]+) ms  plan:\n((?:\t.*\n)+)")
 
 Query = tuple[str, str, dict[str, object]]  # name, path, parameters
 
-_NODE_ROWS: Final = """
+NODE_ROWS: Final = """
 INSERT INTO node (id, site, name, state, next_s, model, model_version, counter, hardware,
                   first_seen_ms, last_seen_ms, boot, conn, status_seq, status_ms)
 SELECT n, 'site-' || mod(n, {sites}), 'n' || lpad(n::text, 5, '0'), 'ok', 60, 'bench', '1', 1, 'host',
        {now}, {now}, 1, 1, 1, {now}
 FROM generate_series(1, {nodes}) n"""
-_COUNT_ROWS: Final = """
+COUNT_ROWS: Final = """
 INSERT INTO boot_count (node_id, boot, first_seq, last_seq, received, pruned_seq)
 SELECT n, 1, 1, 1, 1, -1 FROM generate_series(1, {nodes}) n"""
-_TELEMETRY_ROWS: Final = """
+TELEMETRY_ROWS: Final = """
 INSERT INTO telemetry (node_id, boot, seq, at_ms, received_ms, ts, synced, verdict, p, windows, quality, rms, unit, model,
                        counter, slot, classes, verdicts)
 SELECT 1 + mod(g, {speaking}), 1, 1 + g / {speaking}, at, at, at, true, 'normal', 940, 8, 0, 31, 'g', 'bench', 1, 'a',
@@ -59,9 +61,9 @@ def measure(folder: Path, sizes: Iterable[int], hours: int, say: Say) -> list[di
     found = []
     with Postgres(explain=True) as server, Broker(folder / "broker") as broker:
         url = server.create("queries")
-        with Service(folder / "data", broker, database_url=url) as service:
+        with Service(folder / "data", broker, database_url=url, raw_days="365") as service:
             newest_ms, rows = now_ms(), 0
-            _grow(service, [_NODE_ROWS, _COUNT_ROWS], nodes=NODES, sites=SITES, now=newest_ms)
+            _grow(service, [NODE_ROWS, COUNT_ROWS], nodes=NODES, sites=SITES, now=newest_ms)
             for size in sizes:
                 _telemetry(service, newest_ms, rows, size, say)
                 rows = size
@@ -73,7 +75,7 @@ def measure(folder: Path, sizes: Iterable[int], hours: int, say: Say) -> list[di
 
 def _raw_queries(newest_ms: int, rows: int) -> list[Query]:
     """What people and charts ask for, near the newest rows and far from them."""
-    middle_ms = newest_ms - rows // SPEAKING * _INTERVAL_MS // 2
+    middle_ms = newest_ms - rows // SPEAKING * INTERVAL_MS // 2
     hour = {"since_ms": middle_ms - HOUR_MS, "until_ms": middle_ms}
     site, node = f"site-{_ASKED % SITES}", f"n{_ASKED:05d}"
     one: dict[str, object] = {"site": site, "node": node}
@@ -126,10 +128,14 @@ def _grow(service: Service, statements: Iterable[str], **values: int) -> None:
 
 def _telemetry(service: Service, newest_ms: int, before: int, after: int, say: Say) -> None:
     """Rows `before` to `after`, the newest first, so that a larger table reaches further back."""
+    for day in range((newest_ms - after // SPEAKING * INTERVAL_MS) // DAY_MS, newest_ms // DAY_MS):
+        with service.database.write() as session:
+            if day * DAY_MS not in {part.from_ms for part in partitions.parts(session.connection())}:
+                partitions.make(session.connection(), day * DAY_MS)
     for first in range(before, after, _CHUNK):
         say(f"rows for the queries, {after:,}", first, after)
         span = {"first": first, "last": min(first + _CHUNK, after) - 1}
-        _grow(service, [_TELEMETRY_ROWS], newest=newest_ms, interval=_INTERVAL_MS, speaking=SPEAKING, **span)
+        _grow(service, [TELEMETRY_ROWS], newest=newest_ms, interval=INTERVAL_MS, speaking=SPEAKING, **span)
     _analyze(service, "telemetry")
 
 
