@@ -22,12 +22,21 @@ def whir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     return run
 
 
-def test_from_config_to_signed_bundle(rig: Path, tmp_path: Path, whir) -> None:  # type: ignore[no-untyped-def]
-    config, data = rig / "rig.toml", ("--data", rig, "--json")
+@pytest.fixture
+def one_left_out(rig: Path, tmp_path: Path) -> Path:
+    """The rig's config without its third fault, whose recordings are in the set all the same."""
+    (tmp_path / "folds.csv").write_text((rig / "folds.csv").read_text())
+    text = (rig / "rig.toml").read_text().replace('knock = "knock"\n', "").replace(', "knock"]', "]")
+    (tmp_path / "rig.toml").write_text(text)
+    return tmp_path / "rig.toml"
+
+
+def test_from_config_to_signed_bundle(rig: Path, one_left_out: Path, tmp_path: Path, whir) -> None:  # type: ignore[no-untyped-def]
+    config, data = one_left_out, ("--data", rig, "--json")
     trained = json.loads(whir("train", config, "--epochs", "6", "--seed", "5", *data).stdout)
     folder = tmp_path / "build/models/rig"
     assert trained["folder"] == str(folder)
-    assert trained["parameters"] == 18 * 8 + 8 + 8 * 3 + 3
+    assert trained["parameters"] == 18 * 8 + 8 + 8 * 2 + 2
     assert json.loads(whir("export", config, *data).stdout)["agreement"]["tflm_different_bytes"] == 0
     figures = json.loads(whir("evaluate", config, *data).stdout)
     assert figures["training"]["seed"] == 5
@@ -35,6 +44,11 @@ def test_from_config_to_signed_bundle(rig: Path, tmp_path: Path, whir) -> None: 
     page = (folder / "evaluation.html").read_text()
     assert "<svg" in page and "on RV32IMC, emulated" in page
     there = figures["on_target"]
+    assert figures["classes"] == ["normal", "hum"]
+    assert figures["novelty"]["novelty"]["unseen"] == ["knock"]  # a fault is left out by its label
+    assert figures["novelty"]["novelty"]["against_healthy"] == 1.0
+    assert set(figures["novelty"]["novelty"]["against"]) == {"normal", "hum"}
+    assert "knock, which the model has never learned" in " ".join(page.split())
     assert "reason" in there or (there["different"], there["windows"]) == (0, figures["int8"]["window"]["count"])
     assert whir("bundle", "new-key", tmp_path / "key.pem").exit_code == 0
     made = whir("bundle", "build", config, "--key", tmp_path / "key.pem", "--version", "2.0.0", "--counter", "4", "--json")

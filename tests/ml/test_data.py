@@ -151,7 +151,7 @@ def test_help_names_every_check_and_layout() -> None:
             "a.csv: label: the file does not say it",
         ),
         (("import", "a.csv", "--into", "set", "--accept", "dirt"), "--accept: dirt: no such check; there are clipping"),
-        (("import", "a.xls", "--into", "set"), "unknown kind of file"),
+        (("import", "a.xls", "--into", "set"), "save it as CSV"),
         (("import", "empty", "--into", "set"), "no file there that a layout reads"),
         (("export", "a.csv", "--out", "x"), "a.csv: not a whole npz"),
         (("export", "a.csv", "--out", "x", "--to", "arff"), "'arff' is no format that can be written"),
@@ -166,7 +166,7 @@ def test_an_error_is_one_line_and_exit_code_1(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EI_HMAC_KEY", raising=False)
     write_csv(tmp_path / "a.csv", vibration(400, 3))
-    (tmp_path / "a.xls").touch()
+    (tmp_path / "a.xls").write_bytes(b"what")
     (tmp_path / "empty").mkdir()
     done = whir(*arguments)
     assert done.exit_code == 1

@@ -47,8 +47,10 @@ def test_a_file_is_read_by_the_layout_that_it_looks_like(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "layout", "reason"),
     [
-        ("a.mat", None, "unknown kind of file; name its layout"),
-        ("a.xlsx", None, "unknown kind of file"),
+        ("a.dat", None, "unknown kind of file; name its layout"),
+        ("a.mat", None, "none of the variables that a known layout has"),
+        ("a.xlsx", None, "save it as CSV"),
+        ("a.ZIP", None, "unpack it and import the folder"),
         ("a.csv", "excel", "layout: 'excel' is not one of cwru, paderborn"),
     ],
 )
@@ -56,6 +58,13 @@ def test_what_no_layout_reads_is_refused(tmp_path: Path, name: str, layout: str 
     (tmp_path / name).write_bytes(b"what")
     with pytest.raises(ImportFileError, match=reason):
         import_file(tmp_path / name, Facts(layout=layout))
+
+
+def test_empty_files_and_matlab_7_3_are_named_as_such(tmp_path: Path) -> None:
+    for name, content, reason in (("a.mat", b"", "is empty"), ("b.mat", b"MATLAB 7.3 MAT-file, Platform: GLNXA64", "with -v7")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ImportFileError, match=reason):
+            import_file(tmp_path / name, Facts())
 
 
 def test_values_are_kept_to_half_a_count_with_one_scale_for_all_axes(tmp_path: Path) -> None:

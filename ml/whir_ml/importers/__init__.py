@@ -57,6 +57,12 @@ ADAPTERS: Final[dict[str, Adapter]] = {
         generic_csv.ADAPTER,
     )
 }
+_MATLAB_73: Final = b"MATLAB 7.3"
+_NOT_READ: Final = {
+    (".zip", ".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz"): "an archive: unpack it and import the folder",
+    (".xls", ".xlsx", ".ods"): "a spreadsheet: save it as CSV",
+    (".mat",): "holds none of the variables that a known layout has (cwru, paderborn); export the signal as CSV or WAV",
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,21 @@ def adapter_for(path: Path, layout: str | None) -> Adapter:
     for adapter in ADAPTERS.values():
         if adapter.looks(path):
             return adapter
-    raise ImportFileError(path, "", f"unknown kind of file; name its layout with --layout ({', '.join(ADAPTERS)})")
+    raise ImportFileError(path, "", _why_unknown(path))
+
+
+def _why_unknown(path: Path) -> str:
+    """What can be done with a file that no layout reads."""
+    with path.open("rb") as file:
+        begin = file.read(len(_MATLAB_73))
+    if not begin:
+        return "is empty"
+    if begin == _MATLAB_73:
+        return "MATLAB 7.3 (HDF5): save it with -v7"
+    for suffixes, hint in _NOT_READ.items():
+        if path.suffix.lower() in suffixes:
+            return hint
+    return f"unknown kind of file; name its layout with --layout ({', '.join(ADAPTERS)})"
 
 
 def import_file(
