@@ -64,19 +64,18 @@ SITE = "_site"  # the machine of an alert that stands for many nodes of a site
 # What nodes say ---------------------------------------------------------------------------------------------------------
 
 
-def apply(session: Session, node_id: int, message: Parsed) -> None:
+def apply(session: Session, node: Node, message: Parsed) -> None:
     """One alert message of a node. Within an occurrence the newest (boot, seq) wins, never the order of arrival."""
     body = message.body
     assert message.seq is not None
-    node = session.get_one(Node, node_id)
-    occurrence = session.get(Occurrence, (node_id, body["occurrence"]), with_for_update=True)
+    occurrence = session.get(Occurrence, (node.id, body["occurrence"]), with_for_update=True)
     if occurrence is None:
-        occurrence = Occurrence(node_id=node_id, occurrence=body["occurrence"], raised_ms=message.at_ms)
-        session.add(occurrence)
+        occurrence = Occurrence(node_id=node.id, occurrence=body["occurrence"], raised_ms=message.at_ms)
     elif (message.boot, message.seq) <= (occurrence.boot, occurrence.seq):
         return
     occurrence.boot, occurrence.seq, occurrence.state = message.boot, message.seq, body["state"]
     if body["state"] == "pending":
+        session.add(occurrence)
         return  # not yet an alert: the node's on-delay is still running
     place = machines.place_at(session, node.site, node.name, message.at_ms)
     place = place or Place(body.get("machine") or node.name, body.get("point"))
@@ -86,6 +85,7 @@ def apply(session: Session, node_id: int, message: Parsed) -> None:
     if occurrence.alert_id != alert.alert_id:
         occurrence.alert_id, occurrence.raised_ms = alert.alert_id, message.at_ms
         alert.occurrences += 1
+    session.add(occurrence)  # after its alert, which its row refers to
     if alert.state == RESOLVED:
         return  # resolved by hand before the node cleared it: nothing to tell
     if alert.machine != SITE:

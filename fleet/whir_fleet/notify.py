@@ -62,13 +62,15 @@ def queue(session: Session, alert: Alert, what: str, why: str | None, now_ms: in
     if what in _ENDS:
         told = select(Delivery.channel_id).where(Delivery.alert_id == alert.alert_id)
         channels = select(Channel).where(Channel.removed_ms.is_(None), Channel.id.in_(told))
-    elif what in _BEGINS and not maintenance.covers(session, alert.site, alert.machine, now_ms):
+    elif what in _BEGINS:
         channels = select(Channel).where(Channel.removed_ms.is_(None), Channel.after_s == 0)
     else:
         return
-    for channel in session.scalars(channels.order_by(Channel.id)):
-        if what in _ENDS or concerns(channel, alert):
-            add(session, channel, alert, what, why, now_ms)
+    wanted = [c for c in session.scalars(channels.order_by(Channel.id)) if what in _ENDS or concerns(c, alert)]
+    if not wanted or (what in _BEGINS and maintenance.covers(session, alert.site, alert.machine, now_ms)):
+        return
+    for channel in wanted:
+        add(session, channel, alert, what, why, now_ms)
 
 
 def concerns(channel: Channel, alert: Alert) -> bool:

@@ -187,9 +187,12 @@ def _enter(
     for node_id, message in wills:
         devices.apply_status(session, node_id, message)
         done.wills += 1
+    alarmed = {node_id for (node_id, _, _), message in others.items() if message.topic == "alert"}
+    query = select(Node).where(among(session, Node.id, alarmed))
+    nodes = {node.id: node for node in session.scalars(query)} if alarmed else {}
     for key, message in others.items():
         if key in fresh:
-            _apply(session, key, message)
+            _apply(session, key, message, nodes)
             done.wake_worker |= message.topic != CAPTURE
 
 
@@ -228,15 +231,15 @@ def _seen(session: Session, messages: dict[Key, Parsed]) -> None:
         raise_numbers(session, table(Node), "last_seen_ms", sorted(newest.items()))
 
 
-def _apply(session: Session, key: Key, message: Parsed) -> None:
-    """What a message that is no telemetry does beyond the ledger."""
+def _apply(session: Session, key: Key, message: Parsed, nodes: dict[int, Node]) -> None:
+    """What a message that is no telemetry does beyond the ledger. `nodes`: those of alerts."""
     node_id = key[0]
     match message.topic:
         case "event":
             session.add(Event(**_event(key, message)))
             rollouts.on_event(session, node_id, message)
         case "alert":
-            alerts.apply(session, node_id, message)
+            alerts.apply(session, nodes[node_id], message)
         case "ack":
             command = commands.on_ack(session, node_id, message)
             if command is not None:
