@@ -48,6 +48,7 @@ _OUTBOX_BATCH = 200
 _PUBACK_S = 10.0
 _WATCH_MS = 1000
 _PRUNE_MS = 60_000
+_AGEING_S = 5.0  # for a slice in hand; a day that is cut off is whole again
 _CERTIFICATES_MS = 60_000
 _JUDGE_MS = 15 * 60_000
 
@@ -109,7 +110,7 @@ class Worker:
             self._client.disconnect()
             self._client.loop_stop()
             if self._ageing.is_alive():
-                self._ageing.join()
+                self._ageing.join(_AGEING_S)
             if self._fence is not None:
                 with self._database.write() as session:
                     leases.release(session, LEASE, self._fence)
@@ -167,7 +168,7 @@ class Worker:
         now = now_ms()
         if now - self._pruned_ms >= _PRUNE_MS and not self._ageing.is_alive():
             self._pruned_ms = now
-            self._ageing = threading.Thread(target=self._prune, args=(now, self._fence or 0), name="retention")
+            self._ageing = threading.Thread(target=self._prune, args=(now, self._fence or 0), name="retention", daemon=True)
             self._ageing.start()
 
     def _prune(self, now: int, fence: int) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from whir_fleet import devices, partitions, retention
+from whir_fleet.artifacts import Signer
 from whir_fleet.db import Database
+from whir_fleet.link import BrokerAddress
 from whir_fleet.messages import Inbound
 from whir_fleet.models import Event, Node, Telemetry, TelemetryHour
 from whir_fleet.retention import DAY_MS, HOUR_MS, hourly, prune
+from whir_fleet.settings import Settings
 from whir_fleet.store import Stored, store
+from whir_fleet.worker import Worker
 
 Says = Callable[..., Inbound]
 T0 = 450_000 * HOUR_MS  # before the days that a new database has
@@ -116,6 +121,16 @@ def test_it_is_done_in_slices(database: Database, says: Says, monkeypatch: pytes
     put(database, *(says("telemetry", seq=i, ts=T0 + i // 3) for i in range(65)))
     assert age(database, T0 + 8 * DAY_MS) > 3
     assert [h["messages"] for h in hours(database)] == [65]
+
+
+def test_the_worker_does_it_by_itself(database: Database, says: Says, tmp_path: Path) -> None:
+    put(database, *(says("telemetry", seq=i, ts=T0 + i * HOUR_MS) for i in range(3)))
+    settings = Settings.load(data_dir=tmp_path)
+    worker = Worker(settings, database, BrokerAddress("127.0.0.1", 1, "fleet", ""), Signer("secret", "http://fleet", 60))
+    assert worker._elected()
+    worker._age()
+    worker._ageing.join(120)
+    assert (count(database, Telemetry), [h["messages"] for h in hours(database)]) == (0, [1, 1, 1])
 
 
 def test_hours_go_after_their_time_and_events_stay(database: Database, says: Says) -> None:
