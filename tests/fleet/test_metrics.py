@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import promql_parser
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rollout_fleet import Fleet
@@ -66,6 +67,7 @@ def test_the_dashboard_and_the_alarms_ask_only_for_what_there_is(fleet: Callable
     for expression in [*asked, *re.findall(r"expr: (.*)", alarms)]:
         names = set(re.findall(r"whir_\w+", expression))
         assert names and names <= there, expression
+        promql_parser.parse(expression)
 
 
 def test_probes_see_health_readiness_and_metrics_without_a_token() -> None:
