@@ -96,11 +96,11 @@ def run(
     budget: Cost,
     trials: int,
     progress: Progress = silent,
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Go on until the study has so many finished trials; the file of the base configuration is `path`."""
+    """Go on until the study has so many finished trials or `stop` says so; the file of the base configuration is `path`."""
+    check(base)
     document = configs.read(path)
-    if base.is_raw:
-        raise SearchError(f"{base.name}: only features of kind bands are searched")
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
         chosen = varied(document, trial)
@@ -116,10 +116,15 @@ def run(
         trial.set_user_attr("windows", window_scores(parts)["balanced_accuracy"])
         return verdict_scores(parts)["balanced_accuracy"], float(cost.instructions)
 
-    while (done := _ended(study)) < trials:
-        progress(f"search {base.name}", done, trials)
+    while (done := ended(study)) < trials and not stop():
+        progress(f"search {base.name}: trial {done + 1} of {trials}", done, trials)
         study.optimize(objective, n_trials=1)
-    progress(f"search {base.name}", trials, trials)
+
+
+def check(base: Config) -> None:
+    """Raises SearchError for a configuration that has nothing to search."""
+    if base.is_raw:
+        raise SearchError(f"{base.name}: only features of kind bands are searched")
 
 
 def varied(document: dict[str, Any], trial: optuna.Trial) -> dict[str, Any]:
@@ -177,6 +182,17 @@ def tried(config: Config, split: Split, measure: Measure) -> tuple[list[Any], Co
         return parts, measure(folder)
 
 
+def ended(study: optuna.Study) -> int:
+    """Trials that came to an end, those that gave no network with them; one that was cut off is drawn anew."""
+    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+
+
+def reason(study: optuna.Study) -> str:
+    """Why the last trial that gave no network gave none."""
+    said = [trial.user_attrs["reason"] for trial in study.get_trials(deepcopy=False) if "reason" in trial.user_attrs]
+    return said[-1] if said else "none was run"
+
+
 def found(study: optuna.Study, budget: Cost) -> list[Found]:
     """All trials that ended, those that fit and of which none is better and cheaper marked, the best first."""
     ended = [t for t in study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.COMPLETE]
@@ -208,34 +224,39 @@ def save(row: Found, base: Config, path: Path) -> None:
     )
 
 
-def plot(rows: list[Found], budget: Cost, path: Path) -> None:
-    """Accuracy against instructions; what fits is filled, the front is a line."""
+def plot(rows: list[Found], budget: Cost, name: str, path: Path) -> None:
+    """Accuracy against instructions; what fits is filled, the front is a line, numbers are the table's trials."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    figure = Figure(figsize=(7.2, 4.8), layout="constrained")
     axes = figure.subplots()
-    for fits, marker, colour in ((False, "x", "#9aa5b1"), (True, "o", "#1c6dd0")):
+    for fits, marker, colour in ((False, "x", "#8a97a3"), (True, "o", "#1c6dd0")):
         own = [row for row in rows if row.fits == fits]
-        label = "within the budget" if fits else "over it"
+        label = "within the budget" if fits else "over it in flash, RAM or instructions"
         axes.scatter(
             [r.cost.instructions for r in own], [100 * r.verdicts for r in own], label=label, s=28, marker=marker, c=colour
         )
+        for row in own:
+            place = row.cost.instructions, 100 * row.verdicts
+            weight = "bold" if row.best else "normal"
+            axes.annotate(
+                str(row.number), place, xytext=(4, 4), textcoords="offset points", color=colour, fontsize=8, fontweight=weight
+            )
     front = sorted((row for row in rows if row.best), key=lambda row: row.cost.instructions)
-    axes.step([r.cost.instructions for r in front], [100 * r.verdicts for r in front], where="post", color="#d9730d")
-    for row in front:
-        place = row.cost.instructions, 100 * row.verdicts
-        axes.annotate(str(row.number), place, xytext=(4, 4), textcoords="offset points", fontsize=8)
-    axes.axvline(budget.instructions, color="#9aa5b1", linestyle=":", linewidth=1)
+    work, score = [r.cost.instructions for r in front], [100 * r.verdicts for r in front]
+    axes.step(work, score, where="post", color="#d9730d", label="the best for the work")
+    axes.axvline(budget.instructions, color="#52606d", linestyle=":", linewidth=1, label="instructions allowed")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xscale("log")
-    axes.set_xlabel("instructions for a window: features and inference, measured on the target")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("instructions for a window: features and inference, measured on RV32IMC")
     axes.set_ylabel("balanced accuracy of verdicts, %\n(inner validation)")
-    axes.legend(frameon=False, fontsize=9)
+    figure.suptitle(f"{name}, at most {budget.flash_bytes:,} B of flash and {budget.ram_bytes:,} B of RAM", fontsize=11)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     figure.savefig(path, dpi=140)
-
-
-def _ended(study: optuna.Study) -> int:
-    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
 
 def _toml(document: dict[str, Any]) -> str:

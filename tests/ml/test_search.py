@@ -45,6 +45,9 @@ def test_a_search_goes_on_where_it_was_and_leaves_configs_that_load(
         known.add(folder.name)
         return by_size(folder)
 
+    study = search.open_study(base, tmp_path / "found", BUDGET)
+    search.run(short, base, split, measure, study, BUDGET, 1, stop=lambda: True)
+    assert not study.trials and search.reason(study) == "none was run"
     for trials in (1, 2, 2):
         study = search.open_study(base, tmp_path / "found", BUDGET)
         search.run(short, base, split, measure, study, BUDGET, trials)
@@ -57,7 +60,7 @@ def test_a_search_goes_on_where_it_was_and_leaves_configs_that_load(
         again = configs.load(tmp_path / "found" / "best.toml")
         assert again.described() | {"data": None} == configs.parse(row.document, short).described() | {"data": None}
         assert dataset.load(again, rig / "rig").train[0].name == split.train[0].name
-    search.plot(rows, BUDGET, tmp_path / "pareto.png")
+    search.plot(rows, BUDGET, "rig", tmp_path / "pareto.png")
     assert (tmp_path / "pareto.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -101,8 +104,7 @@ def test_a_class_of_one_recording_cannot_be_searched(rig: Path, rig_config: Conf
         search.tried(rig_config, dataset.Split(tuple(by_class.values()), ()), by_size)
 
 
-def test_raw_windows_are_not_searched(rig: Path, tmp_path: Path) -> None:
+def test_raw_windows_are_not_searched() -> None:
     base = configs.load("mlp89k")
-    study = search.open_study(base, tmp_path, BUDGET)
     with pytest.raises(SearchError, match="bands"):
-        search.run(configs.path_of("mlp89k"), base, dataset.Split((), ()), by_size, study, BUDGET, 1)
+        search.check(base)

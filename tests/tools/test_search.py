@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from whir_ml import config as configs
+from whir_tools import search
 from whir_tools.bench.engine.rv32 import RV32
 from whir_tools.cli import app
 
@@ -44,6 +46,15 @@ def test_two_trials_are_measured_and_the_third_run_has_nothing_to_do(tmp_path: P
     for name in best:
         assert configs.load(folder / f"{name}.toml").name == name
     assert json.loads(CliRunner().invoke(app, [*words, "2"]).stdout) == rows
+
+
+def test_ctrl_c_is_asked_for_and_not_thrown_and_then_as_it_was() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with search._interrupted() as stop:
+        assert not stop()
+        signal.raise_signal(signal.SIGINT)
+        assert stop()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_help_has_an_example_and_an_unknown_config_is_one_line() -> None:
