@@ -142,7 +142,8 @@ def test_figures_are_json_and_say_how_good_the_rig_model_is(figures: dict[str, o
 
 def test_the_page_stands_alone_and_shows_the_figures(figures: dict[str, object]) -> None:
     html = report.page(figures)
-    assert html.count("<svg") == 6
+    assert html.count("<svg") == 6 == html.count('<svg role="img" aria-label="')  # each in words as well
+    assert html.count(report.INK) == 1  # the light page's own: plots follow the page's colours, light or dark
     assert not re.search(r"(src|href)=\"http|@import|<script", html)
     assert "100.0 %" in html
     assert "rig" in html
