@@ -360,7 +360,7 @@ def inspect_file(
 ) -> None:
     """Draw waveform, spectrum, orders, waterfall and envelope spectrum of one recording.
 
-    Example: whir data inspect ../shared/data/cwru_bearing_12k/recordings/OR007@6_load0.npz --bearing 6205 -o look.png
+    Example: whir data inspect ../shared/data/cwru_bearing_12k/recordings/OR007_at_6_load0.npz --bearing 6205 -o look.png
     """
     from whir_ml import inspect
 
@@ -381,7 +381,9 @@ def inspect_file(
     print(f"zone: {seen.zone}" if seen.zone else f"zone: none: {seen.zone_reason}")
     for channel, tones in seen.tones.items():
         for tone in tones:
-            print(f"{channel}: {tone.name} {tone.order:.3f} x = {tone.hertz:.1f} Hz: {tone.strength:.1f} x its surroundings")
+            also = "" if tone.shaft_multiple is None else f", or the shaft's {tone.shaft_multiple} x"
+            place = f"{tone.order:.3f} x = {tone.hertz:.1f} Hz"
+            print(f"{channel}: {tone.name} {place}: {tone.strength:.1f} x its surroundings{also}")
 
 
 def _machine(power_kw: float | None, group: str | None, foundation: str | None, calibrated: bool) -> Machine:

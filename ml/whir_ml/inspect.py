@@ -26,6 +26,8 @@ MUTED: Final = "#8a97a3"
 TRACES: Final = ("#1f6f8b", "#c8553d", "#588157")
 TONES: Final = {"BPFO": "#b5179e", "BPFI": "#e07a00", "BSF": "#2a7f3f", "FTF": "#3a5bd9"}
 COLUMN_INCHES: Final = 4.6
+LEAST_INCHES: Final = 9.0
+ROW_INCHES: Final = 2.2
 WAVE_REVOLUTIONS: Final = 10
 ORDERS_SHOWN: Final = 12
 ENVELOPE_ORDERS_SHOWN: Final = 16
@@ -173,33 +175,37 @@ def draw(rec: Recording, path: Path, how: Look | None = None) -> Seen:
     panels = ["wave", "spectrum", "waterfall", "envelope"]
     if how.rpm > 0:
         panels.insert(2, "orders")
-    count, columns = len(rec.channels), len(panels)
-    figure = Figure(figsize=(COLUMN_INCHES * columns, 1.8 + 2.1 * count), dpi=110, layout="constrained")
-    ratios = {"width_ratios": [1.3 if panel == "envelope" else 1.0 for panel in panels]}
-    grid = figure.subplots(count, columns, squeeze=False, sharex="col", gridspec_kw=ratios)
+    count, rows = len(rec.channels), len(panels)
+    width = max(LEAST_INCHES, COLUMN_INCHES * count)
+    figure = Figure(figsize=(width, 1.2 + ROW_INCHES * rows), dpi=110, layout="constrained")
+    grid = figure.subplots(rows, count, squeeze=False, sharex="row")
     bands: dict[str, tuple[float, float]] = {}
     seen: dict[str, list[Tone]] = {}
-    for row, channel in enumerate(rec.channels):
-        color = TRACES[row % len(TRACES)]
-        at = dict(zip(panels, grid[row], strict=True))
-        _wave(at["wave"], rec, values[:, row], how.shaft_hz, color)
-        _spectrum(at["spectrum"], rec, freq, amplitude[:, row], color)
+    for column, channel in enumerate(rec.channels):
+        color = TRACES[column % len(TRACES)]
+        at = dict(zip(panels, grid[:, column], strict=True))
+        _wave(at["wave"], rec, values[:, column], how.shaft_hz, color)
+        _spectrum(at["spectrum"], rec, freq, amplitude[:, column], color)
         if "orders" in at:
-            _orders(at["orders"], freq / how.shaft_hz, amplitude[:, row], color)
-        _waterfall(at["waterfall"], rec, values[:, row])
-        bands[channel] = how.band_hz or spectra.impulsive_band(values[:, row], rec.rate_hz)
-        seen[channel] = _envelope(at["envelope"], rec, values[:, row], bands[channel], how, color)
-        at["wave"].set_ylabel(f"{channel}  [{rec.unit}]", color=INK)
+            _orders(at["orders"], freq / how.shaft_hz, amplitude[:, column], color)
+        _waterfall(at["waterfall"], rec, values[:, column])
+        bands[channel] = how.band_hz or spectra.impulsive_band(values[:, column], rec.rate_hz)
+        seen[channel] = _envelope(at["envelope"], rec, values[:, column], bands[channel], how, color)
+        grid[0, column].set_title(channel, loc="right", fontsize=11, fontweight="bold", color=color)
+    unit, order = f"[{rec.unit}]", "order [× speed]"
     titles = {
-        "wave": ("Waveform, mean removed", "time [s]"),
-        "spectrum": (f"Amplitude spectrum [{rec.unit}]", "frequency [Hz]"),
-        "orders": (f"The same by orders of the shaft speed [{rec.unit}]", "order [× speed]"),
-        "waterfall": ("Waterfall, s from the top, 60 dB", "frequency [Hz]"),
-        "envelope": (f"Envelope spectrum [{rec.unit}]", "order [× speed]" if how.rpm > 0 else "frequency [Hz]"),
+        "wave": ("Waveform, mean removed", "time [s]", unit),
+        "spectrum": ("Amplitude spectrum", "frequency [Hz]", unit),
+        "orders": ("The same by orders of the shaft speed", order, unit),
+        "waterfall": (f"Waterfall: yellow is the loudest, dark {WATERFALL_DB:g} dB below", "frequency [Hz]", "time [s]"),
+        "envelope": ("Envelope spectrum", order if how.rpm > 0 else "frequency [Hz]", unit),
     }
-    for column, panel in enumerate(panels):
-        grid[0, column].set_title(titles[panel][0], loc="left", fontsize=10, color=INK)
-        grid[-1, column].set_xlabel(titles[panel][1], color=INK)
+    for row, panel in enumerate(panels):
+        title, across, up = titles[panel]
+        grid[row, 0].set_title(title, loc="left", fontsize=10, color=INK)
+        grid[row, 0].set_ylabel(up, color=INK)
+        for axes in grid[row]:
+            axes.set_xlabel(across, color=INK, fontsize=9, labelpad=1)
     figure.suptitle(_title(rec, how), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     moved = velocities(rec)
     by_channel = None if moved is None else dict(zip(rec.channels, map(float, moved.m_s.max(axis=0)), strict=True))
@@ -210,22 +216,21 @@ def draw(rec: Recording, path: Path, how: Look | None = None) -> Seen:
 
 
 def _title(rec: Recording, how: Look) -> str:
-    parts = [rec.name, rec.label if rec.sublabel in ("", rec.label) else f"{rec.label} / {rec.sublabel}"]
-    parts.append(f"{rec.rate_hz:g} Hz, {rec.seconds:.3g} s")
-    parts.append(f"{how.rpm:g} rpm" if how.rpm > 0 else "speed unknown")
+    label = rec.label if rec.sublabel in ("", rec.label) else f"{rec.label} / {rec.sublabel}"
+    parts = [f"{rec.rate_hz:g} Hz, {rec.seconds:.3g} s", f"{how.rpm:g} rpm" if how.rpm > 0 else "speed unknown"]
     if rec.load:
         parts.append(f"load {rec.load}")
-    return "   ·   ".join(parts)
+    return f"{rec.name} · {label}\n" + " · ".join(parts)
 
 
 def _footnote(seen: Seen, how: Look) -> str:
-    lines = f"No zone: {seen.zone_reason}." if seen.zone is None else f"Zone {seen.zone}."
+    lines = [f"No zone: {seen.zone_reason}." if seen.zone is None else f"Zone {seen.zone}."]
     if seen.velocity_m_s is not None:
         worst = max(seen.velocity_m_s.values()) * 1000
-        lines = f"Velocity RMS 10 to {seen.velocity_hz} Hz, worst axis and second: {worst:.3g} mm/s.   {lines}"
+        lines.insert(0, f"Velocity RMS 10 to {seen.velocity_hz} Hz, worst axis and second: {worst:.3g} mm/s.")
     if not how.orders:
-        lines += "   No bearing tones: bearing or speed unknown (--bearing, --rpm)."
-    return lines
+        lines.append("No bearing tones: bearing or speed unknown (--bearing, --rpm).")
+    return "\n".join(lines)
 
 
 def _wave(axes: Axes, rec: Recording, values: Array, shaft_hz: float, color: str) -> None:
@@ -294,10 +299,15 @@ def _envelope(axes: Axes, rec: Recording, values: Array, band: tuple[float, floa
     axes.set_ylim(0, float(amplitude[shown].max()) * 1.5)
     found = spectra.tones(freq, amplitude, how.orders, unit)
     text = f"band {band[0]:.0f} to {band[1]:.0f} Hz"
-    strengths = "\n".join(f"{tone.name} {tone.strength:.1f} × its surroundings" for tone in found)
-    _note(axes, f"{text}\n{strengths}" if found else text)
+    strengths = "\n".join(_said(tone) for tone in found)
+    _note(axes, f"{text}; over surroundings:\n{strengths}" if found else text)
     _style(axes)
     return found
+
+
+def _said(tone: Tone) -> str:
+    also = "" if tone.shaft_multiple is None else f" (or shaft, {tone.shaft_multiple}×)"
+    return f"{tone.name} {tone.strength:.1f} times{also}"
 
 
 def _line(axes: Axes, place: float, text: str, color: str, row: int = 0) -> None:
@@ -305,7 +315,7 @@ def _line(axes: Axes, place: float, text: str, color: str, row: int = 0) -> None
     axes.axvline(place, color=color, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0.5)
     axes.annotate(
         text, (place, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -9 - 9 * row), textcoords="offset points",
-        fontsize=7.5, color=color,
+        fontsize=7.5, color=color, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
     )  # fmt: skip
 
 

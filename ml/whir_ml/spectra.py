@@ -23,12 +23,20 @@ TONE_AROUND: Final = 0.2
 
 @dataclass(frozen=True)
 class Tone:
-    """A bearing frequency in an envelope spectrum; `strength` is its peak within 2 % over the median of what lies around."""
+    """A bearing frequency in an envelope spectrum; `strength` is its peak within 2 % over the median of what lies around.
+
+    `shaft_multiple`: the harmonic of the shaft within the same 2 %, which may be what is heard; None: there is none.
+    """
 
     name: str
     order: float
     hertz: float
     strength: float
+
+    @property
+    def shaft_multiple(self) -> int | None:
+        nearest = round(self.order)
+        return nearest if nearest and abs(nearest / self.order - 1) <= TONE_SLIP else None
 
 
 def spectrum(values: Array, rate_hz: float, seconds: float = 1.0) -> tuple[Array, Array]:

@@ -40,28 +40,28 @@ def make(rpm: float = 1500.0, channels: tuple[str, ...] = ("x", "y", "z"), rate_
 
 
 def shown(pixels: np.ndarray, color: str) -> np.ndarray:
-    """How often each column of a picture shows a colour, (width,)."""
+    """How often a picture shows a colour, by column of pixels (width,)."""
     wanted = np.array([int(color[place : place + 2], 16) for place in (1, 3, 5)]) / 255
     drawn: np.ndarray = (np.abs(pixels[:, :, :3] - wanted).max(axis=2) < 0.02).sum(axis=0)
     return drawn
 
 
 @pytest.mark.parametrize(("rpm", "channels"), [(1500.0, ("x", "y")), (math.nan, ("drive_end",))])
-def test_the_png_has_a_row_per_channel_and_orders_where_the_speed_is_known(
+def test_the_png_has_a_column_per_channel_and_orders_where_the_speed_is_known(
     tmp_path: Path, rpm: float, channels: tuple[str, ...]
 ) -> None:
     inspect.draw(make(rpm, channels), tmp_path / "fan.png")
     pixels = imread(tmp_path / "fan.png")
-    columns = 4 if math.isnan(rpm) else 5
-    assert pixels.shape[1] == pytest.approx(inspect.COLUMN_INCHES * columns * 110, abs=2)
-    assert pixels.shape[0] == pytest.approx((1.8 + 2.1 * len(channels)) * 110, abs=2)
-    # waveform, spectrum and orders on the left, envelope on the right, the waterfall between them has other colours
-    for axis in range(len(channels)):
-        drawn = shown(pixels, inspect.TRACES[axis])
-        share = len(drawn) // 10
-        assert drawn[:share].sum() > 100
-        assert drawn[2 * share : 3 * share].sum() > 100
-        assert drawn[-2 * share :].sum() > 50
+    rows = 4 if math.isnan(rpm) else 5
+    assert pixels.shape[1] == pytest.approx(max(inspect.LEAST_INCHES, inspect.COLUMN_INCHES * len(channels)) * 110, abs=2)
+    assert pixels.shape[0] == pytest.approx((1.2 + inspect.ROW_INCHES * rows) * 110, abs=2)
+    # waveform above, envelope below, each channel in its own column and colour
+    upper, lower = pixels[: len(pixels) // rows], pixels[-len(pixels) // rows :]
+    for column in range(len(channels)):
+        for part in (upper, lower):
+            drawn = np.array_split(shown(part, inspect.TRACES[column]), len(channels))
+            assert drawn[column].sum() > 50
+            assert all(other.sum() == 0 for n, other in enumerate(drawn) if n != column)
 
 
 def test_bearing_tones_are_drawn_where_they_are_known(tmp_path: Path) -> None:

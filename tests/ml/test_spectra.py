@@ -99,6 +99,11 @@ def test_a_tone_beyond_the_spectrum_is_left_out() -> None:
     assert len(spectra.tones(freq, np.ones(len(freq)), {"BPFI": 5.0}, 30.0)) == 0
 
 
+def test_a_tone_beside_a_harmonic_of_the_shaft_says_so() -> None:
+    multiples = {order: spectra.Tone("BSF", order, 30 * order, 9.0).shaft_multiple for order in (1.99, 4.95, 2.357, 0.38)}
+    assert multiples == {1.99: 2, 4.95: 5, 2.357: None, 0.38: None}
+
+
 @pytest.mark.parametrize(
     ("start", "tone", "others"), [("IR007", "BPFI", ("BPFO", "BSF")), ("OR007_at_6", "BPFO", ("BPFI", "BSF"))]
 )
