@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,41 +59,73 @@ def _alerting(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def gathered(kept: dict[str, Figures], build: Path) -> dict[str, Figures]:
-    """The kept figures with what lies under `build` in their place."""
-    models, bench = dict(kept.get("models", {})), dict(kept.get("bench", {}))
+    """The kept figures with what lies under `build` in their place, dated by its files."""
+    models, bench, novelty = (dict(kept.get(part, {})) for part in ("models", "bench", "novelty"))
     for path in sorted(build.glob("models/*/evaluation.json")):
         evaluation = artifact.read_json(path, "whir evaluate")
         if "novelty" in evaluation:  # by the command: the demo's models are judged by less
-            models[evaluation["name"]] = of_evaluation(evaluation)
-    if (build / "bench/quality.json").is_file():
-        for row in json.loads((build / "bench/quality.json").read_text(encoding="utf-8")):
+            models[evaluation["name"]] = {"measured": _day(path), **of_evaluation(evaluation)}
+    quality = build / "bench/quality.json"
+    if quality.is_file():
+        for row in json.loads(quality.read_text(encoding="utf-8")):
+            name = f"{row['dataset']} {row['rate_hz']} Hz, {row['split']}, {row['variant']}"
             if row["balanced_accuracy_int8"] is not None and row["seeds"] > 1:  # not of --quick
-                bench[f"{row['dataset']} {row['rate_hz']} Hz, {row['split']}, {row['variant']}"] = {
-                    "float": row["balanced_accuracy_float"],
-                    "int8": row["balanced_accuracy_int8"],
-                    "window": row["single_window_int8"],
-                    "goal": row.get("goal"),
-                    "ci95": row["ci95"],
-                    "wrong": [len(row["wrong_recordings"]), sum(row["recordings"].values())],
-                    "rivals": {name: rival["verdict"] for name, rival in row["rivals"].items()},
-                }
-    return {"models": models, "bench": bench}
+                bench[name] = {"measured": _day(quality), **of_row(row)}
+            elif row.get("novelty"):
+                novelty[name] = {"measured": _day(quality), **of_novelty(row)}
+    return {"models": models, "bench": bench, "novelty": novelty}
+
+
+def of_row(row: dict[str, Any]) -> dict[str, Any]:
+    """What the card says of one row of quality.json."""
+    chosen = [choice["config"] for choice in row["chosen"]]
+    return {
+        "float": row["balanced_accuracy_float"],
+        "int8": row["balanced_accuracy_int8"],
+        "window": row["single_window_int8"],
+        "goal": row["goal"],
+        "ci95": row["ci95"],
+        "step": 1 / (len(row["recordings"]) * min(row["recordings"].values())),  # one recording of the smallest class
+        "recordings": sum(row["recordings"].values()),
+        "wrong": [
+            {key: r[key] for key in ("recording", "truth", "said", "wrong", "verdicts")} for r in row["wrong_recordings"]
+        ],
+        "chosen": {name: chosen.count(name) for name in chosen},
+        "rivals": {name: rival["verdict"] for name, rival in row["rivals"].items()},
+    }
+
+
+def of_novelty(row: dict[str, Any]) -> dict[str, Any]:
+    """What the card says of a row that is about novelty alone."""
+    found = row["novelty"]
+    return {
+        "goal": row["goal"],
+        "unseen": found["unseen"],
+        "against_healthy": found["against_healthy"],
+        "against_known": row["novelty_auroc"],
+        "beyond_limit": found["beyond_limit"],
+    }
+
+
+def _day(path: Path) -> str:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
 
 
 def text(figures: dict[str, Figures]) -> str:
     """The tables, in Markdown."""
     lines = [
-        "Verdicts: balanced accuracy on the held-out recordings, 95 % by drawing recordings again. Calibration error: of",
-        "verdicts, before and after the temperature, each class counting the same. Unseen: AUROC of a fault never learned.",
+        "By `whir evaluate NAME`. Verdicts: balanced accuracy on the held-out recordings, 95 % by drawing recordings again.",
+        "Calibration error: of verdicts, before and after the temperature, each class counting the same. Unseen: AUROC of a",
+        "fault never learned, against all held-out recordings.",
         "",
         *_table(
-            ("Config", "int8 file", "Arena", "Windows, float / int8", "Verdicts, float / int8", "95 %", "Macro F1",
+            ("Config", "Measured", "int8 file", "Arena", "Windows, float / int8", "Verdicts, float / int8", "95 %", "Macro F1",
              "Calibration error", "Temperature", "Unseen", "Wrong recordings"),
             (
                 (
-                    f"`{name}`", f"{m['bytes']:,} B", f"{m['arena_bytes']:,} B", _pair(m["windows"]), _pair(m["verdicts"]),
-                    _span(m["ci95"]), _percent(m["macro_f1"]), f"{_percent(m['ece']['before'])} → {_percent(m['ece']['int8'])}",
-                    f"{m['temperature']:g}",
+                    f"`{name}`", m["measured"], f"{m['bytes']:,} B", f"{m['arena_bytes']:,} B", _pair(m["windows"]),
+                    _pair(m["verdicts"]), _span(m["ci95"]), _percent(m["macro_f1"]),
+                    f"{_percent(m['ece']['before'])} → {_percent(m['ece']['int8'])}", f"{m['temperature']:g}",
                     "–" if m["novelty_auroc"] is None else f"{m['novelty_auroc']:.3f}",
                     f"{len(m['wrong'])} of {m['recordings']}" + (": " + ", ".join(m["wrong"]) if m["wrong"] else ""),
                 )
@@ -116,24 +149,66 @@ def text(figures: dict[str, Figures]) -> str:
         ),
     ]  # fmt: skip
     if figures["bench"]:
+        rows = sorted(figures["bench"].items())
         lines += [
             "",
-            "By `whir bench quality`, nested validation, five seeds:",
+            "By `whir bench quality`: nested validation, five seeds, balanced accuracy of verdicts. Wrong: recordings with a",
+            "wrong verdict in any seed. Chosen: by inner validation, in how many outer folds.",
             "",
             *_table(
-                ("Row", "Float", "int8", "Goal", "95 %", "Window, int8", "Best rival", "Wrong"),
+                ("Row", "Measured", "Float", "int8", "Goal", "95 %", "Window, int8", "Best rival", "Wrong", "Chosen"),
                 (
                     (
-                        name, _percent(r["float"]), _percent(r["int8"]), "" if r["goal"] is None else _percent(r["goal"]),
-                        _span(r["ci95"]), _percent(r["window"]),
-                        _best(r["rivals"]),
-                        f"{r['wrong'][0]} of {r['wrong'][1]}",
+                        name, r["measured"], _percent(r["float"]), _percent(r["int8"]), _goal(r), _span(r["ci95"]),
+                        _percent(r["window"]), _best(r["rivals"]), f"{len(r['wrong'])} of {r['recordings']}",
+                        ", ".join(f"`{config}` {count}" for config, count in sorted(r["chosen"].items())),
                     )
-                    for name, r in sorted(figures["bench"].items())
+                    for name, r in rows
+                ),
+            ),
+            "",
+            "Which recordings are wrong, and in how many of their verdicts, all seeds together:",
+            "",
+            *(f"- {name}: {_wrong(r['wrong'])}" for name, r in rows if r["wrong"]),
+        ]  # fmt: skip
+    if figures["novelty"]:
+        lines += [
+            "",
+            "Novelty by `whir bench quality`: AUROC of faults never learned, against held-out healthy recordings and against",
+            "all held-out ones, known faults with them; and the share of verdicts beyond the limit of unknown.",
+            "",
+            *_table(
+                ("Row", "Measured", "Unseen", "Against healthy", "Against all", "Goal", "Beyond the limit"),
+                (
+                    (
+                        name, r["measured"], ", ".join(r["unseen"]), f"{r['against_healthy']:.3f}", f"{r['against_known']:.3f}",
+                        "" if r["goal"] is None else f"{r['goal']:g}",
+                        ", ".join(f"{label} {share:.0%}" for label, share in sorted(r["beyond_limit"].items())),
+                    )
+                    for name, r in sorted(figures["novelty"].items())
                 ),
             ),
         ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _goal(row: dict[str, Any]) -> str:
+    if row["goal"] is None:
+        return ""
+    short = row["goal"] - row["int8"]
+    if short <= 0:
+        return f"{_percent(row['goal'])}, met"
+    within = f", within one recording ({100 * row['step']:.1f})" if short <= row["step"] else ""
+    return f"{_percent(row['goal'])}, missed by {100 * short:.1f}{within}"
+
+
+def _wrong(recordings: list[dict[str, Any]]) -> str:
+    """Recordings by what they are and what they are taken for."""
+    kinds: dict[str, list[str]] = {}
+    for r in recordings:
+        named = f"`{r['recording']}` {r['wrong']} of {r['verdicts']}"
+        kinds.setdefault(f"{r['truth']} taken for {' or '.join(r['said'])}", []).append(named)
+    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items())
 
 
 def rendered(card: str, figures: dict[str, Figures]) -> str:
@@ -162,7 +237,7 @@ def _pair(kinds: dict[str, float]) -> str:
 
 
 def _best(rivals: dict[str, float]) -> str:
-    name = max(rivals, key=lambda rival: rivals[rival])
+    name = max(sorted(rivals), key=lambda rival: rivals[rival])
     return f"{name.upper()} {_percent(rivals[name])}"
 
 
