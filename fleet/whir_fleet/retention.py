@@ -60,11 +60,13 @@ def _take_slice(session: Session, part: Part, horizon_ms: int) -> bool:
     """The oldest `SLICE` rows, and those of the same moment; whether there are more."""
     source = _rows(part)
     oldest = select(source.c.at_ms).where(source.c.at_ms < horizon_ms).order_by(source.c.at_ms)
-    if session.scalar(oldest.limit(1)) is None:
+    first_ms = session.scalar(oldest.limit(1))
+    if first_ms is None:
         return False
     partitions.hold(session.connection(), part)
     last_ms = session.scalar(oldest.offset(SLICE).limit(1))
-    taken = source.c.at_ms < (horizon_ms if last_ms is None else last_ms + 1)
+    until_ms = horizon_ms if last_ms is None else last_ms + 1
+    taken = source.c.at_ms.between(first_ms, until_ms - 1)  # from where: else the planner reckons with what has gone already
     _add_hours(session, _hours(source).where(taken))
     _note_pruned(session, _pruned(source).where(taken))
     session.execute(delete(source).where(taken))
