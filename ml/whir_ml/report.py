@@ -34,11 +34,11 @@ def page(evaluation: dict[str, Any]) -> str:
         "reliability": _reliability(evaluation["reliability"]),
         "loss": _loss(evaluation),
     }
-    template = resources.files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    loader = jinja2.FunctionLoader(lambda name: resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["percent"] = lambda value: "–" if value != value else f"{100 * value:.1f} %"
     environment.filters["bytes"] = lambda value: f"{value:,}"
-    return environment.from_string(template).render(e=evaluation, plots=plots)
+    return environment.get_template("report.html.j2").render(e=evaluation, plots=plots)
 
 
 def _svg(figure: Figure, says: str) -> str:
