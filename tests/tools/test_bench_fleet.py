@@ -163,6 +163,7 @@ def test_a_rollout_that_halts_is_not_as_expected(tmp_path: Path, nothing_is_left
     result = rollout.measure(tmp_path, pair(), 12, 60, silent)  # one of the second group's four refuses: 75 % are too few
     assert (result["outcome"], result["as_expected"]) == ("halted", False)
     assert result["reason"] == "group 1: 3 of 4 confirmed"
+    assert result["cpu_s"] > 0 and result["messages"] > 12 and len(result["load"]) == 2
 
 
 @pytest.mark.long
@@ -192,7 +193,7 @@ def _result(**parts: Any) -> dict[str, Any]:
         },
         "queries": [{"name": "telemetry of a node, 1,000 a page", "rows": 10_000_000, "ms": 199.9}],
         "rollout": {"nodes": 10_000, "seconds": 123.4, "outcome": "finished", "as_expected": True, "actions": done}
-        | {"expected": done, "last_confirmed_s": 100.1, "silence_s": 60},
+        | {"expected": done, "last_confirmed_s": 100.1, "silence_s": 60, "cpu_s": 123.4, "messages": 123_456},
         "provisioning": {"baud": 921_600, "image_bytes": 1_234_567, "board_s": 12.34, "write_s": 12.34, "read_back_s": 12.34}
         | {"selftest_s": 12.34, "rest_s": 12.34, "boards": 8, "together_s": 123.45, "times_the_rate": 7.89, "runs": 3}
         | {"plan_rows": 500, "plan_s": 12.34},

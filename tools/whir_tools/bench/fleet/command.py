@@ -171,7 +171,7 @@ def tables(result: dict[str, Any]) -> Iterator[Table]:
             slowest.add_row(query["name"], f"{query['rows']:,}", f"{query['ms']:,}")
         yield slowest
     if rollout:
-        names = ("nodes", "seconds", "last_confirmed_s", "silence_s", "outcome")
+        names = ("nodes", "seconds", "last_confirmed_s", "silence_s", "cpu_s", "messages", "outcome")
         yield _one_row("rollout", {name: rollout[name] for name in names})
     if line:
         cells = {"board s": line["board_s"], "write": line["write_s"], "read back": line["read_back_s"]}

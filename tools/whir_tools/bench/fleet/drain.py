@@ -21,7 +21,7 @@ from whir_fleet.models import BootCount
 from whir_node.swarm_node import ProtocolNode
 from whir_tools.bench.fleet.errors import ProcessEndedError, TooLongError
 from whir_tools.bench.fleet.postgres import Postgres
-from whir_tools.bench.fleet.processes import Broker, FleetProcess, FloodProcess, Say, mosquitto_version
+from whir_tools.bench.fleet.processes import Broker, FleetProcess, FloodProcess, Say, cpu_seconds, mosquitto_version
 from whir_tools.bench.fleet.wait import wait_until
 
 NODES = 100
@@ -140,7 +140,7 @@ def _ingest(queue: Queue, database_url: str, name: str, what: str, say: Say) -> 
         processes[0].wait_connected(poll_s=0.002)
         begun = time.monotonic()
         running = [psutil.Process(p.process.pid) for p in processes if p.process is not None]
-        cpu_before, rss = sum(map(_cpu_s, running)), 0
+        cpu_before, rss = sum(map(cpu_seconds, running)), 0
 
         def stored_all() -> bool:
             nonlocal rss
@@ -151,7 +151,7 @@ def _ingest(queue: Queue, database_url: str, name: str, what: str, say: Say) -> 
             return stored >= queue.messages + _STATUSES
 
         wait_until(stored_all, f"{what}: all is stored", _LIMIT_S, _POLL_S)
-        return Drained(time.monotonic() - begun, sum(map(_cpu_s, running)) - cpu_before, rss)
+        return Drained(time.monotonic() - begun, sum(map(cpu_seconds, running)) - cpu_before, rss)
 
 
 def _postgres_version(url: str) -> str:
@@ -160,11 +160,6 @@ def _postgres_version(url: str) -> str:
         found = session.scalar(text("SHOW server_version"))
     database.close()
     return f"PostgreSQL {str(found).split()[0]}"
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def _alone(module: str, broker: Broker, messages: int, *arguments: str) -> Drained:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from whir_fleet.auth import Role, create
 from whir_fleet.broker import Users, free_port, mosquitto_files
 from whir_fleet.clock import now_ms
@@ -41,6 +43,12 @@ def end(process: subprocess.Popen[Any] | None) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """That it has used so far, all its threads."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def require_mosquitto() -> None:

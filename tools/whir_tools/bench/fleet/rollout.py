@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from whir_node.swarm import bad_places, raise_file_limit
 from whir_tools.bench.fleet.postgres import Postgres
-from whir_tools.bench.fleet.processes import Broker, Say, Service, SwarmProcess
+from whir_tools.bench.fleet.processes import Broker, Say, Service, SwarmProcess, cpu_seconds
 from whir_tools.bench.fleet.wait import wait_until
 
 FAILING_PERCENT, SILENT_PERCENT = 3, 2
@@ -42,7 +44,10 @@ class Bundles:
 
 
 def measure(folder: Path, bundles: Bundles, nodes: int, silence_s: int, say: Say) -> dict[str, Any]:
-    """`outcome` is the rollout's state. `expected` is what the rules give: every group passes, the bad nodes have failed."""
+    """`outcome` is the rollout's state. `expected` is what the rules give: every group passes, the bad nodes have failed.
+
+    `cpu_s` is of the service, `load` the machine's load average at the start and at the end, `messages` what the nodes sent.
+    """
     failing, silent = bad_places(nodes, FAILING_PERCENT, SILENT_PERCENT)
     data = folder / "data"
     first, keys = bundles.write(data)
@@ -55,7 +60,8 @@ def measure(folder: Path, bundles: Bundles, nodes: int, silence_s: int, say: Say
             say(f"rollout: {nodes} nodes are told", 0, 0)
             wait_until(lambda: len(list(service.remote.pages("/nodes"))) == nodes, "the fleet knows all nodes", 300, 0.5)
             sha256 = service.remote.call("POST", "/artifacts", content=bundles.second)["sha256"]
-            begun = time.monotonic()
+            serving = psutil.Process(service.process.pid if service.process else None)
+            begun, cpu_before, load_before = time.monotonic(), cpu_seconds(serving), os.getloadavg()[0]
             request = {"name": "bench", "sha256": sha256, "silence_s": silence_s, "trial_s": silence_s, **_RULES}
             started = service.remote.call("POST", "/rollouts", json=request)
 
@@ -65,9 +71,10 @@ def measure(folder: Path, bundles: Bundles, nodes: int, silence_s: int, say: Say
                 return listed["state"] not in ("running", "aborting")
 
             wait_until(over, "the rollout ends", _LIMIT_S, 0.25)
-            seconds = time.monotonic() - begun
+            seconds, cpu_s = time.monotonic() - begun, cpu_seconds(serving) - cpu_before
+            load = [round(load_before, 1), round(os.getloadavg()[0], 1)]
             rollout = service.remote.call("GET", f"/rollouts/{started['id']}")
-            swarm.finish()
+            sent = swarm.finish()
     actions = rollout["actions"]
     states = Counter(f"{action['state']}{':' + action['code'] if action['code'] else ''}" for action in actions)
     expected = {
@@ -86,6 +93,9 @@ def measure(folder: Path, bundles: Bundles, nodes: int, silence_s: int, say: Say
         "actions": dict(states),
         "expected": expected,
         "last_confirmed_s": round(max(confirmed, default=0) / 1000, 1),
+        "cpu_s": round(cpu_s, 1),
+        "load": load,
+        "messages": sum(sent["by_node"].values()),
         "silence_s": silence_s,
         "bundle_bytes": len(bundles.second),
         **_RULES,
