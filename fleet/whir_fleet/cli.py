@@ -80,7 +80,7 @@ def command(
     clear_permille: Annotated[
         int | None, typer.Option("--clear", help="thresholds: it clears below; both 0: the bundle's")
     ] = None,
-    seconds: Annotated[int | None, typer.Option(help="commission and identify: how long")] = None,
+    seconds: Annotated[int | None, typer.Option(help="commission (default a day of running) and identify: how long")] = None,
     ttl_s: Annotated[int, typer.Option(min=1, help="what the node has not got by then it must not do")] = 300,
     url: UrlOption = None,
     as_json: JsonOption = False,

@@ -217,8 +217,13 @@ def _alerting(found: dict[str, Any]) -> str:
     )
     return (
         f"profile plant, {heard}: {len(found['alerts'])} false alerts, at most {found['upper95_per_week']:,g} a week (95 %); "
-        f"{seen['found']} of {seen['cases']} faults told{delay}"
+        f"{seen['found']} of {seen['cases']} faults told{delay}" + _unseen(found)
     )
+
+
+def _unseen(found: dict[str, Any]) -> str:
+    seen = found.get("unseen")
+    return f"; of those that no class is for {seen['found']} of {seen['cases']}" if seen else ""
 
 
 def _replay(

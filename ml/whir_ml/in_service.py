@@ -1,9 +1,9 @@
-"""False alerts and detection delay over simulated weeks: machines of the simulator's test part, a day each, through decide.
+"""False alerts and detection delay over simulated weeks: machines of the simulator's test part, a week each, through decide.
 
-Load, speed and temperature drift. In the first hour, which is the commissioning, a verdict is heard every minute, later every
-five; that of a minute in between is the mean of windows drawn from the two looks around it, the nearer the likelier, so what
-a look holds by chance stays for ten minutes rather than for one: it errs towards alerts. Machines are simulated side by side,
-and what came of each is kept: a run that is stopped, or a longer one, goes on.
+Load, speed and temperature drift. A machine is commissioned for as long as a node takes by default, then it is in service for a
+week. It is heard every ten minutes; the verdict of a minute in between is the mean of windows drawn from the two looks around
+it, the nearer the likelier, so what a look holds by chance stays for twenty minutes rather than for one: it errs towards alerts.
+Machines are simulated side by side, and what came of each is kept: a run that is stopped, or a longer one, goes on.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from whir_contracts.contract import NOVELTY_UNKNOWN_PERMILLE, FeatureKind
 from whir_contracts.params import FeatureParams
-from whir_contracts.recording import Recording
 from whir_ml import dataset, synth
 from whir_ml.alerting import Raise, decide_stage, detection, raised, rates
 from whir_ml.config import Config
 from whir_ml.dataset import Progress, silent
 from whir_ml.errors import DatasetError
+from whir_ml.novelty import UNSEEN_OF_SYNTH
 from whir_ml.scores import Probabilities
 from whir_ml.synth import service
 from whir_node.decide import Decide, Told
@@ -38,16 +38,16 @@ from whir_node.features import quantize
 from whir_node.novelty import Baseline, learn
 
 Say = Callable[[NDArray[np.int32]], Probabilities]  # features (n, f) → permille (n, classes)
-Result = dict[str, Any]  # of one machine's day, plain values
+Result = dict[str, Any]  # of one machine's week, plain values
 
-MACHINES_PER_WEEK: Final = 7
-FAULTY_MACHINES: Final = 7  # these get each fault behind their day
+FAULTY_MACHINES: Final = 7  # these get each fault behind their week
 FAULTS: Final = (
     "imbalance", "misalignment_parallel", "misalignment_angular", "bearing_outer", "bearing_inner", "bearing_ball",
+    *UNSEEN_OF_SYNTH,
 )  # fmt: skip
+UNKNOWN: Final = "unknown"
 HOUR: Final = 60  # minutes
-COMMISSIONING: Final = HOUR
-APART: Final = 5  # minutes between looks from then on
+APART: Final = 10  # minutes between looks
 MINUTE_MS: Final = 60_000
 
 
@@ -69,7 +69,7 @@ def _engine(model: bytes) -> Engine:
 
 
 def in_service(config: Config, node: Node, folder: Path, weeks: int = 1, progress: Progress = silent) -> dict[str, Any]:
-    """What came of so many machine-weeks, a day of seven machines each.
+    """What came of so many machine-weeks, each of another machine.
 
     Args:
         folder: where each machine's result is kept.
@@ -79,27 +79,32 @@ def in_service(config: Config, node: Node, folder: Path, weeks: int = 1, progres
     """
     if config.data.set != "synth12k":
         raise DatasetError(f"{config.name}: it knows {config.data.set}; the simulated weeks are for models of synth12k")
-    machines = MACHINES_PER_WEEK * weeks
     sha = hashlib.sha256(f"{config.described()} {dataset.synth_digest()} {dataset.core_digest()}".encode() + node.model)
-    days = _kept(folder / f"service-{sha.hexdigest()[:16]}.jsonl", partial(machine_day, config, node), machines, progress)
-    alerts = [{"machine": day["machine"], **alert} for day in days for alert in day["alerts"]]
-    cases = [case for day in days for case in day["faults"]]
-    hours = machines * service.HOURS
+    found = _kept(folder / f"service-{sha.hexdigest()[:16]}.jsonl", partial(machine_week, config, node), weeks, progress)
+    alerts = [{"machine": one["machine"], **alert} for one in found for alert in one["alerts"]]
+    cases = [case for one in found for case in one["faults"]]
+    learned, unseen = ([case for case in cases if case["unseen"] == which] for which in (False, True))
+    hours = weeks * service.HOURS
     return {
         "simulated": True,
         "hours": hours,
-        "machines": machines,
+        "machines": weeks,
         "profile": "plant",
         **rates(len(alerts), hours * 3600),
         "alerts": alerts,
-        "nearest": {name: max(day["nearest"][name] for day in days) for name in (*config.classes[1:], "unknown")},
-        "detection": detection(
-            len(cases),
-            sum(case["right"] for case in cases),
-            [case["delay_s"] for case in cases if case["delay_s"] is not None],
-            [case["name"] for case in cases if case["delay_s"] is None],
-        ),
+        "nearest": {name: max(one["nearest"][name] for one in found) for name in (*config.classes[1:], UNKNOWN)},
+        "detection": _detection(learned),
+        "unseen": _detection(unseen),
     }
+
+
+def _detection(cases: Sequence[Result]) -> Result:
+    return detection(
+        len(cases),
+        sum(case["right"] for case in cases),
+        [case["delay_s"] for case in cases if case["delay_s"] is not None],
+        [case["name"] for case in cases if case["delay_s"] is None],
+    )
 
 
 def _kept(path: Path, make: Callable[[int], Result], machines: int, progress: Progress) -> list[Result]:
@@ -119,7 +124,7 @@ def _kept(path: Path, make: Callable[[int], Result], machines: int, progress: Pr
                 found[one["machine"]] = one
                 file.write(f"\n{json.dumps(one)}\n")
                 file.flush()
-                progress("simulated machine-days", len(found), max(machines, len(found)))
+                progress("simulated machine-weeks", len(found), max(machines, len(found)))
     return [found[number] for number in range(machines)]
 
 
@@ -129,37 +134,38 @@ def _side_by_side(make: Callable[[int], Result], numbers: Sequence[int]) -> Iter
         yield from pool.imap_unordered(make, numbers)
 
 
-def machine_day(config: Config, node: Say, number: int) -> Result:
-    """One healthy day of a machine, and behind it, for the first machines, each fault."""
+def machine_week(config: Config, node: Say, number: int) -> Result:
+    """One healthy week of a commissioned machine, and behind it, for the first machines, each fault."""
     settings = synth.default_config()
+
+    def heard(minutes: Sequence[int], fault: str = "normal", severity: int = 0) -> list[NDArray[np.int32]]:
+        looks = service.looks(settings, number, minutes, fault, severity)
+        return [dataset.features(config.params, rec, config.params.hop_samples) for rec in looks]
+
     machine = _Machine(config, node)
-    minutes = [*range(COMMISSIONING), *range(COMMISSIONING, service.MINUTES + 1, APART)]
-    looks = [_features(config, rec) for rec in service.looks(settings, number, minutes)]
-    machine.commission(looks[:COMMISSIONING])
-    machine.go_on(looks[COMMISSIONING:], np.random.default_rng([settings.seed, 170, number]))
-    faults = [fault for fault in FAULTS if synth.LABELS[fault] in config.data.labels] if number < FAULTY_MACHINES else []
+    machine.commission(heard(range(0, service.COMMISSIONING, APART)))
+    in_service = range(service.COMMISSIONING, service.MINUTES + 1, APART)
+    machine.go_on(heard(in_service), np.random.default_rng([settings.seed, 170, number]))
     cases = []
-    for place, fault in enumerate(faults):
+    for place, fault in enumerate(FAULTS if number < FAULTY_MACHINES else ()):
         severity = 1 + (number + place) % 4
+        says = config.data.labels.get(synth.LABELS[fault], UNKNOWN)
         onset = range(service.MINUTES, service.MINUTES + service.ONSET_MINUTES)
-        alerts = machine.fault([_features(config, rec) for rec in service.looks(settings, number, onset, fault, severity)])
+        alerts = machine.fault(heard(onset, fault, severity))
         cases.append(
             {
                 "name": f"machine {number}, {fault}_s{severity}",
                 "delay_s": alerts[0].at_s if alerts else None,
-                "right": bool(alerts) and alerts[0].name == config.data.labels[synth.LABELS[fault]],
+                "right": bool(alerts) and alerts[0].name == says,
+                "unseen": says == UNKNOWN,
             }
         )
     return {
         "machine": number,
         "alerts": [{"hour": round(alert.at_s / 3600, 2), "fault": alert.name} for alert in machine.alerts],
-        "nearest": {name: machine.nearest(name) for name in (*config.classes[1:], "unknown")},
+        "nearest": {name: machine.nearest(name) for name in (*config.classes[1:], UNKNOWN)},
         "faults": cases,
     }
-
-
-def _features(config: Config, rec: Recording) -> NDArray[np.int32]:
-    return dataset.features(config.params, rec, config.params.hop_samples)
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,7 @@ class _Look:
 
 
 class _Machine:
-    """One machine's node over its day, a verdict a minute; until it is commissioned nothing is unknown."""
+    """One machine's node over its week, a verdict a minute; without a baseline nothing is unknown."""
 
     def __init__(self, config: Config, say: Say) -> None:
         self.config, self.say = config, say
@@ -181,14 +187,12 @@ class _Machine:
         self.baseline: Baseline | None = None
 
     def commission(self, looks: list[NDArray[np.int32]]) -> None:
-        """The first hour, then the baseline from it."""
-        for features in looks:
-            self._next(self._asked(features))
+        """The baseline from what is heard of the healthy machine."""
         if self.config.params.kind == FeatureKind.BANDS:
             self.baseline = learn(np.concatenate(looks))
 
     def go_on(self, looks: list[NDArray[np.int32]], rng: np.random.Generator) -> None:
-        """The rest of the day: between two looks, windows of both."""
+        """The week: between two looks, windows of both."""
         asked = [self._asked(features) for features in looks]
         for before, after in itertools.pairwise(asked):
             self._next(before)
@@ -196,7 +200,7 @@ class _Machine:
                 self._next(_between(before, after, minute / APART, rng))
 
     def fault(self, looks: list[NDArray[np.int32]]) -> list[Raise]:
-        """Alerts, in seconds from the onset; the day's last hour stands before it, and is not changed by it."""
+        """Alerts, in seconds from the onset; the week's last hour stands before it, and is not changed by it."""
         decide, before = decide_stage(self.config), self.verdicts[-HOUR:]
         for minute, verdict in enumerate(before):
             self._tell(decide, minute, *verdict)
@@ -208,7 +212,7 @@ class _Machine:
 
     def nearest(self, name: str) -> float:
         """The largest share of ten minutes in which verdicts spoke for this alert; the profile wants 0.8."""
-        if name == "unknown":
+        if name == UNKNOWN:
             above = [novelty is not None and novelty >= NOVELTY_UNKNOWN_PERMILLE for _, novelty in self.verdicts]
         else:
             index = self.config.classes.index(name)

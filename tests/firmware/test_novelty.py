@@ -39,6 +39,13 @@ class TestDistance:
         asked = drawn(50, 900.0, seed=2)
         assert learn(drawn(400, 400.0)).distance(asked) == pytest.approx(learn(drawn(60_000, 400.0)).distance(asked), rel=0.15)
 
+    def test_a_day_of_windows_whose_mean_drifts_is_learned_like_an_hour(self) -> None:
+        count = contract.NOVELTY_LEARN_S_DEFAULT * 1000 // 256  # as many as a day has at 1 kHz
+        drift = 600 * np.sin(np.linspace(0, 9, count))[:, None]
+        known = np.rint(np.random.default_rng(4).normal(np.linspace(-4000, 7000, 4), 300, (count, 4)) + drift).astype(np.int32)
+        gathered, asked = known[: count - count // 4], drawn(50, 3000.0, seed=2)[:, :4]
+        assert learn(known).distance(asked) == pytest.approx(distance(gathered, asked), rel=0.05, abs=0.02)
+
     def test_a_quiet_spread_counts_as_3_db(self) -> None:
         known = np.full((100, 8), 1000, np.int32)
         assert learn(known).distance(np.full((1, 8), 1512, np.int32)) == pytest.approx([2.0])

@@ -30,7 +30,7 @@ class CommandRequest(BaseModel):
 
     c: Literal["measure", "capture", "rollback", "commission", "identify", "thresholds", "restart", "factory_reset"]
     ttl_s: int = Field(300, ge=1, le=2_592_000, description="what the node has not got by then it must not do")
-    seconds: int | None = Field(None, ge=1, le=86_400, description="how long: commission, identify")
+    seconds: int | None = Field(None, ge=1, le=604_800, description="how long: commission (default a day of running), identify")
     raise_permille: int | None = Field(None, ge=0, le=1000)
     clear_permille: int | None = Field(None, ge=0, le=1000)
 

@@ -128,7 +128,7 @@ command: Final = {
 command_asks: Final = {
     "rollback": N_("The node takes the model in its other slot into service again. Nothing is downloaded."),
     "commission": N_(
-        "The machine has to run and be healthy: what the node hears now becomes its baseline, and the old one is lost."
+        "The machine has to be healthy: what the node hears in the next 24 hours of running replaces its baseline."
     ),
     "thresholds": N_("From which probability the node raises a fault, and below which it clears. Empty: as its model says."),
     "restart": N_("The node starts anew and hears nothing meanwhile. Its model, baseline and unsent alerts stay."),

@@ -1,4 +1,4 @@
-"""Machines in service: a day each, on which load, speed and temperature drift.
+"""Machines in service: a week each behind their commissioning, while load, speed and temperature drift.
 
 A look is what one verdict hears, about two seconds. Load follows the day's work and wanders, the speed follows it (slip) and
 its drive, the temperature follows the hall, the night and, slowly, the load. What is warm rings lower and better damped, rubber
@@ -15,15 +15,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from whir_contracts.contract import NOVELTY_LEARN_S_DEFAULT
 from whir_contracts.recording import Recording
 from whir_ml.synth.benchmark import SynthConfig, draw
 from whir_ml.synth.machine import Machine, Mode, drift
 from whir_ml.synth.simulate import SIMULATION_HZ, simulate
 
-HOURS: Final = 24
-MINUTES: Final = 60 * HOURS
+HOURS: Final = 168  # in service
+COMMISSIONING: Final = NOVELTY_LEARN_S_DEFAULT // 60  # minutes before it, as a node takes when nobody says how many
+MINUTES: Final = COMMISSIONING + 60 * HOURS
 LOOK_S: Final = 2.048
-ONSET_MINUTES: Final = 15  # of each fault, behind the day
+ONSET_MINUTES: Final = 15  # of each fault, behind them
 # A healthy machine has no impacts, and a sensor of 1 kHz hears nothing above: a fifteenth of the work, the same spectrum.
 HEALTHY_HZ: Final = 3200.0
 WARM_C: Final = 45.0  # at which the machine is as it was drawn
@@ -32,8 +34,8 @@ HEATING_HOURS: Final = 0.7
 
 
 @dataclass(frozen=True)
-class Day:
-    """How one machine's day goes, minute by minute: load, speed in Hz and temperature in °C, each (minutes,)."""
+class Course:
+    """How it goes, minute by minute: load, speed in Hz and temperature in °C, each (minutes,)."""
 
     machine: Machine
     load: NDArray[np.float64]
@@ -41,8 +43,8 @@ class Day:
     temperature_c: NDArray[np.float64]
 
 
-def day(config: SynthConfig, number: int) -> Day:
-    """The day of machine `number`, drawn from the test part; some minutes behind it are there for faults."""
+def course(config: SynthConfig, number: int) -> Course:
+    """Commissioning and week of machine `number`, drawn from the test part; some minutes behind them are there for faults."""
     rng = np.random.default_rng([config.seed, 168, number])
     machine = draw(config, "test", rng)
     minutes = MINUTES + ONSET_MINUTES
@@ -56,10 +58,10 @@ def day(config: SynthConfig, number: int) -> Day:
     for at in range(minutes):
         held += (load[at] - held) * (1 - math.exp(-1 / 60 / HEATING_HOURS))
         heat[at] = held
-    return Day(machine, load, speed, hall + HEATING_C * heat)
+    return Course(machine, load, speed, hall + HEATING_C * heat)
 
 
-def at(of: Day, minute: int) -> Machine:
+def at(of: Course, minute: int) -> Machine:
     """The machine as it is in one minute."""
     warm = float(of.temperature_c[minute]) - WARM_C
 
@@ -79,8 +81,8 @@ def at(of: Day, minute: int) -> Machine:
 def looks(
     config: SynthConfig, number: int, minutes: Sequence[int], fault: str = "normal", severity: int = 0
 ) -> Iterator[Recording]:
-    """What the sensor on machine `number` hears in these minutes of its day; each minute has a seed of its own."""
-    of = day(config, number)
+    """What the sensor on machine `number` hears in these minutes; each minute has a seed of its own."""
+    of = course(config, number)
     rate_hz = HEALTHY_HZ if fault == "normal" else SIMULATION_HZ
     for minute in minutes:
         rng = np.random.default_rng([config.seed, 169, number, minute, severity, *fault.encode()])

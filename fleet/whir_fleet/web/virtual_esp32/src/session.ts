@@ -27,7 +27,7 @@ export type Source =
   | { kind: "recording"; recording: Recording; samples: Int16Array; rpm: number | null; at: number };
 
 const CATCH_UP_S = 0.1; // a page that was hidden does not run after the time it lost
-/** How long a machine is learned here: a demonstration; commissioning takes an hour. */
+/** How long a machine is learned here: a demonstration; commissioning takes a day. */
 export const LEARN_S = 20;
 const PIECE = 4096; // of a bundle, at a time
 const NOBODY_SAID: Machine = { power_w: 0, group: 0, foundation: 0, calibrated: 0 };
