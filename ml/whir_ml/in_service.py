@@ -2,7 +2,7 @@
 
 Load, speed and temperature drift. A machine is commissioned for as long as a node takes by default, then it is in service for a
 week. It is heard every ten minutes; the verdict of a minute in between is the mean of windows drawn from the two looks around
-it, the nearer the likelier, so what a look holds by chance stays for twenty minutes rather than for one: it errs towards alerts.
+it, the nearer the likelier, so what a look holds by chance stays for twenty minutes, not for one: it errs towards alerts.
 Machines are simulated side by side, and what came of each is kept: a run that is stopped, or a longer one, goes on.
 """
 
