@@ -34,7 +34,7 @@ def rows(session: Session, motors: list[Motor], latency: dict[str, tuple[float, 
 def verdicts_right(session: Session, motor: Motor) -> tuple[int, int]:
     """Verdicts that named what was playing, of all in telemetry; the one interval in which the fault set in is left out."""
     right = total = 0
-    query = select(Telemetry).join(Node).where(Node.name == motor.name)
+    query = select(Telemetry).join(Node, Node.id == Telemetry.node_id).where(Node.name == motor.name)
     for row in session.scalars(query):
         onset_ms = motor.onset_s * 1000 if motor.fault else float("inf")
         if onset_ms <= row.ts < onset_ms + 2 * TELEMETRY_MS:
