@@ -76,7 +76,7 @@ class Member:
     def __init__(self, swarm: Swarm, place: int) -> None:
         self.node = ProtocolNode(swarm.settings.site, f"n{place:05d}")
         if swarm.settings.factory is not None:
-            self.node.model = swarm.settings.factory.model
+            self.node.model, self.node.hardware = swarm.settings.factory.model, swarm.settings.factory.hardware
         self._swarm = swarm
         self._place = place
         self._updates: set[str] = set()

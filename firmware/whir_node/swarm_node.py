@@ -29,10 +29,11 @@ class _Kept:
 
 @dataclass
 class ProtocolNode:
-    """What one node says. `now_s` is seconds since 1970; `model` is what it reports as being in service."""
+    """What one node says. `now_s` is seconds since 1970; `model` is what it reports as in service, `hardware` its class."""
 
     site: str
     name: str
+    hardware: str = "host"
     model: dict[str, Any] = field(default_factory=lambda: {"model": "bench", "model_version": "1", "counter": 1})
     seq: int = 0
     conn: int = 0
@@ -54,7 +55,7 @@ class ProtocolNode:
         return self._outgoing("status", {"boot": _BOOT, "conn": self.conn, "state": "lost"})
 
     def status(self, now_s: float) -> Outgoing:
-        own = {"conn": max(1, self.conn), "state": "ok", "next_s": STATUS_S, "hardware": "host", "engine": "whir_nn"}
+        own = {"conn": max(1, self.conn), "state": "ok", "next_s": STATUS_S, "hardware": self.hardware, "engine": "whir_nn"}
         return self._say("status", now_s, {**own, **self.model})
 
     def telemetry(self, now_s: float) -> Outgoing:

@@ -41,6 +41,11 @@ class Factory:
         return {"model": info.model_name, "model_version": info.model_version, "counter": info.security_counter}
 
     @property
+    def hardware(self) -> str:
+        """The class that the bundle is for; a computer's own where it is for any."""
+        return "host" if self.info.hardware_class == "any" else self.info.hardware_class
+
+    @property
     def sensor(self) -> SensorFacts:
         """One that hears just what the bundle asks for."""
         p = self.info.params
@@ -75,9 +80,7 @@ class CoreUpdate:
 
     async def run(self, site: str, name: str, factory: Factory, command: bytes) -> dict[str, Any] | None:
         """The model in service after it, None = as before."""
-        config = NodeConfig(
-            site=site, name=name, sensor=factory.sensor, hardware_class=factory.info.hardware_class, capture_slots=0
-        )
+        config = NodeConfig(site=site, name=name, sensor=factory.sensor, hardware_class=factory.hardware, capture_slots=0)
         with VirtualNode(config, public_keys=factory.keys, link=self, first_bundle=factory.first) as node:
             node.set_clock(time.time_ns() // 1_000_000)
             node.connected(True)

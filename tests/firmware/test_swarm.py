@@ -14,7 +14,8 @@ import pytest
 from rig import FAR, KEYS, bundle
 
 from whir_node.bundle import inspect
-from whir_node.swarm import SwarmError, bad_places, raise_file_limit
+from whir_node.mqtt import BrokerAddress
+from whir_node.swarm import Swarm, SwarmError, SwarmSettings, bad_places, raise_file_limit
 from whir_node.swarm_update import CoreUpdate, Factory
 
 OLD = bundle(hardware_class="host")
@@ -68,6 +69,21 @@ def test_a_command_that_the_core_refuses_ends_it() -> None:
     fleet = Fleet(NEW)
     assert fleet.update(size=2**30) is None
     assert [(body["result"]) for body in fleet.said if "result" in body] == ["refused"]
+
+
+@pytest.mark.parametrize(("of", "told"), [("esp32", "esp32"), ("host", "host"), ("any", "host")])
+def test_a_node_is_of_the_hardware_that_its_bundle_is_for(of: str, told: str) -> None:
+    first = bundle(hardware_class=of)
+    factory = Factory(first, inspect(first, KEYS), KEYS)
+    settings = SwarmSettings(BrokerAddress("127.0.0.1", 1, None), None, "lab", 1, 0, 0, factory=factory)
+
+    async def status() -> dict[str, Any]:
+        async with httpx.AsyncClient() as http:
+            (member,) = Swarm(settings, asyncio.get_running_loop(), http).members
+            told: dict[str, Any] = json.loads(member.node.status(1.0).payload)
+            return told
+
+    assert asyncio.run(status())["hardware"] == told
 
 
 def test_bad_nodes_are_none_where_none_are_asked_for() -> None:
